@@ -1,0 +1,68 @@
+"""One file a measurement. A measurement is a generator: it yields batches of steps, is sent the exchanges, and returns
+its judgement. It never touches a socket, a clock or a source of chance of its own.
+
+A file ``name.py`` in this package is a measurement if its name has no leading underscore. It defines
+
+* ``VERSION``: version of its rules (a change of verdict on old evidence is a new version);
+* ``Options``: a frozen ``msgspec.Struct``; its fields are the command line's options and the keys that a target list may
+  set (``control_name`` is ``--control-name``), their descriptions the help texts; the first field is ``target``;
+* ``measure(options, context)``: the generator.
+
+Nothing is registered anywhere: :func:`load` finds the file by its name.
+"""
+
+from __future__ import annotations
+
+import importlib
+import pkgutil
+from collections.abc import Callable, Generator
+from random import Random
+from typing import Any
+
+import msgspec
+
+from probe.model.errors import UsageError
+from probe.model.exchange import Exchange, Step
+from probe.model.finding import Judgement
+
+Steps = Generator[list[Step], list[Exchange], Judgement]
+"""What ``measure`` returns: yields batches, is sent exchanges, returns the judgement."""
+
+
+class Context(msgspec.Struct, frozen=True):
+    """What a measurement is handed besides its options.
+
+    ``random`` is seeded by the engine and the seed is kept in the exchange log, so that a replay draws the same.
+    ``progress`` takes one short line for a person who waits.
+    """
+
+    random: Random
+    progress: Callable[[str], None] = lambda _: None
+
+
+class Measurement(msgspec.Struct, frozen=True):
+    """A measurement file, loaded."""
+
+    name: str
+    version: str
+    options: type[Any]
+    measure: Callable[[Any, Context], Steps]
+    summary: str
+
+
+def names() -> list[str]:
+    """Names of all measurements, sorted; imports none of them."""
+    return sorted(m.name for m in pkgutil.iter_modules(__path__) if not m.name.startswith("_"))
+
+
+def load(name: str) -> Measurement:
+    """Load one measurement by name (``dns_injection`` or ``dns-injection``).
+
+    Raises UsageError where there is none of that name.
+    """
+    wanted = name.replace("-", "_")
+    if wanted not in names():
+        raise UsageError(f"no measurement is called {name!r}; there are: {', '.join(names())}")
+    module = importlib.import_module(f"{__name__}.{wanted}")
+    summary = (module.__doc__ or wanted).strip().splitlines()[0]
+    return Measurement(wanted, module.VERSION, module.Options, module.measure, summary)

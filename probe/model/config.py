@@ -1,0 +1,167 @@
+"""The configuration, as types: an unknown key or a wrong type is an error that names its path.
+
+Every option is documented here, once: ``colibri config show --help-text`` and ``docs/configuration.md`` are printed
+from these docstrings and ``description`` texts.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Literal
+
+import msgspec
+
+from probe.model.finding import Access, Asn, Country, Name, Port, Token
+
+Seconds = Annotated[float, msgspec.Meta(ge=0)]
+
+
+def _doc(text: str) -> msgspec.Meta:
+    return msgspec.Meta(description=text)
+
+
+class ProbeConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """This device."""
+
+    id: Annotated[str, _doc("Name of the probe on the feed. Empty: made at first start and kept in state_dir.")] = ""
+    state_dir: Annotated[str, _doc("Where the spool, the key and the counters live.")] = "/var/lib/colibri"
+    interface: Annotated[str, _doc("Network interface to measure on. Empty: the one that the route chooses.")] = ""
+
+
+class LineConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The line, as the volunteer knows it; what is left out is detected or stays unknown."""
+
+    operator: Annotated[Name, _doc("The operator's usual name.")] = ""
+    asn: Annotated[Asn, _doc("The operator's AS number; 0: unknown.")] = 0
+    country: Annotated[Country, _doc("Two capital letters (ISO 3166).")] = ""
+    access: Annotated[Access, _doc("fixed, mobile or unknown.")] = "unknown"
+
+
+class SafetyConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Limits kept by the engine. Nothing that comes over the network can change them."""
+
+    allow_networks: Annotated[
+        list[str], _doc("Networks that would be forbidden (private, documentation …) and are opened: how a lab is reached.")
+    ] = []
+    packets_per_second: Annotated[int, msgspec.Meta(ge=1, le=20000, description="Most packets sent in a second.")] = 200
+    bytes_per_day: Annotated[int, msgspec.Meta(ge=1000, description="Most bytes sent in a day (UTC).")] = 50_000_000
+    target_packets_per_second: Annotated[
+        int, msgspec.Meta(ge=1, le=20000, description="Most packets sent to one address in a second.")
+    ] = 100
+    target_spacing: Annotated[Seconds, _doc("Least seconds between two scheduled measurements of one target.")] = 30.0
+    sensitive: Annotated[list[str], _doc("Target categories that the volunteer has opted in to.")] = []
+
+
+class ScheduleConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """When the daemon measures."""
+
+    every: Annotated[Seconds, _doc("Seconds between two measurements of one kind on one target.")] = 3600.0
+    jitter: Annotated[float, msgspec.Meta(ge=0, le=1, description="Random share by which `every` varies.")] = 0.2
+    measurements: Annotated[list[str], _doc("Kinds to run; empty: all that a target asks for.")] = []
+
+
+class TlsConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """TLS towards the broker."""
+
+    ca: Annotated[str, _doc("File with the authority that signed the broker's certificate; empty: the system's.")] = ""
+    certificate: Annotated[str, _doc("File with this probe's certificate.")] = ""
+    key: Annotated[str, _doc("File with this probe's private key.")] = ""
+
+
+class MqttConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The feed (contract 3)."""
+
+    host: Annotated[str, _doc("Broker. Empty: publish nowhere, findings wait in the spool.")] = ""
+    port: Annotated[Port, _doc("Broker's port; 0: 8883 with TLS, 1883 without.")] = 0
+    tls: Annotated[TlsConfig | None, _doc("TLS settings; absent: no TLS.")] = None
+    username: Annotated[str, _doc("User name; empty: the probe's id.")] = ""
+    password_file: Annotated[str, _doc("File whose first line is the password.")] = ""
+    acknowledged_by: Annotated[
+        Literal["collector", "broker"], _doc("Whose word lets a finding leave the spool (contract 3).")
+    ] = "collector"
+    keepalive: Annotated[int, msgspec.Meta(ge=5, le=3600, description="Seconds between two pings.")] = 60
+    resend_after: Annotated[Seconds, _doc("Seconds without `stored` after which a finding is sent again.")] = 30.0
+    window: Annotated[int, msgspec.Meta(ge=1, le=1000, description="Most findings under way at once.")] = 20
+
+
+class SpoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Findings that wait to be stored by the collector."""
+
+    max_bytes: Annotated[
+        int, msgspec.Meta(ge=65536, description="Size at which the least valuable findings are dropped (and counted).")
+    ] = 256_000_000
+
+
+class ControlConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The daemon's socket for ad hoc runs."""
+
+    socket: Annotated[str, _doc("Path of the Unix socket; empty: none.")] = "/run/colibri/control.sock"
+    group: Annotated[str, _doc("Group whose members may use it.")] = "colibri"
+
+
+class MeasureConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What a measurement takes when neither the target nor the command line says otherwise."""
+
+    resolver: Annotated[str, _doc("Resolver to ask (dns_injection).")] = ""
+    silent: Annotated[str, _doc("Address known to run no resolver (dns_injection).")] = ""
+    control_name: Annotated[str, _doc("A harmless name that nobody filters.")] = ""
+    control_address: Annotated[str, _doc("Address of a web server of ours, which answers any name.")] = ""
+    control_resolver: Annotated[str, _doc("A resolver that is trusted.")] = ""
+    reflector: Annotated[str, _doc("Our far end.")] = ""
+    repeat: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
+
+
+class TargetsConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Where the targets come from."""
+
+    files: Annotated[list[str], _doc("Target lists: TOML files on this device.")] = []
+    signed_by: Annotated[
+        list[str], _doc("Ed25519 public keys (base64). If any, a list is used only with a valid .sig file beside it.")
+    ] = []
+
+
+class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The collector (it reads the same file; a probe ignores this part)."""
+
+    database: Annotated[str, _doc("File of the embedded store.")] = "/var/lib/colibri-collector/findings.sqlite3"
+    listen: Annotated[str, _doc("Address and port of the monitor.")] = "127.0.0.1:8080"
+    client_id: Annotated[Token, _doc("MQTT client id of the collector's session.")] = "colibri-collector"
+    batch: Annotated[int, msgspec.Meta(ge=1, le=10000, description="Most findings in one commit.")] = 500
+    trusted_keys: Annotated[
+        dict[str, str], _doc("Probe id → its public key (base64). Empty: the first key seen for a probe is pinned.")
+    ] = {}
+
+
+class TargetEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """One target of a list. Fields that a measurement takes as options override the [measure] section."""
+
+    target: str
+    group: Name = ""
+    category: Name = ""
+    address: str = ""
+    port: Port = 0
+    measurements: list[str] = []
+    every: Seconds | None = None
+    options: dict[str, str | int | float | bool | list[str]] = {}
+
+
+class TargetList(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """A target list: TOML with [[targets]]."""
+
+    version: int = 1
+    dated: str = ""
+    targets: list[TargetEntry] = []
+
+
+class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The whole configuration file (TOML)."""
+
+    probe: ProbeConfig = ProbeConfig()
+    line: LineConfig = LineConfig()
+    safety: SafetyConfig = SafetyConfig()
+    schedule: ScheduleConfig = ScheduleConfig()
+    mqtt: MqttConfig = MqttConfig()
+    spool: SpoolConfig = SpoolConfig()
+    control: ControlConfig = ControlConfig()
+    measure: MeasureConfig = MeasureConfig()
+    targets: TargetsConfig = TargetsConfig()
+    collector: CollectorConfig = CollectorConfig()
