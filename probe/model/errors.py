@@ -10,7 +10,8 @@
     │   └── BudgetExhausted      1
     ├── MalformedPacket          1    bytes that are not what they claim to be (wire)
     ├── MalformedRecord          1    a finding, list, capture or message that can't be read (.where)
-    └── ReplayMismatch           1    the recording does not hold what today's rules ask for
+    ├── ReplayMismatch           1    the recording does not hold what today's rules ask for
+    └── StoreError               1    the collector's database can't be opened, read or written
 
 A failed measurement is a finding, never an exception: an exception means that nothing could be measured at all.
 """
@@ -79,3 +80,7 @@ class MalformedRecord(ColibriError):
 
 class ReplayMismatch(ColibriError):
     """A recording lacks an exchange that the rules of today ask for."""
+
+
+class StoreError(ColibriError):
+    """The collector's store can't be opened, read or written. Nothing of the batch under way was stored."""

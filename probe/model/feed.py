@@ -76,10 +76,15 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """The collector's word that these ids are committed."""
+    """The collector's word that these ids are committed: no need to send them again.
+
+    ``refused``: those among ``ids`` that were not accepted as findings but kept aside, whole, with the reason. To send
+    such a one again would change nothing, and it would take the place of others in the window.
+    """
 
     schema: str = "colibri.stored/1"
     ids: list[Uuid]
+    refused: dict[Uuid, str] = {}
 
 
 __all__ = ["Access", "Info", "State", "Stored"]
