@@ -1,0 +1,27 @@
+"""Instants inside the collector: whole milliseconds since the Unix epoch, UTC. On the feed they are RFC 3339 text."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+SECOND = 1000
+MINUTE = 60 * SECOND
+DAY = 24 * 60 * MINUTE
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def from_text(text: str) -> int:
+    """RFC 3339 (``2026-11-22T14:05:00.123Z``) to milliseconds. Raises ValueError for a date that no calendar has."""
+    span = datetime.fromisoformat(text) - _EPOCH
+    return (span.days * 86400 + span.seconds) * SECOND + span.microseconds // 1000
+
+
+def moment(at: int) -> datetime:
+    """Milliseconds to an aware ``datetime`` in UTC."""
+    return datetime.fromtimestamp(at / SECOND, UTC)
+
+
+def to_text(at: int) -> str:
+    """Milliseconds to RFC 3339 text with milliseconds."""
+    return moment(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")

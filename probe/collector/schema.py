@@ -1,0 +1,142 @@
+"""The embedded database: its tables, and how an older one is brought up to date.
+
+The version is SQLite's ``user_version``. A migration is appended here and never edited: a database in the field has
+already run it.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from pathlib import Path
+
+from probe.model.errors import StoreError
+
+MIGRATIONS = (
+    """
+    CREATE TABLE findings (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      id TEXT NOT NULL UNIQUE,
+      cell TEXT NOT NULL,
+      probe TEXT NOT NULL,
+      measurement TEXT NOT NULL,
+      verdict TEXT NOT NULL,
+      technique TEXT,
+      at INTEGER,                    -- ms; NULL: no trustworthy clock
+      received_at INTEGER NOT NULL,  -- ms
+      evidence_sha256 TEXT NOT NULL,
+      digest BLOB NOT NULL,          -- of the content, to tell a resend from another finding with the same id
+      body BLOB NOT NULL
+    );
+    CREATE INDEX findings_by_run ON findings (cell, probe, verdict, at) WHERE at IS NOT NULL;
+    CREATE INDEX findings_by_cell ON findings (cell, coalesce(at, received_at));
+    CREATE INDEX findings_by_time ON findings (coalesce(at, received_at));
+
+    CREATE TABLE evidence (
+      finding_id TEXT NOT NULL,
+      probe TEXT NOT NULL,
+      sha256 TEXT NOT NULL,
+      received_at INTEGER NOT NULL,
+      claimed INTEGER NOT NULL,      -- 1: its finding is stored and names this hash
+      packed BLOB NOT NULL,
+      PRIMARY KEY (finding_id, probe)
+    ) WITHOUT ROWID;
+    CREATE INDEX evidence_unclaimed ON evidence (probe, received_at) WHERE claimed = 0;
+
+    CREATE VIEW listed AS            -- findings with what a reader wants to know beside them
+      SELECT f.*, coalesce(f.at, f.received_at) AS time,
+        EXISTS (SELECT 1 FROM evidence e WHERE e.finding_id = f.id AND e.probe = f.probe AND e.claimed) AS has_evidence
+      FROM findings f;
+
+    CREATE TABLE rejects (
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      received_at INTEGER NOT NULL,
+      topic TEXT NOT NULL,
+      probe TEXT NOT NULL,
+      reason TEXT NOT NULL,
+      detail TEXT NOT NULL,
+      digest BLOB NOT NULL,          -- of the payload: the same message twice is kept once
+      size INTEGER NOT NULL,         -- bytes that came
+      kept INTEGER NOT NULL,         -- bytes of it in payload
+      payload BLOB NOT NULL,
+      UNIQUE (probe, digest)
+    );
+    CREATE INDEX rejects_by_probe ON rejects (probe, seq, kept);
+
+    CREATE TABLE standings (         -- what each probe says about a cell
+      cell TEXT NOT NULL,
+      probe TEXT NOT NULL,
+      finding_id TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      verdict TEXT NOT NULL,
+      since INTEGER NOT NULL,
+      PRIMARY KEY (cell, probe)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE cells (             -- what they say together
+      key TEXT PRIMARY KEY,
+      change INTEGER NOT NULL,
+      column_key TEXT NOT NULL,
+      measurement TEXT NOT NULL,
+      line BLOB NOT NULL,
+      target BLOB NOT NULL,
+      verdict TEXT NOT NULL,
+      interference BLOB NOT NULL,
+      finding_id TEXT NOT NULL,
+      since INTEGER NOT NULL,
+      last INTEGER NOT NULL,
+      agree INTEGER NOT NULL,
+      probes INTEGER NOT NULL,
+      confidence REAL NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX cells_by_change ON cells (change);
+
+    CREATE TABLE probes (
+      id TEXT PRIMARY KEY,
+      online INTEGER NOT NULL DEFAULT 0,
+      seen INTEGER NOT NULL,
+      key TEXT NOT NULL DEFAULT '',  -- pinned at first sight
+      info BLOB NOT NULL DEFAULT ''
+    ) WITHOUT ROWID;
+
+    CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
+    """,
+)
+
+
+def open_writer(path: str) -> sqlite3.Connection:
+    """Open, or make, the database for its one writer and bring it up to date. Raises StoreError."""
+    try:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+            # FULL: a commit is on the disk when it returns. `stored` is a promise (contract 3).
+            connection.execute("PRAGMA synchronous = FULL")
+            connection.execute("PRAGMA busy_timeout = 10000")
+            _migrate(connection, path)
+        except BaseException:
+            connection.close()
+            raise
+    except (sqlite3.Error, OSError) as error:
+        raise StoreError(f"the database {path} can't be opened: {error}") from error
+    return connection
+
+
+def open_reader(path: str) -> sqlite3.Connection:
+    """Open the database for reading, beside the writer. Raises StoreError."""
+    try:
+        connection = sqlite3.connect(path, isolation_level=None, check_same_thread=False)
+        connection.execute("PRAGMA query_only = ON")
+        connection.execute("PRAGMA busy_timeout = 10000")
+    except sqlite3.Error as error:
+        raise StoreError(f"the database {path} can't be read: {error}") from error
+    return connection
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    (version,) = connection.execute("PRAGMA user_version").fetchone()
+    if version > len(MIGRATIONS):
+        raise StoreError(f"the database {path} is of a newer Colibri (version {version}, known are {len(MIGRATIONS)})")
+    for number, script in enumerate(MIGRATIONS[version:], version + 1):
+        # One script, one transaction: a power cut leaves the old version, whole.
+        connection.executescript(f"BEGIN IMMEDIATE; {script} PRAGMA user_version = {number}; COMMIT")

@@ -1,0 +1,109 @@
+"""The embedded store, reading side: sees what is committed, beside the writer (WAL), from any thread."""
+
+from __future__ import annotations
+
+import sqlite3
+import threading
+from typing import Any
+
+import msgspec
+
+from probe.collector.cells import Cell
+from probe.collector.schema import open_reader
+from probe.collector.store import FindingRow, ProbeRow, RejectRow, StoredFinding
+from probe.model.errors import StoreError
+from probe.model.finding import Finding, Interference, Line, Target
+
+MOST_CELLS = 5000
+"""Most cells in one answer, so that invented targets can't make the page endless."""
+
+_FINDING = msgspec.json.Decoder(Finding)
+_LINE = msgspec.json.Decoder(Line)
+_TARGET = msgspec.json.Decoder(Target)
+_INTERFERENCE = msgspec.json.Decoder(Interference | None)
+
+_CELL = (
+    "SELECT key, change, column_key, measurement, line, target, verdict, interference, finding_id, since, last, agree,"
+    " probes, confidence FROM cells"
+)
+_LISTED = "SELECT id, cell, at, received_at, body, has_evidence FROM listed"
+
+
+class SqliteReader:
+    """Implements :class:`probe.collector.store.Reader`."""
+
+    def __init__(self, path: str) -> None:
+        """Raises StoreError."""
+        self._db = open_reader(path)
+        self._lock = threading.Lock()
+
+    def close(self) -> None:
+        with self._lock:
+            self._db.close()
+
+    def cells(self, after: int = 0) -> list[Cell]:
+        rows = self._rows(f"{_CELL} WHERE change > ? ORDER BY change DESC LIMIT ?", after, MOST_CELLS)
+        return [_cell(row) for row in reversed(rows)]
+
+    def cell(self, key: str) -> Cell | None:
+        rows = self._rows(f"{_CELL} WHERE key = ?", key)
+        return _cell(rows[0]) if rows else None
+
+    def findings(self, limit: int, cell: str | None = None) -> list[FindingRow]:
+        if cell is None:
+            rows = self._rows(f"{_LISTED} ORDER BY time DESC LIMIT ?", limit)
+        else:
+            rows = self._rows(f"{_LISTED} WHERE cell = ? ORDER BY time DESC LIMIT ?", cell, limit)
+        return [_finding_row(row) for row in rows]
+
+    def finding(self, finding_id: str) -> StoredFinding | None:
+        for _, cell, at, received_at, body, evidence in self._rows(f"{_LISTED} WHERE id = ?", finding_id):
+            return StoredFinding(body=body, cell=cell, at=at, received_at=received_at, has_evidence=bool(evidence))
+        return None
+
+    def evidence(self, finding_id: str) -> bytes | None:
+        rows = self._rows("SELECT packed FROM evidence WHERE finding_id = ? AND claimed", finding_id)
+        packed: bytes | None = rows[0][0] if rows else None
+        return packed
+
+    def probes(self) -> list[ProbeRow]:
+        rows = self._rows("SELECT id, online, seen FROM probes ORDER BY id")
+        return [ProbeRow(probe, bool(online), seen) for probe, online, seen in rows]
+
+    def rejects(self, limit: int) -> list[RejectRow]:
+        rows = self._rows(
+            "SELECT received_at, topic, reason, detail, size, substr(payload, 1, 4096) FROM rejects"
+            " ORDER BY seq DESC LIMIT ?",
+            limit,
+        )
+        return [RejectRow(*row) for row in rows]
+
+    def counters(self) -> dict[str, int]:
+        return dict(self._rows("SELECT name, value FROM counters ORDER BY name"))
+
+    def _rows(self, query: str, *arguments: object) -> list[Any]:
+        try:
+            with self._lock:
+                return self._db.execute(query, arguments).fetchall()
+        except sqlite3.Error as error:
+            raise StoreError(f"the store can't be read: {error}") from error
+
+
+def _cell(row: tuple[Any, ...]) -> Cell:
+    key, change, column, measurement, line, target, verdict, interference, finding_id, *numbers = row
+    since, last, agree, probes, confidence = numbers
+    return Cell(
+        key=key, column=column, change=change, line=_LINE.decode(line), measurement=measurement,
+        target=_TARGET.decode(target), verdict=verdict, interference=_INTERFERENCE.decode(interference),
+        finding_id=finding_id, since=since, last=last, agree=agree, probes=probes, confidence=confidence,
+    )  # fmt: skip
+
+
+def _finding_row(row: tuple[Any, ...]) -> FindingRow:
+    finding_id, cell, at, received_at, body, evidence = row
+    finding = _FINDING.decode(body)
+    return FindingRow(
+        id=finding_id, cell=cell, probe=finding.probe.id, measurement=finding.measurement, target=finding.target,
+        line=finding.line, verdict=finding.verdict, interference=finding.interference, at=at, received_at=received_at,
+        has_evidence=bool(evidence),
+    )  # fmt: skip

@@ -1,0 +1,104 @@
+"""What the collector needs from a store. The embedded one is ``sqlite_store`` and ``sqlite_reader``."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+import msgspec
+
+from probe.collector.cells import Cell
+from probe.collector.verdicts import Judged, Outcome
+from probe.model.finding import Interference, Line, Target, Verdict
+
+
+class FindingRow(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding in a list. ``at`` is None where no trustworthy clock dated it; times in ms."""
+
+    id: str
+    cell: str
+    probe: str
+    measurement: str
+    target: Target
+    line: Line
+    verdict: Verdict
+    interference: Interference | None
+    at: int | None
+    received_at: int
+    has_evidence: bool
+
+
+class StoredFinding(msgspec.Struct, frozen=True, kw_only=True):
+    """One finding, whole. ``body``: the JSON as it came."""
+
+    body: bytes
+    cell: str
+    at: int | None
+    received_at: int
+    has_evidence: bool
+
+
+class ProbeRow(msgspec.Struct, frozen=True):
+    """What is known of a probe. ``seen``: its last message, in ms."""
+
+    id: str
+    online: bool
+    seen: int
+
+
+class RejectRow(msgspec.Struct, frozen=True):
+    """A message kept aside. ``size``: bytes that came, of which ``head`` shows the first."""
+
+    received_at: int
+    topic: str
+    reason: str
+    detail: str
+    size: int
+    head: bytes
+
+
+class Store(Protocol):
+    """The writing side; one owner, one thread."""
+
+    def commit(self, batch: Sequence[Judged]) -> list[Outcome]:
+        """Store a batch in one transaction, durably when it returns; one outcome a message, in order.
+
+        Raises StoreError, and then nothing of the batch is stored.
+        """
+
+    def pinned_keys(self) -> dict[str, str]:
+        """Probe id → the first key that was seen for it."""
+
+    def close(self) -> None:
+        """Let go of the files."""
+
+
+class Reader(Protocol):
+    """The reading side; may be used from several threads, sees only what is committed. Every call raises StoreError."""
+
+    def cells(self, after: int = 0) -> list[Cell]:
+        """Cells that changed after the sequence number ``after``, in the order of their change."""
+
+    def cell(self, key: str) -> Cell | None:
+        """One cell."""
+
+    def findings(self, limit: int, cell: str | None = None) -> list[FindingRow]:
+        """The newest findings, newest first; of one cell if ``cell`` is given."""
+
+    def finding(self, finding_id: str) -> StoredFinding | None:
+        """One finding by its id."""
+
+    def evidence(self, finding_id: str) -> bytes | None:
+        """Its capture, compressed as it came, once its hash agreed with the finding's."""
+
+    def probes(self) -> list[ProbeRow]:
+        """All probes ever heard."""
+
+    def rejects(self, limit: int) -> list[RejectRow]:
+        """The newest messages kept aside, newest first."""
+
+    def counters(self) -> dict[str, int]:
+        """``received``, ``stored``, ``duplicate`` … and ``rejected.<reason>``; they outlive restarts."""
+
+    def close(self) -> None:
+        """Let go of the files."""
