@@ -1,0 +1,71 @@
+# `make` alone lists what there is. Everything installs what it needs first (quick when nothing is missing).
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+COLIBRI := $(PYTHON) -m probe
+PYTEST := $(PYTHON) -m pytest
+# Packets fly only in network namespaces: as root, in a user's own, or through sudo where a system forbids those.
+NETNS := deploy/with-namespaces.sh
+DEMO_SECONDS ?=
+export DEMO_SECONDS
+
+.PHONY: help
+help: ## This list
+	@printf 'Colibri: measures what an internet operator does to a line. Targets:\n\n'
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+.PHONY: install install-test
+install: ## System packages (apt), .venv from the lock, the `colibri` command
+	@deploy/install.sh
+
+install-test:
+	@deploy/install.sh test
+
+.PHONY: lint
+lint: install ## ruff, and mypy --strict, over probe/ and tests/
+	$(PYTHON) -m ruff check probe tests
+	$(PYTHON) -m mypy probe tests
+
+.PHONY: test test-long
+test: install-test ## The whole suite, packets in the lab included
+	$(NETNS) $(PYTEST) -m "not long"
+
+test-long: install-test ## What takes long: kills, soak, fuzzing
+	$(NETNS) $(PYTEST) -m long --timeout=1800
+
+.PHONY: demo
+demo: install ## Three operators in a lab, a broker, the monitor (DEMO_SECONDS=40 ends it with a table)
+	@$(NETNS) $(COLIBRI) lab demo
+
+.PHONY: run
+run: install ## Measure this machine's own line, once, and print what was found
+	@$(COLIBRI) run --once
+
+.PHONY: lab lab-score
+lab: install ## Raise the lab and keep it up until Ctrl-C
+	@$(NETNS) $(COLIBRI) lab up
+
+lab-score: install ## Every scenario of the lab: precision, recall, localisation
+	@$(NETNS) $(COLIBRI) lab score
+
+.PHONY: bench
+bench: install ## Start-up time, memory of the idle daemon, packets a second
+	@$(NETNS) $(COLIBRI) lab bench
+
+# $(1): the lock's name, $(2): the extras it holds. --universal: one lock for every system and Python.
+define compile_lock
+.venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \
+	pyproject.toml $(2) -o locks/$(1).txt
+endef
+
+.PHONY: lock
+lock: install ## Write the locks anew after a change of pyproject.toml
+	@test -x .venv/bin/uv || $(PYTHON) -m pip install --quiet uv
+	$(call compile_lock,dev,--extra collector --extra dev)
+	$(call compile_lock,collector,--extra collector)
+	$(call compile_lock,probe,)
+
+.PHONY: clean
+clean: ## Remove .venv and everything that can be made again
+	rm -rf .venv build dist *.egg-info .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	find probe tests -name __pycache__ -type d -prune -exec rm -rf {} +

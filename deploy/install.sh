@@ -1,0 +1,133 @@
+#!/usr/bin/env bash
+# Installs what Colibri needs on Debian 12/13, Ubuntu 24.04 and Raspberry Pi OS: system packages by apt, Python packages
+# into .venv from the lock. `deploy/install.sh test` adds what the tests need. Safe to run again; says nothing when
+# nothing is missing. The virtual environment is made anew only if the lock, pyproject.toml or the Python changed.
+set -euo pipefail
+
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+# Administration tools (nft, mosquitto …) live where a user's PATH on Debian does not look.
+export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+readonly VENV=.venv LOCK=locks/dev.txt STAMP=.venv/.colibri-installed
+
+say() { printf 'install: %s\n' "$*" >&2; }
+die() { say "$@"; exit 1; }
+has() { command -v "$1" >/dev/null 2>&1; }
+
+# as_root COMMAND…: through sudo when needed. The reason is said before sudo asks for a password.
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; return; fi
+    has sudo || die "these commands need root: run 'make install' as root, or install sudo: $*"
+    sudo "$@"
+}
+
+# quietly COMMAND…: its output is shown, the last lines of it, only if it fails.
+quietly() {
+    local log status=0
+    log=$(mktemp)
+    "$@" >"$log" 2>&1 </dev/null || status=$?
+    [ "$status" -eq 0 ] || tail -n 20 "$log" >&2
+    rm -f "$log"
+    return "$status"
+}
+
+apt_install() {
+    has apt-get || die "missing: $*. This system has no apt-get: install them with its own package manager, then run it again"
+    say "installing with apt: $*"
+    local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0)
+    # The package lists of a new machine are often empty or old. One foreign source that fails need not matter, so only
+    # the installation decides.
+    quietly as_root "${apt[@]}" update || say "apt-get update failed (see above); trying with the lists there are"
+    quietly as_root "${apt[@]}" install --no-install-recommends "$@" ||
+        die "apt failed (its last lines are above). Check the network and the disk, try 'sudo apt-get update' and" \
+            "'sudo apt-get -f install', then run it again"
+}
+
+# One line per need: a test that is true when it is met, and the Debian package that meets it.
+missing=()
+want() { local package=$1; shift; "$@" >/dev/null 2>&1 || missing+=("$package"); }
+
+want_system() {
+    want iproute2 has ip
+    want nftables has nft
+    want iptables has iptables
+    # Debian starts Mosquitto on port 1883 where systemd runs; tests and demo start their own on a port of their own.
+    want mosquitto has mosquitto
+    # systemd-python has no wheel: it is compiled here.
+    want gcc has gcc
+    want libc6-dev test -e /usr/include/stdio.h
+    want pkg-config has pkg-config
+    want libsystemd-dev pkg-config --exists libsystemd
+    want ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+}
+
+is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; }
+
+want_tests() {
+    want git has git
+    want tshark has tshark
+    if has chromium || has google-chrome; then
+        has google-chrome || want chromium-driver has chromedriver
+    elif is_ubuntu; then
+        # Ubuntu's chromium is a snap, which can't run in many places; those who want the browser tests install one.
+        say "no chromium or google-chrome on PATH: the browser tests will be skipped (Ubuntu has chromium as a snap only)"
+    else
+        missing+=(chromium chromium-driver)
+    fi
+}
+
+new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
+
+find_python() {
+    local candidate
+    for candidate in python3 python3.13 python3.12 python3.11 python3.14 /usr/bin/python3; do
+        if has "$candidate" && new_enough "$candidate"; then command -v "$candidate"; return; fi
+    done
+    return 1
+}
+
+# A Python without its headers or without ensurepip can't make the environment; Debian splits both off.
+want_python_parts() {
+    local python=$1 version
+    version=$("$python" -c 'import sys; print("python%d.%d" % sys.version_info[:2])')
+    want "$version-venv" "$python" -c 'import ensurepip, venv'
+    want "$version-dev" "$python" -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")'
+}
+
+install_system() {
+    missing=()
+    want_system
+    [ "${1:-}" != test ] || want_tests
+    # An environment that works has what it was made with.
+    if ! [ -x "$VENV/bin/python" ]; then
+        if python=$(find_python); then want_python_parts "$python"; else missing+=(python3 python3-venv python3-dev); fi
+    fi
+    [ ${#missing[@]} -eq 0 ] || apt_install "${missing[@]}"
+}
+
+# What the environment was made from; a change in any of them makes it stale.
+fingerprint() { { cat "$LOCK" pyproject.toml; "$1" -V; pwd; } | sha256sum; }
+
+install_python() {
+    if [ -x "$VENV/bin/python" ] && [ -e "$STAMP" ] && [ "$(fingerprint "$VENV/bin/python")" = "$(cat "$STAMP")" ]; then
+        return
+    fi
+    local python pip
+    python=$(find_python) || die "no Python 3.11 or newer: Debian 12, Ubuntu 24.04 and Raspberry Pi OS (bookworm) have one"
+    # An environment that outlived its Python (a system upgrade) or was moved can't be mended.
+    if ! { "$VENV/bin/python" -m pip --version && grep -F "$PWD/$VENV" "$VENV/bin/activate"; } >/dev/null 2>&1; then
+        say "making $VENV with $("$python" -V)"
+        quietly "$python" -m venv --clear "$VENV" || die "could not make $VENV with $python (see above)"
+    fi
+    pip=("$VENV/bin/python" -m pip --quiet --disable-pip-version-check --no-input install)
+    [ "$(id -u)" -ne 0 ] || pip+=(--root-user-action=ignore)
+    say "installing the Python packages of $LOCK (a minute or so the first time)"
+    quietly "${pip[@]}" --require-hashes -r "$LOCK" || die "pip failed (its last lines are above): check the network;" \
+        "where a package does not compile, the compiler's message names what is missing"
+    # compat: a plain path entry; setuptools' import hook would double the time that Python takes to start.
+    quietly "${pip[@]}" --no-deps --config-settings editable_mode=compat -e . || die "pip failed (see above)"
+    fingerprint "$VENV/bin/python" >"$STAMP"
+    say "done: $VENV/bin/colibri"
+}
+
+install_system "${1:-}"
+install_python

@@ -1,0 +1,32 @@
+from __future__ import annotations
+
+import pytest
+
+from probe.cli.parser import USAGE, Parser
+
+
+def test_an_error_is_one_line_with_the_way_to_help(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser(prog="colibri measure")
+    parser.add_argument("target")
+    with pytest.raises(SystemExit) as ended:
+        parser.parse_args([])
+    assert ended.value.code == USAGE
+    said = "colibri measure: the following arguments are required: target (try: colibri measure --help)\n"
+    assert capsys.readouterr() == ("", said)
+
+
+def test_options_are_not_abbreviated(capsys: pytest.CaptureFixture[str]) -> None:
+    parser = Parser(prog="colibri x")
+    parser.add_argument("--resolver")
+    assert parser.parse_args(["--resolver", "a"]).resolver == "a"
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--resol", "a"])
+    assert "unrecognized arguments: --resol" in capsys.readouterr().err
+
+
+def test_nested_parsers_behave_alike(capsys: pytest.CaptureFixture[str]) -> None:
+    nested = Parser(prog="colibri config").add_subparsers().add_parser("check")
+    assert isinstance(nested, Parser)
+    with pytest.raises(SystemExit):
+        nested.parse_args(["--wrong"])
+    assert capsys.readouterr().err.count("\n") == 1
