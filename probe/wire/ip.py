@@ -7,7 +7,7 @@ from struct import Struct
 
 from probe.model.errors import MalformedPacket
 from probe.model.packet import Icmp, Packet, Protocol, Tcp, Udp
-from probe.wire import icmp, transport
+from probe.wire import extensions, icmp, transport
 from probe.wire.address import address_bytes, address_text
 from probe.wire.checksum import checksum, pseudo_header
 
@@ -15,9 +15,6 @@ __all__ = ["address_bytes", "address_text", "checksum", "decode", "encode"]
 
 _V4 = Struct(">BBHHHBBH4s4s")
 _V6 = Struct(">IHBB16s16s")
-_FRAGMENT = Struct(">BBHI")
-_FRAGMENT_HEADER = 44
-_SKIPPED = frozenset({0, 43, 60})  # hop-by-hop, routing, destination options
 _ICMP_OF = {4: int(Protocol.ICMP), 6: int(Protocol.ICMPV6)}
 _TCP, _UDP = int(Protocol.TCP), int(Protocol.UDP)  # members of an IntEnum compare several times slower
 
@@ -73,20 +70,11 @@ def _decode6(raw: bytes, start: int, end: int, quoted: bool) -> Packet:
     at = start + 40
     ident: int | None = None
     offset, more = 0, False
-    while protocol in _SKIPPED or protocol == _FRAGMENT_HEADER:
-        size = 8 if protocol == _FRAGMENT_HEADER or end - at < 2 else 8 + 8 * raw[at + 1]
-        if end - at < size:
-            if not quoted:
-                raise MalformedPacket(f"IPv6 extension header {protocol} cut after {end - at} bytes")
-            break
-        if protocol == _FRAGMENT_HEADER:
-            protocol, _, fragment, ident = _FRAGMENT.unpack_from(raw, at)
-            offset, more = fragment & 0xFFF8, bool(fragment & 1)
-        else:
-            protocol = raw[at]
-        at += size
-        if offset:
-            break
+    if protocol in extensions.KNOWN:
+        chain = extensions.walk(raw, protocol, at, end)
+        if not chain.whole and not quoted:
+            raise MalformedPacket(f"IPv6 extension header {chain.protocol} cut after {end - chain.at} bytes")
+        protocol, at, ident, offset, more = chain.protocol, chain.at, chain.ident, chain.offset, chain.more
     header, payload = _decode_body(raw, at, end, (6, protocol, offset, more, quoted))
     return Packet(6, address_text(source), address_text(destination), ttl, protocol, length + 40, ident,
                   first >> 20 & 0xFF, False, more, offset, header, payload)
@@ -154,8 +142,9 @@ def _encode(packet: Packet, quoted: bool) -> bytes:
         return bytes(header) + body
     protocol = packet.protocol
     if packet.ident is not None:
-        body = _FRAGMENT.pack(protocol, 0, packet.fragment_offset | packet.more_fragments, packet.ident) + body
-        protocol = _FRAGMENT_HEADER
+        body = extensions.FRAGMENT_HEADER.pack(
+            protocol, 0, packet.fragment_offset | packet.more_fragments, packet.ident) + body
+        protocol = extensions.FRAGMENT
     length = packet.length - 40 if quoted and packet.length else len(body)
     return _V6.pack(6 << 28 | packet.tos << 20, length, protocol, packet.ttl, source, destination) + body
 
