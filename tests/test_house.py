@@ -1,0 +1,284 @@
+"""The rules of the house, held against every file: rooms, sizes, tests, pages, start-up, docstrings, tracked text."""
+
+from __future__ import annotations
+
+import ast
+import configparser
+import json
+import os
+import re
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from statistics import median
+from urllib.parse import urlsplit
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+MODULES = sorted((ROOT / "probe").rglob("*.py"))
+
+# Room → the rooms it may import (docs/architecture.md). "" is probe/ itself: the version and `python -m probe`.
+ROOMS: dict[str, set[str]] = {
+    "": {"cli"},
+    "model": set(),
+    "wire": {"model"},
+    "measurements": {"model", "wire"},
+    "engine": {"model", "wire"},
+    "agent": {"model", "engine", "measurements"},
+    "collector": {"model", "wire", "measurements"},
+    "reflector": {"model", "wire", "engine", "measurements"},
+    "lab": {"model", "wire", "measurements", "engine", "agent", "collector", "reflector"},
+    "cli": {"model", "wire", "measurements", "engine", "agent", "collector", "reflector", "lab"},
+}
+
+# Library → where alone it may be imported: it is heavy, or it touches what only those rooms may touch.
+ONLY_IN = {
+    "scapy": ("probe/engine/", "probe/lab/"),
+    "pyroute2": ("probe/engine/", "probe/lab/", "probe/agent/line.py"),
+    "paho": ("probe/agent/", "probe/collector/", "probe/cli/", "probe/lab/"),
+    "starlette": ("probe/collector/",),
+    "uvicorn": ("probe/collector/",),
+    "jinja2": ("probe/collector/",),
+    "systemd": ("probe/agent/",),
+}
+
+# A room of pure functions has no sockets, clocks, threads or chance of its own.
+PURE = ("model", "wire", "measurements")
+IMPURE = {
+    "asyncio", "concurrent", "ctypes", "fcntl", "http", "multiprocessing", "os", "random", "secrets", "select",
+    "selectors", "signal", "socket", "socketserver", "ssl", "subprocess", "threading", "time", "urllib",
+}  # fmt: skip
+
+HEAVY = {
+    "asyncio", "cryptography", "email", "jinja2", "logging", "msgspec", "paho", "pyroute2", "scapy", "socket", "ssl",
+    "starlette", "subprocess", "uvicorn",
+}  # fmt: skip
+MODULE_BUDGET = 20
+"""Modules that `colibri --version` may import beyond those of a bare Python (`-S`); half are `os` and its kin."""
+
+LONGEST = 400
+MEDIAN = 150
+
+
+def name(path: Path) -> str:
+    return path.relative_to(ROOT).as_posix()
+
+
+def listed(faults: list[str]) -> str:
+    """All of them, one a line: whoever broke a rule sees where."""
+    return "\n".join(["", *faults])
+
+
+def room(path: Path) -> str:
+    parts = path.relative_to(ROOT / "probe").parts
+    return parts[0] if len(parts) > 1 else ""
+
+
+def imports(path: Path) -> Iterator[tuple[str, str]]:
+    """(module, name imported from it or ""), of every import wherever it stands; relative ones made absolute."""
+    package = path.relative_to(ROOT).parent.parts
+    for node in ast.walk(ast.parse(path.read_text())):
+        if isinstance(node, ast.Import):
+            yield from ((alias.name, "") for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = ".".join(package[: len(package) - node.level + 1]) if node.level else ""
+            module = ".".join(part for part in (base, node.module) if part)
+            yield from ((module, alias.name) for alias in node.names)
+
+
+def rooms_imported(path: Path) -> Iterator[str]:
+    for module, imported in imports(path):
+        parts = [*module.split("."), imported]
+        if parts[0] == "probe" and len(parts) > 1 and parts[1] in ROOMS and parts[1] != room(path):
+            yield parts[1]
+
+
+def tracked() -> list[Path]:
+    done = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True)
+    return [path for part in done.stdout.decode().split("\0") if part and (path := ROOT / part).is_file()]
+
+
+def texts() -> Iterator[tuple[str, str]]:
+    """(name, text) of every tracked text file."""
+    for path in tracked():
+        content = path.read_bytes()
+        if b"\0" not in content[:8192]:
+            yield name(path), content.decode(errors="replace")
+
+
+def test_every_folder_of_the_package_is_a_room_of_the_table() -> None:
+    folders = {path.relative_to(ROOT / "probe").parts[0] for path in MODULES if path.parent != ROOT / "probe"}
+    assert folders <= ROOMS.keys()
+
+
+def test_imports_run_one_way_through_the_rooms() -> None:
+    wrong = [
+        f"{name(path)} imports {other}"
+        for path in MODULES
+        for other in rooms_imported(path)
+        if other not in ROOMS[room(path)]
+    ]
+    assert not wrong, listed(wrong)
+
+
+def test_the_rooms_have_no_ring() -> None:
+    order: list[str] = []
+    left = dict(ROOMS)
+    while ready := [one for one, uses in left.items() if uses <= set(order)]:
+        order += ready
+        left = {one: uses for one, uses in left.items() if one not in ready}
+    assert left == {}
+
+
+def test_libraries_stay_in_their_rooms() -> None:
+    wrong = [
+        f"{name(path)} imports {module}"
+        for path in MODULES
+        for module, _ in imports(path)
+        if (top := module.split(".")[0]) in ONLY_IN and not name(path).startswith(ONLY_IN[top])
+    ]
+    assert not wrong, listed(wrong)
+
+
+def test_scapy_is_never_imported_whole() -> None:
+    wrong = [name(path) for path in MODULES for module, _ in imports(path) if module == "scapy.all"]
+    assert not wrong, listed(wrong)
+
+
+def test_pure_rooms_touch_no_socket_clock_thread_or_chance() -> None:
+    wrong = [
+        f"{name(path)} imports {module} {imported}".strip()
+        for path in MODULES
+        if room(path) in PURE
+        for module, imported in imports(path)
+        # The type alone: the source of chance is handed in by the engine.
+        if module.split(".")[0] in IMPURE and (module, imported) != ("random", "Random")
+    ]
+    assert not wrong, listed(wrong)
+
+
+def test_pure_rooms_make_no_source_of_chance_and_ask_no_clock() -> None:
+    wrong = [
+        f"{name(path)}:{node.lineno}"
+        for path in MODULES
+        if room(path) in PURE
+        for node in ast.walk(ast.parse(path.read_text()))
+        if isinstance(node, ast.Call)
+        and (
+            (isinstance(node.func, ast.Name) and node.func.id == "Random")
+            or (isinstance(node.func, ast.Attribute) and node.func.attr in {"now", "utcnow", "today"})
+        )
+    ]
+    assert not wrong, listed(wrong)
+
+
+def test_every_module_has_its_test_file() -> None:
+    missing = []
+    for path in MODULES:
+        relative = path.relative_to(ROOT / "probe")
+        twin = ROOT / "tests" / relative.parent / f"test_{path.stem.strip('_')}.py"
+        if path.stem != "__init__" and not twin.is_file():
+            missing.append(f"{name(path)} lacks {name(twin)}")
+    assert not missing, listed(missing)
+
+
+def test_every_test_file_holds_a_test() -> None:
+    empty = [
+        name(path)
+        for path in sorted((ROOT / "tests").rglob("test_*.py"))
+        if not any(
+            isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+            for node in ast.walk(ast.parse(path.read_text()))
+        )
+    ]
+    assert not empty, listed(empty)
+
+
+def test_every_measurement_has_its_page() -> None:
+    kinds = [path.stem for path in (ROOT / "probe/measurements").glob("*.py") if not path.stem.startswith("_")]
+    assert kinds
+    missing = [kind for kind in kinds if not (ROOT / f"docs/measurements/{kind}.md").is_file()]
+    assert not missing, listed(missing)
+
+
+def test_modules_are_small() -> None:
+    sizes = {name(path): len(path.read_text().splitlines()) for path in MODULES}
+    assert {one: size for one, size in sizes.items() if size > LONGEST} == {}
+    assert median(size for one, size in sizes.items() if not one.endswith("__init__.py")) <= MEDIAN
+
+
+@pytest.mark.parametrize("option", ["--version", "--help"])
+def test_the_command_starts_light(option: str) -> None:
+    script = (
+        "import json, sys\nbefore = set(sys.modules)\nfrom probe.cli.main import main\n"
+        f"main([{option!r}])\nprint(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    # -S: what the environment's own path files import at start is not ours to count.
+    done = subprocess.run(
+        [sys.executable, "-S", "-c", f"import sys; sys.path.insert(0, '.')\n{script}"],
+        cwd=ROOT, capture_output=True, text=True, check=True, timeout=30,
+    )  # fmt: skip
+    loaded: list[str] = json.loads(done.stdout.splitlines()[-1])
+    assert [module for module in loaded if module.split(".")[0] in HEAVY] == []
+    assert len(loaded) <= MODULE_BUDGET, loaded
+
+
+def test_no_path_of_a_machine_is_tracked() -> None:
+    pattern = re.compile(r"(?<![\w./>-])/(?:work|root|home/\w+|Users/\w+)(?:/[\w.-]+|\b)")
+    found = [f"{one}: {match[0]}" for one, text in texts() for match in pattern.finditer(text)]
+    assert not found, listed(found)
+    here = [one for one, text in texts() if len(ROOT.parts) > 2 and str(ROOT) in text]
+    assert not here, listed(here)
+
+
+def registry_hosts() -> set[str]:
+    """Hosts that pip is set up with on this machine: they are the machine's affair, never the repository's."""
+    urls = [os.environ.get(variable, "") for variable in ("PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "UV_INDEX_URL")]
+    settings = configparser.ConfigParser(interpolation=None)
+    settings.read(["/etc/pip.conf", Path("~/.config/pip/pip.conf").expanduser(), Path("~/.pip/pip.conf").expanduser()])
+    for section in settings.sections():
+        urls += [value for key, value in settings[section].items() if key.endswith("index-url")]
+    return {host for url in " ".join(urls).split() if (host := urlsplit(url).hostname)}
+
+
+def test_no_registry_is_tracked() -> None:
+    setting = re.compile(r"(?:extra-)?index-url|--find-links|--trusted-host")
+    hosts = registry_hosts()
+    itself = name(Path(__file__))
+    assert [one for one, text in texts() if one != itself and setting.search(text)] == []
+    assert [f"{one}: {host}" for one, text in texts() for host in hosts if host in text] == []
+
+
+@pytest.mark.parametrize("lock", ["probe", "collector", "dev"])
+def test_locks_hold_hashes_and_no_address(lock: str) -> None:
+    text = (ROOT / f"locks/{lock}.txt").read_text()
+    assert "://" not in text
+    pins = re.findall(r"^\S.*", text, re.MULTILINE)
+    assert pins
+    assert [pin for pin in pins if "==" not in pin or not pin.endswith("\\")] == []
+
+
+def undocumented(tree: ast.Module) -> Iterator[str]:
+    """Public functions and classes without a docstring. (A method may have its words in the protocol it fulfils.)"""
+    for node in tree.body:
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef) or node.name.startswith("_"):
+            continue
+        if not ast.get_docstring(node):
+            yield node.name
+
+
+def test_everything_public_has_a_docstring() -> None:
+    missing = []
+    for path in MODULES:
+        tree = ast.parse(path.read_text())
+        missing += [] if ast.get_docstring(tree) else [name(path)]
+        missing += [f"{name(path)}: {one}" for one in undocumented(tree)]
+    assert not missing, listed(missing)
+
+
+def test_the_makefile_has_the_promised_targets() -> None:
+    text = subprocess.run(["make"], cwd=ROOT, capture_output=True, text=True, check=True, timeout=30).stdout
+    promised = "install lint test test-long demo run lab lab-score bench lock clean"
+    assert set(promised.split()) <= set(re.findall(r"make ([a-z-]+)", text))
