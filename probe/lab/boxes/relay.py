@@ -1,0 +1,124 @@
+"""In-path: a link cut in two and joined again in user space, which can hold up, lose, delay and forge packets."""
+
+from __future__ import annotations
+
+import asyncio
+import heapq
+from collections.abc import Sequence
+from itertools import count
+from random import Random
+
+from probe.lab.boxes import Inspector
+from probe.lab.boxes.frames import FRAME, Ends, open_port, unwrap, wrap
+from probe.lab.namespaces import Namespace
+from probe.lab.scenario import Impair
+from probe.model.packet import Packet
+
+_BATCH = 32  # frames read before other work gets its turn
+_HELD = 0.02  # seconds by which a frame chosen for reordering comes late
+
+
+class _Direction:
+    """One direction of a link: a queue ordered by the time at which each frame is due."""
+
+    def __init__(self, impairments: Sequence[Impair], random: Random) -> None:
+        self._impairments = impairments
+        self._random = random
+        self._queue: list[tuple[float, int, bytes]] = []
+        self._number = count()
+        self._last = 0.0
+
+    def put(self, frame: bytes, now: float) -> None:
+        """Take a frame in: lose it, or say when it is due (perhaps twice). Order holds unless it is to be broken."""
+        due, copies, held = now, 1, False
+        for impairment in self._impairments:
+            if impairment.loss and self._random.random() < impairment.loss:
+                return
+            due += impairment.delay + (self._random.uniform(0, impairment.jitter) if impairment.jitter else 0)
+            if impairment.duplicate and self._random.random() < impairment.duplicate:
+                copies += 1
+            if impairment.reorder and self._random.random() < impairment.reorder:
+                held = True
+        if held:
+            due += _HELD
+        else:
+            due = self._last = max(due, self._last)
+        for _ in range(copies):
+            heapq.heappush(self._queue, (due, next(self._number), frame))
+
+    def due(self, now: float) -> list[bytes]:
+        """Frames whose time has come."""
+        ready = []
+        while self._queue and self._queue[0][0] <= now:
+            ready.append(heapq.heappop(self._queue)[2])
+        return ready
+
+    @property
+    def next(self) -> float | None:
+        return self._queue[0][0] if self._queue else None
+
+
+class Relay:
+    """Joins ``interfaces`` (client side, server side) in ``namespace``.
+
+    What inspectors emit goes onto the link at once in the direction given, then through the impairments like all else.
+    """
+
+    def __init__(
+        self, namespace: Namespace, interfaces: tuple[str, str], ends: Ends,
+        inspectors: Sequence[Inspector], impairments: Sequence[Impair], random: Random,
+    ) -> None:
+        self._inspectors = inspectors
+        self._ends = ends
+        self._loop = asyncio.get_running_loop()
+        self._client, self._server = (open_port(namespace, interface) for interface in interfaces)
+        self._queues = {upstream: _Direction(impairments, random) for upstream in (True, False)}
+        self._timer: asyncio.TimerHandle | None = None
+        self._loop.add_reader(self._client, self._read, True)
+        self._loop.add_reader(self._server, self._read, False)
+
+    def close(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        for port in (self._client, self._server):
+            self._loop.remove_reader(port)
+            port.close()
+
+    def _read(self, upstream: bool) -> None:
+        port = self._client if upstream else self._server
+        for _ in range(_BATCH):
+            try:
+                frame = port.recv(FRAME)
+            except BlockingIOError:
+                break
+            if self._passes(frame, upstream):
+                self._queues[upstream].put(frame, self._loop.time())
+        self._flush()
+
+    def _passes(self, frame: bytes, upstream: bool) -> bool:
+        if not self._inspectors or (packet := unwrap(frame)) is None:
+            return True
+        return all(inspector.see(packet, upstream, self._emit) for inspector in self._inspectors)
+
+    def _emit(self, packet: Packet, *, upstream: bool, delay: float = 0.0) -> None:
+        frame = wrap(packet, self._ends, upstream)
+        self._loop.call_later(delay, self._enqueue, frame, upstream)
+
+    def _enqueue(self, frame: bytes, upstream: bool) -> None:
+        self._queues[upstream].put(frame, self._loop.time())
+        self._flush()
+
+    def _flush(self) -> None:
+        now = self._loop.time()
+        for upstream, port in ((True, self._server), (False, self._client)):
+            for frame in self._queues[upstream].due(now):
+                try:
+                    port.send(frame)
+                except BlockingIOError:
+                    break  # the device's queue is full: lost, as on a wire
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        waiting = [due for queue in self._queues.values() if (due := queue.next) is not None]
+        if waiting:
+            self._timer = self._loop.call_at(min(waiting), self._flush)

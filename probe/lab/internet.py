@@ -1,0 +1,156 @@
+"""A scenario brought to life in this process: the fabric, its kernel rules, the middleboxes and the servers."""
+
+from __future__ import annotations
+
+import time
+from collections import defaultdict
+from collections.abc import Iterable
+from random import Random
+from typing import Protocol
+
+from probe.lab import world
+from probe.lab.boxes import Inspector, inspect
+from probe.lab.boxes.frames import Ends, mac_bytes
+from probe.lab.boxes.relay import Relay
+from probe.lab.boxes.tap import Tap
+from probe.lab.build import WIRE, Fabric, firewall, home_dns, nft, silence
+from probe.lab.scenario import (
+    BlockPage,
+    DnsInjector,
+    Drop,
+    HomeDns,
+    IcmpRule,
+    Impair,
+    ResetInjector,
+    Resolver,
+    RouteAway,
+    Scenario,
+    Web,
+)  # fmt: skip
+from probe.lab.servers import certificate
+from probe.lab.servers.resolver import ResolverServer, Zone
+from probe.lab.servers.web import WebServer
+from probe.lab.world import World
+
+Key = tuple[str, str]
+
+
+class _Closable(Protocol):
+    def close(self) -> None: ...
+
+
+class Internet:
+    """Everything of one scenario that runs: made outside of an event loop (pyroute2 runs its own), then started in one.
+
+    ``close`` ends it all.
+    """
+
+    def __init__(self, scenario: Scenario) -> None:
+        self.scenario = scenario
+        self.world: World = world.build(scenario)
+        self._random = Random(scenario.seed)
+        self._open: list[_Closable] = []
+        self._taps: dict[Key, list[Inspector]] = defaultdict(list)
+        self._inspectors: dict[Key, list[Inspector]] = defaultdict(list)
+        self._impairments: dict[Key, list[Impair]] = defaultdict(list)
+        for box in self._boxes():
+            if isinstance(box, Impair):
+                for key in self.world.entries(box.at):
+                    self._impairments[key].append(box)
+            elif isinstance(box, DnsInjector | ResetInjector | Drop | BlockPage):
+                inspector = inspect.make(box, self._random, time.monotonic)
+                for key in self.world.entries(box.at):
+                    (self._inspectors if inspector.in_path else self._taps)[key].append(inspector)
+        self.fabric = Fabric(self.world.topology, [*self._inspectors, *self._impairments])
+        self._open.append(self.fabric)
+        for node, addresses in self.world.discards.items():
+            self.fabric.route_away(node, [f"{a}/{128 if ':' in a else 32}" for a in addresses], "blackhole")
+        for box in self.scenario.boxes:
+            self._rules(box)
+
+    async def start(self) -> None:
+        """Start boxes and servers."""
+        for key in self.fabric.cut:
+            self._relay(key)
+        for key, inspectors in self._taps.items():
+            self._tap(key, inspectors)
+        await self._servers()
+
+    def close(self) -> None:
+        while self._open:
+            self._open.pop().close()
+
+    def _boxes(self) -> list[object]:
+        boxes: list[object] = list(self.scenario.boxes)
+        if self.scenario.rtt and self.scenario.world == "internet":
+            boxes.append(Impair(at="transit.a", delay=self.scenario.rtt / 2))
+        elif self.scenario.rtt:
+            boxes.append(Impair(at="server", delay=self.scenario.rtt / 2))
+        return boxes
+
+    def _rules(self, box: object) -> None:
+        """What a box needs of a kernel."""
+        if isinstance(box, RouteAway):
+            self.fabric.route_away(box.at, box.prefixes, box.action)
+        elif isinstance(box, IcmpRule):
+            with self.fabric.namespaces[box.at].inside():
+                if box.mode == "silent":
+                    nft(silence())
+                else:
+                    interval = int(box.interval * 1000)
+                    self.fabric.namespaces[box.at].sysctl({
+                        "ipv4/icmp_ratelimit": interval, "ipv4/icmp_ratemask": 1 << 3 | 1 << 11,
+                        "ipv6/icmp/ratelimit": interval,
+                    })
+        elif isinstance(box, HomeDns):
+            with self.fabric.namespaces[box.at].inside():
+                nft(home_dns(self.fabric.interface(box.at, self.world.entries(box.at)[0][0])))
+        elif isinstance(box, Web) and box.firewall:
+            with self.fabric.namespaces[box.at].inside():
+                nft(firewall(box.ports))
+
+    def _sides(self, key: Key) -> tuple[str, str]:
+        """The node of a link nearer the homes, and the other."""
+        child, parent = key
+        return (child, parent) if key in self.world.entries(parent) else (parent, child)
+
+    def _ends(self, key: Key) -> Ends:
+        client, server = self._sides(key)
+        return Ends(mac_bytes(self.fabric.mac(client, server)), mac_bytes(self.fabric.mac(server, client)))
+
+    def _relay(self, key: Key) -> None:
+        child_end, parent_end = self.fabric.cut_ends(self.fabric.cut[key])
+        interfaces = (child_end, parent_end) if self._sides(key)[0] == key[0] else (parent_end, child_end)
+        self._open.append(Relay(
+            self.fabric.namespaces[WIRE], interfaces, self._ends(key),
+            self._inspectors[key], self._impairments[key], self._random,
+        ))  # fmt: skip
+
+    def _tap(self, key: Key, inspectors: list[Inspector]) -> None:
+        client, server = self._sides(key)
+        namespace = self.fabric.namespaces[server]
+        self._open.append(Tap(namespace, self.fabric.interface(server, client), self._ends(key), inspectors))
+
+    async def _servers(self) -> None:
+        context, self.authority = certificate.make(self.world.names)
+        boxes = self.scenario.boxes
+        for node in self.world.resolvers:
+            zone = Zone(self.world.names, [box for box in boxes if isinstance(box, Resolver) and box.at == node])
+            await self._resolver(node, self.world.topology.nodes[node].addresses, zone)
+        for box in boxes:
+            if isinstance(box, HomeDns):
+                home = next(child for child, _ in self.world.entries(box.at))
+                lan = self.world.topology.nodes[home].lan or ()
+                await self._resolver(box.at, [lan[i].partition("/")[0] for i in (1, 3)], Zone(self.world.names))
+        for node in self.world.webs:
+            spec = next((box for box in boxes if isinstance(box, Web) and box.at == node), Web(at=node))
+            own = self.world.topology.nodes[node].addresses
+            known = {name for name, addresses in self.world.names.items() if set(addresses) & set(own)}
+            server = WebServer(self.fabric.namespaces[node], spec, context, known)
+            server.start()
+            self._open.append(server)
+
+    async def _resolver(self, node: str, addresses: Iterable[str], zone: Zone) -> None:
+        server = ResolverServer(self.fabric.namespaces[node], addresses, zone)
+        await server.start()
+        self._open.append(server)

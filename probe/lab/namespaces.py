@@ -1,0 +1,106 @@
+"""Network namespaces held as file descriptors: no name, no mount, so nothing outlives the process that made them."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import fcntl
+import os
+import socket
+import struct
+from collections.abc import Iterator
+from pathlib import Path
+
+from probe.model.errors import NoPermission
+
+CLONE_NEWNET = 0x40000000
+_OWN = "/proc/thread-self/ns/net"
+_LIBC = ctypes.CDLL(None, use_errno=True)
+
+_SIOCETHTOOL = 0x8946
+# ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO (linux/ethtool.h)
+_OFFLOADS = (0x17, 0x1F, 0x24, 0x2C)
+
+
+def _check(result: int, what: str) -> None:
+    if result == 0:
+        return
+    number = ctypes.get_errno()
+    if number == 1:  # EPERM
+        raise NoPermission(what, "run as root, or inside `unshare -Urn`")
+    raise OSError(number, f"{what}: {os.strerror(number)}")
+
+
+class Namespace:
+    """One network namespace; it lives as long as this descriptor, a socket or a process in it.
+
+    ``path`` is where another process opens it (while this one lives).
+    """
+
+    def __init__(self, name: str, fd: int) -> None:
+        self.name = name
+        self.fd = fd
+
+    @classmethod
+    def create(cls, name: str) -> Namespace:
+        """Make an empty namespace; the calling thread stays where it was. Raises NoPermission."""
+        with _returning():
+            _check(_LIBC.unshare(CLONE_NEWNET), "making a network namespace")
+            return cls(name, os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC))
+
+    @classmethod
+    def open(cls, name: str, path: str) -> Namespace:
+        """Open a namespace that another process holds. Raises OSError if it is gone."""
+        return cls(name, os.open(path, os.O_RDONLY | os.O_CLOEXEC))
+
+    @property
+    def path(self) -> str:
+        return f"/proc/{os.getpid()}/fd/{self.fd}"
+
+    @contextlib.contextmanager
+    def inside(self) -> Iterator[None]:
+        """Put the calling thread into the namespace; sockets and children made meanwhile stay in it."""
+        with _returning():
+            _check(_LIBC.setns(self.fd, CLONE_NEWNET), f"entering {self.name}")
+            yield
+
+    def socket(self, family: int, kind: int, protocol: int = 0) -> socket.socket:
+        """A non-blocking socket that belongs to the namespace, whoever uses it."""
+        with self.inside():
+            made = socket.socket(family, kind, protocol)
+        made.setblocking(False)
+        return made
+
+    def sysctl(self, values: dict[str, int | str]) -> None:
+        """Write settings below ``/proc/sys/net``; the calling thread must be inside."""
+        for key, value in values.items():
+            Path("/proc/sys/net", key).write_text(str(value), "ascii")
+
+    def close(self) -> None:
+        os.close(self.fd)
+
+
+@contextlib.contextmanager
+def _returning() -> Iterator[None]:
+    home = os.open(_OWN, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        yield
+    finally:
+        try:
+            _check(_LIBC.setns(home, CLONE_NEWNET), "going back to the first namespace")
+        finally:
+            os.close(home)
+
+
+def disable_offloads(interfaces: list[str]) -> None:
+    """Make the kernel write every checksum and segment before a packet enters these interfaces.
+
+    A veth otherwise hands packets over with checksums still to be filled in, which no real wire does; user-space
+    middleboxes and captures would see them. The calling thread must be inside the interfaces' namespace.
+    """
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        for name in interfaces:
+            for command in _OFFLOADS:
+                value = ctypes.create_string_buffer(struct.pack("II", command, 0))
+                request = struct.pack("16sP16x", name.encode(), ctypes.addressof(value))
+                fcntl.ioctl(control, _SIOCETHTOOL, request)

@@ -1,0 +1,89 @@
+"""The lab's one process: holds the namespaces, runs boxes and servers, says when it is ready, ends when told.
+
+``python -m probe.lab.process NAME [--detached]`` reads a scenario (JSON, one line) from standard input and writes one
+line to standard output: ``{"state": …}`` or ``{"error": …, "exit_status": …}``. Not detached, it ends with its standard
+input, that is with the process that started it, however that dies.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import signal
+import sys
+
+import msgspec
+
+from probe.lab import state as states
+from probe.lab.internet import Internet
+from probe.lab.scenario import Scenario
+from probe.lab.state import Home, Row, State
+from probe.model.errors import ColibriError
+
+
+def describe(name: str, internet: Internet) -> State:
+    """What other processes need to know."""
+    world = internet.world
+    topology = world.topology
+    return State(
+        name=name,
+        pid=os.getpid(),
+        started=states.start_time(os.getpid()),
+        scenario=internet.scenario,
+        namespaces={node: namespace.fd for node, namespace in internet.fabric.namespaces.items()},
+        homes={
+            key: Home(node, key, operator.asn, operator.country, operator.access, world.measure[key],
+                      {other: topology.distance(node, other) for other in topology.nodes if other != node})
+            for key, node in world.homes.items()
+            for operator in (world.operators[key],)
+        },
+        addresses={node.name: _addresses(node.addresses, node.lan) for node in topology.nodes.values()},
+        names={known: list(addresses) for known, addresses in world.names.items()},
+        prefixes=[Row(row.prefix, row.asn, row.name) for row in world.prefixes],
+        authority=internet.authority,
+    )
+
+
+def _addresses(own: tuple[str, ...], lan: tuple[str, str, str, str] | None) -> list[str]:
+    inner = (lan[0], lan[2]) if lan else ()
+    return [*own, *(text.partition("/")[0] for text in inner)]
+
+
+async def _run(name: str, internet: Internet, *, detached: bool) -> None:
+    loop = asyncio.get_running_loop()
+    ended = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(number, ended.set)
+    try:
+        await internet.start()
+        state = describe(name, internet)
+        file = states.write(state)
+        try:
+            _say({"state": state})
+            if not detached:
+                loop.add_reader(sys.stdin, ended.set)
+            await ended.wait()
+        finally:
+            file.unlink(missing_ok=True)
+    finally:
+        internet.close()
+
+
+def _say(answer: dict[str, object]) -> None:
+    sys.stdout.write(msgspec.json.encode(answer).decode() + "\n")
+    sys.stdout.flush()
+
+
+def main() -> int:
+    name, detached = sys.argv[1], "--detached" in sys.argv[2:]
+    try:
+        scenario = msgspec.json.decode(sys.stdin.readline(), type=Scenario)
+        asyncio.run(_run(name, Internet(scenario), detached=detached))
+    except ColibriError as error:
+        _say({"error": str(error), "exit_status": error.exit_status})
+        return error.exit_status
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,118 @@
+"""What a running lab tells the others, in a small file: who holds the namespaces, and who is who in its world.
+
+The file is only a pointer: the lab's process is the lab, and a file whose process is gone is removed when it is seen.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import os
+import tempfile
+from pathlib import Path
+
+import msgspec
+
+from probe.lab.scenario import Scenario
+from probe.model.errors import MalformedRecord, UsageError
+from probe.model.finding import Access
+
+
+class Home(msgspec.Struct, frozen=True):
+    """A home and its line. ``path``: nodes from the home to each server host, both included."""
+
+    node: str
+    operator: str
+    asn: int
+    country: str
+    access: Access
+    measure: dict[str, str]
+    distances: dict[str, int]
+
+
+class Row(msgspec.Struct, frozen=True):
+    """A prefix and whose it is."""
+
+    prefix: str
+    asn: int
+    name: str
+
+
+class State(msgspec.Struct, frozen=True):
+    """A lab that is up. ``namespaces``: node → descriptor in process ``pid``, which started at ``started`` (ticks)."""
+
+    name: str
+    pid: int
+    started: int
+    scenario: Scenario
+    namespaces: dict[str, int]
+    homes: dict[str, Home]
+    addresses: dict[str, list[str]]
+    names: dict[str, list[str]]
+    prefixes: list[Row]
+    authority: str
+
+    def path(self, node: str) -> str:
+        """Where another process opens a node's namespace. Raises UsageError."""
+        if node not in self.namespaces:
+            raise UsageError(f"the lab has no node {node!r}")
+        return f"/proc/{self.pid}/fd/{self.namespaces[node]}"
+
+    def asn_of(self, address: str) -> int:
+        """AS number of an address by the longest prefix, 0 if unknown."""
+        ip = ipaddress.ip_address(address)
+        best = (-1, 0)
+        for row in self.prefixes:
+            network = ipaddress.ip_network(row.prefix)
+            if ip.version == network.version and ip in network:
+                best = max(best, (network.prefixlen, row.asn))
+        return best[1]
+
+
+def folder() -> Path:
+    """Where this user's labs leave their files; made if need be, readable by this user alone."""
+    base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
+    path = Path(base, f"colibri-lab-{os.getuid()}")
+    path.mkdir(mode=0o700, exist_ok=True)
+    if path.stat().st_uid != os.getuid():
+        raise UsageError(f"{path} belongs to someone else")
+    return path
+
+
+def start_time(pid: int) -> int:
+    """Ticks since boot at which a process started; with its pid this names it for good. 0 if there is none."""
+    try:
+        text = Path("/proc", str(pid), "stat").read_text("ascii", "replace")
+    except OSError:
+        return 0
+    fields = text.rpartition(")")[2].split()
+    return 0 if fields[0] in "ZX" else int(fields[19])
+
+
+def write(state: State) -> Path:
+    """Leave the file, whole or not at all."""
+    path = folder() / f"{state.name}.json"
+    draft = path.with_suffix(".new")
+    draft.write_bytes(msgspec.json.encode(state))
+    draft.replace(path)
+    return path
+
+
+def read(name: str) -> State | None:
+    """The lab of that name if it is up; a stale file is removed. Raises MalformedRecord."""
+    path = folder() / f"{name}.json"
+    try:
+        state = msgspec.json.decode(path.read_bytes(), type=State)
+    except FileNotFoundError:
+        return None
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise MalformedRecord(str(path), str(error)) from error
+    if start_time(state.pid) != state.started:
+        path.unlink(missing_ok=True)
+        return None
+    return state
+
+
+def running() -> list[State]:
+    """All labs of this user that are up, by name."""
+    found = (read(path.stem) for path in sorted(folder().glob("*.json")))
+    return [state for state in found if state is not None]
