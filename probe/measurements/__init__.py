@@ -15,9 +15,9 @@ from __future__ import annotations
 
 import importlib
 import pkgutil
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from random import Random
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 
@@ -25,8 +25,11 @@ from probe.model.errors import UsageError
 from probe.model.exchange import Exchange, Step
 from probe.model.finding import Judgement
 
-Steps = Generator[list[Step], list[Exchange], Judgement]
-"""What ``measure`` returns: yields batches, is sent exchanges, returns the judgement."""
+T = TypeVar("T")
+Part = Generator[list[Step], list[Exchange], T]
+"""A part of a measurement, for ``yield from``: yields batches, is sent exchanges, returns what it found."""
+Steps = Part[Judgement]
+"""What ``measure`` returns."""
 
 
 class Context(msgspec.Struct, frozen=True):
@@ -48,6 +51,24 @@ class Measurement(msgspec.Struct, frozen=True):
     options: type[Any]
     measure: Callable[[Any, Context], Steps]
     summary: str
+
+
+def parse_options(measurement: Measurement, given: Mapping[str, object], defaults: Mapping[str, object] | None = None) -> Any:
+    """Options of a measurement from loosely typed values (a command line's texts, a list's entries, a log's).
+
+    ``defaults`` fills what is not given; keys that the measurement does not know are errors in ``given`` and ignored in
+    ``defaults``. Raises UsageError with the name of the option.
+    """
+    known = {field.name for field in msgspec.structs.fields(measurement.options)}
+    verb = measurement.name.replace("_", "-")
+    for key in given:
+        if key not in known:
+            raise UsageError(f"{verb}: no option is called {key!r}; there are: {', '.join(sorted(known))}")
+    merged = {k: v for k, v in (defaults or {}).items() if k in known and v not in ("", None)} | dict(given)
+    try:
+        return msgspec.convert(merged, measurement.options, strict=False)
+    except msgspec.ValidationError as error:
+        raise UsageError(f"{verb}: {error}") from None
 
 
 def names() -> list[str]:

@@ -46,7 +46,7 @@ class SafetyConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     bytes_per_day: Annotated[int, msgspec.Meta(ge=1000, description="Most bytes sent in a day (UTC).")] = 50_000_000
     target_packets_per_second: Annotated[
         int, msgspec.Meta(ge=1, le=20000, description="Most packets sent to one address in a second.")
-    ] = 100
+    ] = 200
     target_spacing: Annotated[Seconds, _doc("Least seconds between two scheduled measurements of one target.")] = 30.0
     sensitive: Annotated[list[str], _doc("Target categories that the volunteer has opted in to.")] = []
 

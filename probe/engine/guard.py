@@ -1,0 +1,91 @@
+"""Destinations that are never measured, whoever asks (design, "Safety"; RFC 6890 and the IANA special registries).
+
+Only the local configuration file opens a range (``[safety] allow_networks``): that is how a lab is reached.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+from collections.abc import Iterable
+
+from probe.model.errors import ConfigError, ForbiddenDestination
+
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+FORBIDDEN: tuple[tuple[Network, str], ...] = tuple(
+    (ipaddress.ip_network(network), what)
+    for network, what in (
+        ("0.0.0.0/8", "this network"),
+        ("10.0.0.0/8", "private"),
+        ("100.64.0.0/10", "shared by an operator's NAT"),
+        ("127.0.0.0/8", "loopback"),
+        ("169.254.0.0/16", "link-local"),
+        ("172.16.0.0/12", "private"),
+        ("192.0.0.0/24", "reserved for protocols"),
+        ("192.0.2.0/24", "documentation"),
+        ("192.88.99.0/24", "deprecated relay"),
+        ("192.168.0.0/16", "private"),
+        ("198.18.0.0/15", "benchmarks"),
+        ("198.51.100.0/24", "documentation"),
+        ("203.0.113.0/24", "documentation"),
+        ("224.0.0.0/4", "multicast"),
+        ("240.0.0.0/4", "reserved"),
+        ("::/128", "unspecified"),
+        ("::1/128", "loopback"),
+        ("::/96", "deprecated embedding of IPv4"),
+        ("::ffff:0:0/96", "an embedded IPv4 address"),
+        ("64:ff9b::/96", "an embedded IPv4 address"),
+        ("64:ff9b:1::/48", "an embedded IPv4 address"),
+        ("100::/64", "discard"),
+        ("2001::/23", "reserved for protocols"),
+        ("2001:db8::/32", "documentation"),
+        ("2002::/16", "an embedded IPv4 address"),
+        ("3fff::/20", "documentation"),
+        ("5f00::/16", "segment routing"),
+        ("fc00::/7", "private"),
+        ("fe80::/10", "link-local"),
+        ("fec0::/10", "deprecated site-local"),
+        ("ff00::/8", "multicast"),
+    )
+)
+
+
+def networks(texts: Iterable[str], where: str = "safety.allow_networks") -> tuple[Network, ...]:
+    """Parse networks. Raises ConfigError that names the one that is none."""
+    parsed: list[Network] = []
+    for i, text in enumerate(texts):
+        try:
+            parsed.append(ipaddress.ip_network(text))
+        except ValueError as error:
+            raise ConfigError(f"{where}[{i}]", f"{text!r} is not a network: {error}") from None
+    return tuple(parsed)
+
+
+class Guard:
+    """Says whether an address may be measured."""
+
+    def __init__(self, allow: Iterable[Network] = (), own: frozenset[str] = frozenset()) -> None:
+        self._allow = tuple(allow)
+        self._own = own
+        self._passed: set[str] = set()
+
+    def check(self, address: str) -> None:
+        """Raise ForbiddenDestination unless ``address`` (text, v4 or v6) may be measured."""
+        if address in self._passed:
+            return
+        try:
+            ip = ipaddress.ip_address(address)
+        except ValueError:
+            raise ForbiddenDestination(f"{address!r} is not an IP address", "give an IPv4 or IPv6 address") from None
+        if ip.version == 6 and ip.scope_id:
+            raise ForbiddenDestination(f"{address} is on the local link (scope {ip.scope_id})")
+        if address in self._own:
+            raise ForbiddenDestination(f"{address} is this machine itself")
+        if not any(ip in network for network in self._allow if network.version == ip.version):
+            for network, what in FORBIDDEN:
+                if network.version == ip.version and ip in network:
+                    raise ForbiddenDestination(
+                        f"{address} is never measured: {network} is {what}",
+                        "a lab is opened by [safety] allow_networks in the local configuration file",
+                    )
+        self._passed.add(address)

@@ -1,0 +1,62 @@
+"""Which address and interface the kernel would use towards a destination, and which subnets are ours."""
+
+from __future__ import annotations
+
+import errno
+import ipaddress
+import socket
+
+import msgspec
+
+from probe.model.errors import NoRoute
+
+Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
+
+
+class Own(msgspec.Struct, frozen=True):
+    """This machine's addresses: ``interfaces`` with their prefixes, and the index of the interface of each address."""
+
+    interfaces: tuple[Interface, ...]
+    index: dict[str, int]
+
+    @property
+    def addresses(self) -> frozenset[str]:
+        """Every own address as text."""
+        return frozenset(str(i.ip) for i in self.interfaces)
+
+
+def own_addresses() -> Own:
+    """Read the addresses of all interfaces of this network namespace, loopback left out."""
+    import ifaddr
+
+    interfaces: list[Interface] = []
+    index: dict[str, int] = {}
+    for adapter in ifaddr.get_adapters():
+        for ip in adapter.ips:
+            text = ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip
+            interface = ipaddress.ip_interface(f"{text}/{ip.network_prefix}")
+            if interface.ip.is_loopback:
+                continue
+            interfaces.append(interface)
+            index[str(interface.ip)] = adapter.index or 0
+    return Own(tuple(interfaces), index)
+
+
+def source_for(address: str, interface: str = "") -> str:
+    """Source address that the kernel chooses towards ``address``. Sends nothing.
+
+    Raises NoRoute where there is none.
+    """
+    family = socket.AF_INET6 if ":" in address else socket.AF_INET
+    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+        try:
+            if interface:
+                probe.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+            probe.connect((address, 9))
+        except OSError as error:
+            why = errno.errorcode.get(error.errno or 0, str(error))
+            raise NoRoute(
+                f"no route to {address}{' on ' + interface if interface else ''} ({why})",
+                "is the cable in, and does the line work? `colibri doctor` looks closer",
+            ) from None
+        return str(probe.getsockname()[0])

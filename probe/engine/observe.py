@@ -1,0 +1,188 @@
+"""From captured packets to what a step heard. Pure: the live engine and a replay call the same function."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+
+import msgspec
+
+from probe.model.exchange import EchoStep, Exchange, Failure, Heard, PauseStep, Step, SynStep, TcpStep, UdpStep
+from probe.model.packet import Flags, Icmp, Packet, Protocol, Tcp, Udp
+
+_ECHO_REQUEST = {4: 8, 6: 128}
+
+
+class Record(msgspec.Struct, frozen=True):
+    """One captured packet: nanoseconds since the epoch, direction, bytes (already scrubbed) and their meaning."""
+
+    ns: int
+    outgoing: bool
+    data: bytes
+    packet: Packet
+
+
+class Flow(msgspec.Struct, frozen=True):
+    """What the engine chose for a step: local ``port`` (or echo identifier) and when the exchange began and ended."""
+
+    port: int
+    began: int
+    ended: int
+
+
+def transport(step: Step) -> int:
+    """Protocol family of a step, as in :func:`local_port` (ICMP stands for ICMPv6 too)."""
+    if isinstance(step, UdpStep):
+        return Protocol.UDP
+    return Protocol.ICMP if isinstance(step, EchoStep) else Protocol.TCP
+
+
+def local_port(packet: Packet, outgoing: bool) -> tuple[int, int] | None:
+    """(protocol, local port or echo identifier) of the flow that a packet belongs to; an ICMP error belongs to the
+    flow of the packet that it quotes. None if it has none."""
+    header = packet.header
+    if isinstance(header, Icmp):
+        if header.quoted is not None:
+            return local_port(header.quoted, True)
+        return Protocol.ICMP, header.identifier
+    if isinstance(header, Tcp):
+        return Protocol.TCP, header.source_port if outgoing else header.destination_port
+    if isinstance(header, Udp):
+        return Protocol.UDP, header.source_port if outgoing else header.destination_port
+    return None
+
+
+def observe(step: Step, flow: Flow, records: Iterable[Record], failure: Failure = "", note: str = "") -> Exchange:
+    """Select and time what belongs to ``step`` among the records of its local port."""
+    watch = Watch(step)
+    heard = [r for r in records if flow.began <= r.ns <= flow.ended and watch.takes(r)]
+    sent = watch.sent
+    return Exchange(
+        step=step,
+        heard=tuple(Heard((r.ns - flow.began) / 1e9, r.outgoing, r.packet) for r in heard),
+        sent_at=None if sent is None else (sent.ns - flow.began) / 1e9,
+        failure=failure,
+        note=note,
+    )
+
+
+class Watch:
+    """Follows one step through the records of its flow, in order of time. ``sent``: its own packet, once seen."""
+
+    def __init__(self, step: Step) -> None:
+        self._step = step
+        self._own, self._answers = _matchers(step)
+        self.sent: Record | None = None
+
+    def takes(self, record: Record) -> bool:
+        """Whether the record belongs to the step."""
+        step, packet = self._step, record.packet
+        if isinstance(step, PauseStep):
+            return False
+        header = packet.header
+        quoted = header.quoted if isinstance(header, Icmp) else None
+        far_end = quoted.destination if quoted else packet.destination if record.outgoing else packet.source
+        if far_end != step.address:
+            return False
+        if record.outgoing:
+            if self.sent is None and self._own(packet):
+                self.sent = record
+                return True
+            return isinstance(step, TcpStep)
+        if isinstance(step, TcpStep):
+            return True  # a TCP flow has its port for itself, from the SYN on
+        if self.sent is None:
+            return False
+        return _quotes(quoted, self.sent.packet) if quoted else self._answers(packet, self.sent.packet)
+
+    def settles(self, record: Record) -> bool:
+        """Whether the record answers the step, so that only ``linger`` remains to be listened for.
+
+        For a TCP flow a bare acknowledgement settles nothing, nor an ICMP error about another packet than the payload.
+        """
+        if not self.takes(record) or record.outgoing or self.sent is None:
+            return False
+        header = record.packet.header
+        if not isinstance(self._step, TcpStep):
+            return True
+        if isinstance(header, Tcp):
+            return bool(record.packet.payload) or bool(header.flags & (Flags.RST | Flags.FIN))
+        return isinstance(header, Icmp) and header.quoted is not None and _quotes(header.quoted, self.sent.packet)
+
+
+Own = Callable[[Packet], bool]
+Answers = Callable[[Packet, Packet], bool]
+
+
+def _matchers(step: Step) -> tuple[Own, Answers]:
+    """What the step's own packet looks like, and whether a packet answers it (``answers(packet, own)``)."""
+    if isinstance(step, UdpStep):
+        return _is_own_datagram(step), _answers_datagram(step)
+    if isinstance(step, SynStep):
+        return _is_own_syn(step), _answers_syn
+    if isinstance(step, EchoStep):
+        return _is_own_echo(step), _answers_echo
+    return (lambda p: bool(p.payload)), (lambda _p, _own: True)
+
+
+def _quotes(quoted: Packet, sent: Packet) -> bool:
+    """Whether a quote is of this very packet: by payload where the router quotes it, else by the IP identification.
+
+    A router may quote 8 bytes behind the IP header only (RFC 792), so the payload may be missing.
+    """
+    if isinstance(sent.header, Tcp) and isinstance(quoted.header, Tcp):
+        return quoted.header.sequence == sent.header.sequence
+    if isinstance(sent.header, Icmp) and isinstance(quoted.header, Icmp):
+        return quoted.header.rest == sent.header.rest
+    if quoted.payload:
+        n = min(len(quoted.payload), len(sent.payload))
+        return quoted.payload[:n] == sent.payload[:n]
+    return quoted.ident is not None and quoted.ident == sent.ident
+
+
+def _is_own_datagram(step: UdpStep) -> Own:
+    return lambda p: isinstance(p.header, Udp) and p.ttl == step.ttl and p.payload == step.payload
+
+
+def _answers_datagram(step: UdpStep) -> Answers:
+    def answers(packet: Packet, _sent: Packet) -> bool:
+        if not isinstance(packet.header, Udp) or packet.header.source_port != step.port:
+            return False
+        if step.match is None:
+            return True
+        start, length = step.match
+        return packet.payload[start : start + length] == step.payload[start : start + length]
+
+    return answers
+
+
+def _is_own_syn(step: SynStep) -> Own:
+    return lambda p: (
+        isinstance(p.header, Tcp)
+        and p.ttl == step.ttl
+        and p.header.flags & (Flags.SYN | Flags.ACK) == Flags.SYN
+        and p.header.destination_port == step.port
+    )
+
+
+def _answers_syn(packet: Packet, sent: Packet) -> bool:
+    mine, theirs = sent.header, packet.header
+    return (
+        isinstance(mine, Tcp)
+        and isinstance(theirs, Tcp)
+        and theirs.source_port == mine.destination_port
+        and theirs.acknowledgement == (mine.sequence + 1) & 0xFFFFFFFF
+    )
+
+
+def _is_own_echo(step: EchoStep) -> Own:
+    return lambda p: isinstance(p.header, Icmp) and p.ttl == step.ttl and p.header.type == _ECHO_REQUEST[p.version]
+
+
+def _answers_echo(packet: Packet, sent: Packet) -> bool:
+    mine, theirs = sent.header, packet.header
+    return (
+        isinstance(mine, Icmp)
+        and isinstance(theirs, Icmp)
+        and theirs.type in (0, 129)
+        and theirs.rest == mine.rest
+    )

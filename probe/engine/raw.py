@@ -1,0 +1,92 @@
+"""Raw sockets for what no kernel socket sends: bare SYNs, bare ACKs of an open flow, ICMP echoes at a TTL.
+
+The kernel builds the IP header (so IPv4 and IPv6 are alike, and the route and source are its own); these sockets
+receive nothing. Needs CAP_NET_RAW.
+"""
+
+from __future__ import annotations
+
+import socket
+import struct
+from random import Random
+
+from probe.engine.bpf import attach_drop_all
+from probe.model.errors import NoPermission
+from probe.model.packet import Flags, Protocol
+from probe.wire.address import address_bytes
+from probe.wire.checksum import checksum, pseudo_header
+
+
+class RawSender:
+    """Opens each raw socket when it is first needed."""
+
+    def __init__(self, random: Random, interface: str = "") -> None:
+        self._random = random
+        self._interface = interface
+        self._sockets: dict[tuple[int, int], socket.socket] = {}
+        self._sequence = 0
+
+    def close(self) -> None:
+        """Close all sockets."""
+        for sock in self._sockets.values():
+            sock.close()
+        self._sockets.clear()
+
+    def syn(self, source: str, destination: str, source_port: int, port: int, ttl: int) -> None:
+        """A SYN with a random sequence number and the MSS option alone (RFC 9293, section 3.7.1)."""
+        self._tcp(source, destination, source_port, port, ttl, self._random.getrandbits(32), 0, Flags.SYN, b"\x02\x04\x05\xb4")
+
+    def ack(
+        self, source: str, destination: str, source_port: int, port: int, ttl: int, sequence: int, acknowledgement: int
+    ) -> None:
+        """A segment without data. Its window (512 + TTL) tells which one a router quotes where there is no IP ID."""
+        self._tcp(source, destination, source_port, port, ttl, sequence, acknowledgement, Flags.ACK, b"")
+
+    def _tcp(
+        self, source: str, destination: str, source_port: int, port: int, ttl: int,
+        sequence: int, acknowledgement: int, flags: int, options: bytes,
+    ) -> None:  # fmt: skip
+        offset = (20 + len(options)) << 2
+        body = struct.pack(">HHIIBBHHH", source_port, port, sequence, acknowledgement, offset, flags, 512 + ttl, 0, 0)
+        body += options
+        start = pseudo_header(address_bytes(source), address_bytes(destination), Protocol.TCP, len(body))
+        total = checksum(body, start)
+        self._send(destination, Protocol.TCP, body[:16] + struct.pack(">H", total) + body[18:], ttl)
+
+    def echo(self, destination: str, identifier: int, ttl: int) -> None:
+        """An echo request (RFC 792, RFC 4443). Two bytes of data make up for the sequence number, so that all echoes
+        of a flow have one checksum: equal-cost paths may be chosen by it (Paris traceroute)."""
+        self._sequence = (self._sequence + 1) & 0xFFFF
+        sequence = self._sequence
+        data = struct.pack(">H", 0xFFFF - sequence) + b"colibri"
+        if ":" in destination:
+            body = struct.pack(">BBHHH", 128, 0, 0, identifier, sequence) + data
+            self._send(destination, Protocol.ICMPV6, body, ttl)  # the kernel fills in the checksum
+            return
+        body = struct.pack(">BBHHH", 8, 0, 0, identifier, sequence) + data
+        self._send(destination, Protocol.ICMP, body[:2] + struct.pack(">H", checksum(body)) + body[4:], ttl)
+
+    def _send(self, destination: str, protocol: Protocol, body: bytes, ttl: int) -> None:
+        family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+        sock = self._open(family, protocol)
+        if family == socket.AF_INET6:
+            level, kind = socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT
+        else:
+            level, kind = socket.IPPROTO_IP, socket.IP_TTL
+        sock.sendmsg([body], [(level, kind, struct.pack("@i", ttl))], 0, (destination, 0))
+
+    def _open(self, family: int, protocol: Protocol) -> socket.socket:
+        sock = self._sockets.get((family, protocol))
+        if sock is None:
+            try:
+                sock = socket.socket(family, socket.SOCK_RAW, protocol)
+            except PermissionError:
+                raise NoPermission(
+                    "this process may not send raw packets (CAP_NET_RAW)",
+                    "run it as root, or through the daemon: be a member of the group colibri",
+                ) from None
+            attach_drop_all(sock)
+            if self._interface:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode())
+            self._sockets[family, protocol] = sock
+        return sock

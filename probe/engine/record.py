@@ -1,0 +1,63 @@
+"""Evidence: one pcapng with exactly the packets of the run's own flows, and the exchange log in its section comments."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import zlib
+from collections.abc import Iterable
+
+import msgspec
+
+from probe.engine.observe import Record
+from probe.model.errors import MalformedPacket, MalformedRecord
+from probe.model.finding import Evidence
+from probe.model.outcome import ExchangeLog
+from probe.wire import ip, pcapng
+
+_MARK = "colibri.exchanges/1 "
+_CHUNK = 60_000  # a pcapng option holds at most 65,535 bytes
+
+
+def seal(records: Iterable[Record], log: ExchangeLog) -> tuple[Evidence, bytes]:
+    """The evidence file and its description. The log is deflated and base64-coded, in as many comments as it takes."""
+    packets = sorted(records, key=lambda r: r.ns)
+    text = base64.b64encode(zlib.compress(msgspec.json.encode(log), 9)).decode()
+    chunks = [_MARK + text[i : i + _CHUNK] for i in range(0, len(text), _CHUNK)]
+    human = (
+        f"Colibri {log.measurement} {log.version}: {log.verdict} {log.technique}".rstrip()
+        + " - own flows only; 0.0.0.0 and :: stand for the probe, 0.0.0.1 ... for routers inside the home"
+    )
+    data = pcapng.write([(r.ns, r.outgoing, r.data) for r in packets], [human, *chunks], log.software)
+    return (
+        Evidence(
+            packets=len(packets),
+            pcapng_sha256=hashlib.sha256(data).hexdigest(),
+            exchanges=sum(len(batch) for batch in log.batches),
+        ),
+        data,
+    )
+
+
+def unseal(data: bytes, where: str = "evidence") -> tuple[list[Record], ExchangeLog]:
+    """Read an evidence file. Raises MalformedRecord if it is not one of ours (packets without a log)."""
+    try:
+        capture = pcapng.read(data)
+    except MalformedPacket as error:
+        raise MalformedRecord(where, str(error)) from None
+    text = "".join(c.removeprefix(_MARK) for c in capture.comments if c.startswith(_MARK))
+    if not text:
+        raise MalformedRecord(where, "a capture without Colibri's exchange log: its packets can't be judged alone")
+    try:
+        # A bomb of a log is refused: no honest one comes near this size.
+        inflated = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), 64 << 20)
+        log = msgspec.json.decode(inflated, type=ExchangeLog)
+    except (ValueError, zlib.error, msgspec.MsgspecError) as error:
+        raise MalformedRecord(where, f"the exchange log can't be read: {error}") from None
+    records: list[Record] = []
+    for number, (ns, outgoing, packet) in enumerate(capture.packets, 1):
+        try:
+            records.append(Record(ns, bool(outgoing), packet, ip.decode(packet)))
+        except MalformedPacket as error:
+            raise MalformedRecord(where, f"packet {number}: {error}") from None
+    return records, log

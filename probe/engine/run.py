@@ -1,0 +1,126 @@
+"""Runs one measurement on the line: drives its generator, performs its steps, seals the evidence."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Mapping
+from random import Random, SystemRandom
+
+import msgspec
+
+from probe import __version__
+from probe.engine.budget import Budget
+from probe.engine.clock import synchronised
+from probe.engine.guard import Guard, networks
+from probe.engine.interfaces import own_addresses
+from probe.engine.observe import Flow
+from probe.engine.perform import Performer
+from probe.engine.ports import Ports
+from probe.engine.raw import RawSender
+from probe.engine.record import seal
+from probe.measurements import Context, Measurement, load, parse_options
+from probe.model.config import Config
+from probe.model.exchange import Exchange, Failure, Step
+from probe.model.finding import Judgement
+from probe.model.outcome import Entry, ExchangeLog, Outcome
+from probe.wire.scrub import Scrubber, home_networks
+
+SOFTWARE = f"colibri {__version__}"
+_STEPPED = 0.005  # seconds: more than this is not drift within one run
+
+
+class EngineRunner:
+    """The line's engine. One budget for all runs; ``load`` and ``save`` keep the day's count across restarts."""
+
+    def __init__(
+        self,
+        config: Config,
+        load_count: Callable[[], tuple[str, int]] | None = None,
+        save_count: Callable[[str, int], None] | None = None,
+    ) -> None:
+        self._config = config
+        self._allow = networks(config.safety.allow_networks)
+        self._budget = Budget(config.safety, load_count, save_count)
+
+    async def run(
+        self, measurement: str, options: Mapping[str, object], progress: Callable[[str], None] = lambda _: None
+    ) -> Outcome:
+        """Run one measurement. What ``options`` leaves out comes from the configuration's [measure] section.
+
+        Raises UsageError for wrong options and CannotMeasure where nothing could be measured.
+        """
+        kind = load(measurement)
+        parsed = parse_options(kind, options, msgspec.structs.asdict(self._config.measure))
+        seed = SystemRandom().getrandbits(63)
+        chance = Random(seed ^ 0x5DEECE66D)  # the engine's own: ports and sequence numbers need no replay
+        own = own_addresses()
+        interface = self._config.probe.interface
+        performer = Performer(
+            guard=Guard(self._allow, own.addresses),
+            budget=self._budget,
+            own=own,
+            scrubber=Scrubber(own.addresses, home_networks(list(own.interfaces)), self._allow),
+            ports=Ports(chance),
+            raw=RawSender(chance, interface),
+            interface=interface,
+        )
+        started, mark = time.time(), time.monotonic()
+        try:
+            async with performer:
+                judgement, batches = await _drive(kind, parsed, Context(Random(seed), progress), performer)
+        finally:
+            self._budget.flush()
+        duration = time.monotonic() - mark
+        stepped = abs(time.time() - started - duration) > _STEPPED
+        log = ExchangeLog(
+            software=SOFTWARE,
+            measurement=kind.name,
+            version=kind.version,
+            options=msgspec.to_builtins(parsed),
+            seed=seed,
+            batches=batches,
+            verdict=judgement.verdict,
+            technique=judgement.interference.technique if judgement.interference else "",
+            rule=judgement.rule,
+        )
+        evidence, pcapng = seal(performer.records, log)
+        return Outcome(
+            measurement=kind.name,
+            version=kind.version,
+            judgement=judgement,
+            started=started,
+            duration=duration,
+            clock="synchronised" if synchronised() and not stepped else "unsynchronised",
+            evidence=evidence,
+            pcapng=pcapng,
+        )
+
+
+async def _drive(
+    kind: Measurement, options: object, context: Context, performer: Performer
+) -> tuple[Judgement, list[list[Entry]]]:
+    batches: list[list[Entry]] = []
+    steps = kind.measure(options, context)
+    try:
+        batch = next(steps)
+        while True:
+            entries: list[Entry] = []
+
+            def log(step: Step, flow: Flow, failure: Failure, note: str, entries: list[Entry] = entries) -> None:
+                entries.append(
+                    Entry(step=step, port=flow.port, began=flow.began, ended=flow.ended, failure=failure, note=note)
+                )
+
+            exchanges: list[Exchange] = await performer.perform(batch, log)
+            batches.append(entries)
+            batch = steps.send(exchanges)
+    except StopIteration as stop:
+        return stop.value, batches
+    finally:
+        steps.close()
+
+
+def run_once(config: Config, measurement: str, options: Mapping[str, object], progress: Callable[[str], None]) -> Outcome:
+    """Run one measurement outside a daemon (contract 2: in process, with CAP_NET_RAW)."""
+    return asyncio.run(EngineRunner(config).run(measurement, options, progress))

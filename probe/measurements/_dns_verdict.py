@@ -1,0 +1,272 @@
+"""What DNS answers add up to: the rules of `dns_injection`, apart from the asking."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from probe.measurements._dns import Reply, distinct
+from probe.measurements._judge import confidence, is_home, milliseconds, plural
+from probe.measurements._locate import Place, Shot
+from probe.model.finding import Interference, Judgement, Tally, Target, Technique
+
+_TTL_SLACK = 1  # return paths may differ by a hop
+_SOONER = 0.6  # of the fastest control's round trip: sooner than any answer of the resolver's
+
+
+class Seen:
+    """What has been heard, phase by phase; each trial is the list of answers to one query."""
+
+    def __init__(self, name: str, resolver: str, silent: str, control_name: str, group: str) -> None:
+        self.target = Target(input=name, name=name, address=resolver or silent, port=53, group=group)
+        self.resolver, self.silent, self.control_name = resolver, silent, control_name
+        self.resolver_controls: list[list[list[Reply]]] = []  # phases of queries of answers
+        self.silent_controls: list[list[Reply]] = []
+        self.resolver_trials: list[list[Reply]] = []
+        self.silent_trials: list[list[Reply]] = []
+        self.full: list[Shot] = []
+        self.full_silent: list[Shot] = []
+        self.short: list[tuple[bool, bool]] = []  # at TTLs just short of the resolver: (name, harmless name) answered
+        self.swept: list[Shot] = []
+        self.routers: dict[int, str] = {}
+        self.at_silent = False
+        self.arrives: int | None = None
+        self.place: Place | None = None
+
+    def _control_answers(self) -> list[Reply]:
+        return [reply for phase in self.resolver_controls for answers in phase for reply in answers]
+
+    def usual_ttls(self) -> tuple[int, int] | None:
+        """Least and greatest IP TTL of the resolver's answers to the harmless name: the line's own jitter."""
+        found = [reply.ttl for reply in self._control_answers()]
+        return (min(found), max(found)) if found else None
+
+    def round_trip(self) -> float:
+        """Seconds of the fastest answer to the harmless name; 0.1 where there was none."""
+        return min((reply.after for reply in self._control_answers()), default=0.1)
+
+    def odd(self, reply: Reply) -> bool:
+        """Whether physics says that another machine answered: a TTL unlike the resolver's, or sooner than its distance."""
+        usual = self.usual_ttls()
+        if usual is None:
+            return False
+        like = usual[0] - _TTL_SLACK <= reply.ttl <= usual[1] + _TTL_SLACK
+        return not like or reply.after < _SOONER * self.round_trip()
+
+    def odd_full(self) -> list[Shot]:
+        """The odd answers of the trials at full TTL, as shots."""
+        shots: list[Shot] = []
+        for shot, trial in zip(self.full, self.resolver_trials, strict=True):
+            shots += [Shot(shot.ttl, True, reply.ttl) for reply in trial if self.odd(reply)][:1]
+        return shots
+
+    def from_silent(self) -> int:
+        """Trials in which the address without a resolver answered."""
+        return sum(bool(trial) for trial in self.silent_trials)
+
+    def _conflict(self, trial: list[Reply]) -> bool:
+        return len(distinct([r for r in trial if not r.truncated])) > 1
+
+    def conflicting(self) -> int:
+        """Trials in which one query got answers that differ, truncated ones left out."""
+        return sum(self._conflict(trial) for trial in self.resolver_trials)
+
+    def conflicting_and_odd(self) -> int:
+        """… one of which is physically odd."""
+        return sum(self._conflict(t) and any(self.odd(r) for r in t) for t in self.resolver_trials)
+
+    def odd_answers(self) -> int:
+        """Trials in which the resolver seemed to give a physically odd answer."""
+        return sum(any(self.odd(r) for r in trial) for trial in self.resolver_trials)
+
+    def short_only(self) -> int:
+        """Queries that fell short of the resolver and were answered all the same, unlike their harmless twins."""
+        return sum(name and not harmless for name, harmless in self.short)
+
+    def suspicious(self) -> bool:
+        """Whether anything calls for a sweep."""
+        return bool(self.from_silent() or self.conflicting() or self.odd_answers() or self.short_only())
+
+    def settled(self, need: int) -> bool:
+        """Whether more trials would add nothing: none or enough of them show each sign."""
+        return all(count == 0 or count >= need for count in (self.from_silent(), self.conflicting(), self.odd_answers()))
+
+    def below(self) -> int:
+        """Sweep probes answered at a TTL that reaches neither resolver nor silent address, above the home router."""
+        if self.place is None or self.place.mirrored:
+            return 0
+        limit = 256 if self.at_silent else (self.arrives or 0)
+        return sum(s.elicited and s.ttl < limit for s in self.swept)
+
+    def home_answers(self) -> bool:
+        """Whether the first router answers by itself, and is not known to be outside the home.
+
+        An answer at TTL 1 is the home router's own doing; only where that router shows an address outside the home is
+        it the operator's (a probe without a home router before it).
+        """
+        at_one = any(s.elicited for s in self.swept if s.ttl == 1)
+        router = self.routers.get(1) or next((s.expired_at for s in self.swept if s.ttl == 1 and s.expired_at), None)
+        return at_one and (router is None or is_home(router))
+
+    def controls(self) -> Tally:
+        """Harmless queries made, and those that went as they should."""
+        good = sum(bool(answers) for phase in self.resolver_controls for answers in phase)
+        made = sum(len(phase) for phase in self.resolver_controls)
+        quiet = sum(not answers for answers in self.silent_controls)
+        return Tally(made + len(self.silent_controls), good + quiet)
+
+
+def judge(seen: Seen, need: int) -> Judgement:
+    """Apply the rules, first match first; `docs/measurements/dns_injection.md` explains each by its name."""
+    failed = [i for i, phase in enumerate(seen.resolver_controls) if not any(phase)]
+    silent_answers = sum(bool(a) for a in seen.silent_controls)
+    if seen.swept and seen.home_answers():
+        return _say(
+            seen, "home-router-answers", "inconclusive",
+            "The home router itself answers DNS queries, whoever they are sent to (a query that could not leave the home "
+            "was answered), so nothing can be said about the operator.",
+        )  # fmt: skip
+    if silent_answers and seen.from_silent():
+        return _answers_everything(seen, silent_answers, need)
+    if failed:
+        when = "before" if failed[0] == 0 else "after"
+        return _say(
+            seen, "control-failed", "inconclusive",
+            f"The resolver {seen.resolver} did not answer for the harmless name {seen.control_name} {when} the test: "
+            "the line or the resolver has a problem of its own.",
+        )  # fmt: skip
+    if seen.from_silent() >= need:
+        return _interfered(seen, "answer-from-silent-address", "dns_injection", seen.from_silent(), len(seen.silent_trials))
+    below = seen.below()
+    if not seen.at_silent and below >= need and seen.arrives is not None:
+        agreed = max(seen.odd_answers(), seen.conflicting(), need)
+        return _interfered(seen, "answer-below-resolver", "dns_injection", agreed, max(agreed, len(seen.resolver_trials)))
+    if seen.conflicting_and_odd() >= need:
+        return _interfered(seen, "two-answers-on-one-flow", "dns_injection", seen.conflicting_and_odd(), len(seen.resolver_trials))
+    return _nothing_proven(seen, need)
+
+
+def _answers_everything(seen: Seen, silent_answers: int, need: int) -> Judgement:
+    """The silent address answers the harmless name too: somebody answers in place of whoever is asked."""
+    if seen.from_silent() >= need and silent_answers >= need and seen.place is not None and seen.place.first_ttl > 1:
+        return _interfered(seen, "silent-address-answers-everything", "dns_redirect", seen.from_silent(), len(seen.silent_trials))
+    return _say(
+        seen, "silent-address-answers", "inconclusive",
+        f"The address {seen.silent}, which should run no resolver, answers for harmless names as well: either it does "
+        "run one, or something near the probe answers for it.",
+    )  # fmt: skip
+
+
+def _nothing_proven(seen: Seen, need: int) -> Judgement:
+    signs = max(seen.from_silent(), seen.conflicting(), seen.odd_answers(), min(1, seen.short_only()))
+    answered = sum(bool(trial) for trial in seen.resolver_trials)
+    if signs == 0 and (answered >= need or not seen.resolver):
+        made = len(seen.resolver_trials) + len(seen.silent_trials)
+        quiet = len(seen.silent_trials) - seen.from_silent()
+        sentences = []
+        if seen.resolver:
+            sentences.append(
+                f"The resolver {seen.resolver} answered {seen.target.name} in {answered} of "
+                f"{plural(len(seen.resolver_trials), 'trial')}, each time with one answer only, which came from as far as its "
+                "answers for harmless names."
+            )
+        if seen.silent:
+            sentences.append(f"The silent address {seen.silent} stayed silent in {quiet} of {plural(len(seen.silent_trials), 'trial')}.")
+        return _say(seen, "clean", "clean", *sentences, agreed=answered + quiet, made=made)
+    if answered < need and seen.resolver and signs == 0:
+        return _say(
+            seen, "no-answer", "inconclusive",
+            f"The resolver answered harmless names, but {seen.target.name} in only {answered} of "
+            f"{plural(len(seen.resolver_trials), 'trial')}: queries for it may be dropped, or lost.",
+        )  # fmt: skip
+    return _say(
+        seen, "too-little-evidence", "inconclusive",
+        f"Something looked odd in {plural(signs, 'trial')}, but nothing contradicts that the asked resolver itself "
+        f"answered: {need} agreeing trials with physical evidence are needed.",
+        agreed=signs, made=len(seen.resolver_trials) + len(seen.silent_trials),
+    )  # fmt: skip
+
+
+def _interfered(seen: Seen, rule: str, technique: Technique, agreed: int, made: int) -> Judgement:
+    place = seen.place
+    controls = seen.controls()
+    reasons = [_SENTENCES[rule].format(name=seen.target.name, agreed=agreed, made=made, silent=seen.silent, resolver=seen.resolver)]
+    example = next((r for t in (*seen.silent_trials, *seen.resolver_trials) for r in t if seen.odd(r) or t in seen.silent_trials), None)
+    usual = seen.usual_ttls()
+    if example is not None and usual is not None:
+        reasons.append(
+            f"A forged answer came after {milliseconds(example.after)} with IP TTL {example.ttl}; the resolver's own take at least "
+            f"{milliseconds(seen.round_trip())} and arrive with IP TTL {usual[0]} to {usual[1]}."
+        )
+    reasons.append(f"{controls.agreed} of {plural(controls.made, 'control query') if controls.made == 1 else f'{controls.made} control queries'} "
+                   "went as they should, before and after.")
+    if place is not None:
+        reasons.append(_where(place, seen))
+    return Judgement(
+        verdict="interfered",
+        rule=f"dns_injection/{rule}",
+        target=seen.target,
+        interference=Interference(technique, place.placement if place else "unknown", place.location() if place else None),
+        trials=Tally(made, agreed),
+        controls=controls,
+        confidence=confidence((agreed, made), (controls.agreed, controls.made), (seen.below(), seen.below())),
+        reasons=reasons,
+        details=_details(seen),
+    )
+
+
+_SENTENCES = {
+    "answer-from-silent-address": "Asked for {name}, the address {silent}, which runs no resolver, seemed to answer in {agreed} of "
+    "{made} trials; for harmless names it stayed silent: somebody on the way forges answers for this name.",
+    "answer-below-resolver": "Queries for {name} that were limited to die before they could reach the resolver {resolver} were answered "
+    "all the same; queries for a harmless name were not: somebody on the way forges answers for this name.",
+    "two-answers-on-one-flow": "In {agreed} of {made} trials one single query for {name} got two different answers, one of which did "
+    "not come from as far away as the resolver {resolver}: it is forged.",
+    "silent-address-answers-everything": "The address {silent}, which runs no resolver, answered every name in {agreed} of {made} "
+    "trials, from beyond the home router: somebody on the way answers in place of the resolver that was asked.",
+}  # fmt: skip
+
+
+def _where(place: Place, seen: Seen) -> str:
+    how = (
+        "computed from the TTL that the forged answers copy from the query"
+        if place.mirrored
+        else f"lowest TTL that is answered, in {place.agreeing} of {plural(place.sweeps, 'sweep')}"
+    )
+    real = {
+        "on_path": " The query travels on: the forger listens beside the path.",
+        "in_path": " The query does not travel on: the forger sits in the path.",
+    }.get(place.placement, "")
+    return f"It happens {place.location().attribution} ({how}).{real}"
+
+
+def _say(seen: Seen, rule: str, verdict: str, *reasons: str, agreed: int | None = None, made: int | None = None) -> Judgement:
+    controls = seen.controls()
+    all_made = len(seen.resolver_trials) + len(seen.silent_trials)
+    trials = Tally(all_made if made is None else made, 0 if agreed is None else agreed)
+    return Judgement(
+        verdict="clean" if verdict == "clean" else "inconclusive",
+        rule=f"dns_injection/{rule}",
+        target=seen.target,
+        trials=trials,
+        controls=controls,
+        confidence=confidence((trials.agreed, trials.made), (controls.agreed, controls.made)) if verdict == "clean" else 0.0,
+        reasons=list(reasons),
+        details=_details(seen),
+    )
+
+
+def _details(seen: Seen) -> dict[str, Any]:
+    return {
+        "resolver": seen.resolver,
+        "silent": seen.silent,
+        "control_name": seen.control_name,
+        "resolver_trials": [[r.show() for r in trial] for trial in seen.resolver_trials],
+        "silent_trials": [[r.show() for r in trial] for trial in seen.silent_trials],
+        "control_ttls": list(seen.usual_ttls() or ()),
+        "control_round_trip_ms": round(seen.round_trip() * 1000, 3),
+        "arrives_at_ttl": seen.arrives,
+        "path": [{"ttl": t, "address": "" if is_home(a) else a} for t, a in sorted(seen.routers.items())],
+        "sweep": [
+            {"ttl": s.ttl, "answered": s.elicited, "reply_ttl": s.reply_ttl, "expired": s.expired_at is not None} for s in seen.swept
+        ],
+    }

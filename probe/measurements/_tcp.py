@@ -1,0 +1,223 @@
+"""Triggers over TCP (an HTTP Host, a TLS server name), and what a flow did after one."""
+
+from __future__ import annotations
+
+from random import Random
+from typing import Literal
+from urllib.parse import urlsplit
+
+import msgspec
+
+from probe.measurements._locate import Shot
+from probe.model.errors import UsageError
+from probe.model.exchange import Exchange, Heard
+from probe.model.packet import Flags, Icmp, Packet, Tcp
+from probe.wire import http, streams, tls
+
+Kind = Literal["http", "tls"]
+PORTS: dict[Kind, int] = {"http": 80, "tls": 443}
+
+
+class Trigger(msgspec.Struct, frozen=True):
+    """What may be filtered: ``host`` in an HTTP request for ``path`` or in a TLS ClientHello, at ``port``."""
+
+    kind: Kind
+    host: str
+    port: int
+    path: str = "/"
+
+    def payload(self, random: Random, host: str | None = None) -> bytes:
+        """First flight of the client, for ``host`` instead if given (the harmless twin)."""
+        name = self.host if host is None else host
+        if self.kind == "http":
+            return http.request(name, self.path if host is None else "/", headers=(("Accept", "*/*"), ("Connection", "close")))
+        return tls.client_hello(name, random.randbytes(32), random.randbytes(32), random.randbytes(32))
+
+
+def triggers(target: str, port: int = 0) -> list[Trigger]:
+    """The triggers that a URL or a bare host stands for: a bare host stands for both HTTP and TLS.
+
+    Raises UsageError for what is neither.
+    """
+    if "://" in target:
+        parts = urlsplit(target)
+        try:
+            given = parts.port
+        except ValueError:
+            given = -1
+        if parts.scheme not in ("http", "https") or not parts.hostname or given == -1:
+            raise UsageError(f"{target!r} is not an http:// or https:// address")
+        kind: Kind = "http" if parts.scheme == "http" else "tls"
+        path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+        return [Trigger(kind, parts.hostname, port or given or PORTS[kind], path)]
+    host = target.strip().rstrip(".")
+    if not host or any(c.isspace() or c in "/?#@" for c in host):
+        raise UsageError(f"{target!r} is neither a URL nor a host name")
+    if port:
+        return [Trigger("http" if port in (80, 8080) else "tls", host, port)]
+    return [Trigger("http", host, 80), Trigger("tls", host, 443)]
+
+
+class Segment(msgspec.Struct, frozen=True):
+    """An incoming segment after the payload: seconds since then, IP TTL and identification, TCP fields."""
+
+    after: float
+    ttl: int
+    ident: int | None
+    sequence: int
+    window: int
+    payload: bytes = b""
+
+    @property
+    def end(self) -> int:
+        """Sequence number behind its data."""
+        return (self.sequence + len(self.payload)) & 0xFFFFFFFF
+
+
+class Reaction(msgspec.Struct, frozen=True):
+    """What a flow did: whether it opened, and what came after the payload."""
+
+    opened: bool
+    failure: str
+    sent: bool
+    round_trip: float | None  # of the handshake, seconds
+    synack_ttl: int | None
+    resets: tuple[Segment, ...]
+    fins: tuple[Segment, ...]
+    data: tuple[Segment, ...]
+    acknowledged: bool  # the payload arrived somewhere
+    expired_at: str | None  # the router whose time exceeded quotes the payload
+
+    @property
+    def worked(self) -> bool:
+        """The server spoke, and no reset came before it did."""
+        return bool(self.data) and not self.cut
+
+    @property
+    def cut(self) -> bool:
+        """A reset came that does not simply close the flow behind the server's data."""
+        return any(not any(d.after <= r.after and d.end == r.sequence for d in self.data) for r in self.resets)
+
+    @property
+    def silent(self) -> bool:
+        """Nothing at all came back, not even an acknowledgement of the payload."""
+        return self.sent and not (self.resets or self.fins or self.data or self.acknowledged or self.expired_at)
+
+    @property
+    def elicited(self) -> bool:
+        """Somebody spoke up because of the payload."""
+        return bool(self.resets or self.fins or self.data)
+
+    def stream(self) -> bytes:
+        """The first bytes of what the server's side sent, in order."""
+        if not self.data:
+            return b""
+        start = min(self.data, key=lambda d: (d.sequence - self.data[0].sequence + (1 << 31)) & 0xFFFFFFFF).sequence
+        return streams.reassemble(((d.sequence, d.payload) for d in self.data), start)
+
+
+def react(exchange: Exchange) -> Reaction:
+    """Read a TCP exchange."""
+    syn = next((h for h in exchange.heard if h.outgoing and _flags(h.packet) & Flags.SYN), None)
+    synack = exchange.synack
+    sent_at = exchange.sent_at
+    resets: list[Segment] = []
+    fins: list[Segment] = []
+    data: list[Segment] = []
+    acknowledged = False
+    payload_end = _payload_end(exchange)
+    for heard in exchange.heard:
+        header = heard.packet.header
+        if heard.outgoing or sent_at is None or heard.at < sent_at or not isinstance(header, Tcp) or header.flags & Flags.SYN:
+            continue
+        segment = _segment(heard, header, sent_at)
+        if header.flags & Flags.RST:
+            resets.append(segment)
+            continue
+        if heard.packet.payload:
+            data.append(segment)
+        if header.flags & Flags.FIN:
+            fins.append(segment)
+        if header.flags & Flags.ACK and payload_end is not None and header.acknowledgement == payload_end:
+            acknowledged = True
+    return Reaction(
+        opened=synack is not None and not exchange.failure,
+        failure=exchange.failure,
+        sent=sent_at is not None,
+        round_trip=synack.at - syn.at if synack is not None and syn is not None else None,
+        synack_ttl=synack.packet.ttl if synack is not None else None,
+        resets=tuple(resets),
+        fins=tuple(fins),
+        data=tuple(data),
+        acknowledged=acknowledged,
+        expired_at=_payload_expired_at(exchange),
+    )
+
+
+def shot(ttl: int, exchange: Exchange, reaction: Reaction) -> Shot:
+    """A trigger sent at ``ttl``, with the routers that path probes of its own flow showed."""
+    first = next(iter(sorted((*reaction.resets, *reaction.fins, *reaction.data), key=lambda s: s.after)), None)
+    return Shot(
+        ttl=ttl,
+        elicited=first is not None,
+        reply_ttl=first.ttl if first is not None else None,
+        expired_at=reaction.expired_at,
+        routers=path(exchange),
+    )
+
+
+def path(exchange: Exchange) -> dict[int, str]:
+    """TTL → router, from the path probes of the flow (bare segments below the window)."""
+    probes = [h.packet for h in exchange.heard if h.outgoing and _is_probe(h.packet)]
+    by_ident = {p.ident: p.ttl for p in probes if p.ident}
+    found: dict[int, str] = {}
+    for heard in exchange.errors:
+        header = heard.packet.header
+        if not isinstance(header, Icmp) or header.quoted is None or header.type != (3 if heard.packet.version == 6 else 11):
+            continue
+        quoted = header.quoted
+        if not _is_probe(quoted):
+            continue
+        ttl = quoted.header.window - 512 if isinstance(quoted.header, Tcp) and quoted.header.window else by_ident.get(quoted.ident)
+        if ttl:
+            found.setdefault(ttl, heard.packet.source)
+    return found
+
+
+def _is_probe(packet: Packet) -> bool:
+    # What the engine sends besides the kernel's own segments; a quote cut after 8 bytes shows no window.
+    header = packet.header
+    headers = 60 if packet.version == 6 else 40
+    return isinstance(header, Tcp) and packet.length == headers and not header.flags & ~Flags.ACK and (
+        not header.window or 512 < header.window < 512 + 256
+    )  # fmt: skip
+
+
+def _flags(packet: Packet) -> int:
+    return packet.header.flags if isinstance(packet.header, Tcp) else 0
+
+
+def _segment(heard: Heard, header: Tcp, sent_at: float) -> Segment:
+    packet = heard.packet
+    return Segment(heard.at - sent_at, packet.ttl, packet.ident, header.sequence, header.window, packet.payload)
+
+
+def _payload_end(exchange: Exchange) -> int | None:
+    for heard in exchange.heard:
+        header = heard.packet.header
+        if heard.outgoing and heard.packet.payload and isinstance(header, Tcp):
+            return (header.sequence + len(heard.packet.payload)) & 0xFFFFFFFF
+    return None
+
+
+def _payload_expired_at(exchange: Exchange) -> str | None:
+    start = next((h.packet.header.sequence for h in exchange.heard
+                  if h.outgoing and h.packet.payload and isinstance(h.packet.header, Tcp)), None)  # fmt: skip
+    for heard in exchange.errors:
+        header = heard.packet.header
+        if not isinstance(header, Icmp) or header.quoted is None or header.type != (3 if heard.packet.version == 6 else 11):
+            continue
+        quoted = header.quoted.header
+        if isinstance(quoted, Tcp) and quoted.sequence == start and not quoted.flags & Flags.SYN and not _is_probe(header.quoted):
+            return heard.packet.source
+    return None

@@ -1,0 +1,150 @@
+"""Forged DNS answers that race the real one, or replace it.
+
+Rules and what fools them: `docs/measurements/dns_injection.md` (GFWatch, Satellite, OONI tq-001 … tq-005).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from probe.measurements import Context, Part, Steps
+from probe.measurements._dns import Asker, replies, shot
+from probe.measurements._dns_verdict import Seen, judge
+from probe.measurements._judge import hops_away
+from probe.measurements._locate import Shot, expired_at, place, sweep
+from probe.model.errors import UsageError
+from probe.model.exchange import FULL_TTL, Exchange, Step
+
+VERSION = "1"
+
+_FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
+_MOST_TRIALS = 9
+_NEED = 3  # agreeing trials before anything is claimed
+_FARTHEST = 30  # no path on the Internet is longer
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What to ask, whom, and what must be harmless."""
+
+    target: Annotated[str, msgspec.Meta(description="Name that may be filtered.", min_length=1, max_length=253)]
+    resolver: Annotated[str, msgspec.Meta(description="Address of a resolver that is asked for it.")] = ""
+    silent: Annotated[str, msgspec.Meta(description="Address that runs no resolver: any answer from it is forged.")] = ""
+    control_name: Annotated[str, msgspec.Meta(description="A harmless name that the resolver knows.")] = ""
+    port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="UDP port of the resolver.")] = 53
+    repeat: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
+    listen: Annotated[float, msgspec.Meta(ge=0.2, le=30, description="Seconds to listen after the first answer.")] = 2.0
+    locate: Annotated[bool, msgspec.Meta(description="Sweep TTLs even where nothing looks odd.")] = False
+    group: Annotated[str, msgspec.Meta(description="Group of the target, for the report.")] = ""
+
+
+def measure(options: Options, context: Context) -> Steps:
+    """Controls, trials (more where they disagree), a TTL sweep where something is odd, controls again; then judge."""
+    if not options.control_name or not (options.resolver or options.silent):
+        raise UsageError("dns-injection needs --control-name, and --resolver or --silent (better: both)")
+    asker = Asker(context.random, options.port)
+    seen = Seen(options.target, options.resolver, options.silent, options.control_name, options.group)
+    context.progress(f"asking for {options.control_name} (control)")
+    yield from _controls(options, seen, asker, "before")
+    context.progress(f"asking for {options.target}")
+    for round_ in range(_MOST_TRIALS // options.repeat or 1):
+        yield from _trials(options, seen, asker, round_)
+        if seen.settled(_NEED):
+            break
+    if options.locate or seen.suspicious():
+        context.progress("finding out where the answers come from")
+        yield from _sweep(options, seen, asker)
+    yield from _controls(options, seen, asker, "after")
+    return judge(seen, _NEED)
+
+
+def _patience(seen: Seen) -> float:
+    """Seconds after which an answer from nearby would have come: a few of the line's own round trips."""
+    return min(2.0, max(0.4, 5 * seen.round_trip()))
+
+
+def _controls(o: Options, seen: Seen, asker: Asker, phase: str) -> Part[None]:
+    """The harmless name: the resolver must answer it and, afterwards again, the silent address must not."""
+    batch: list[Step] = []
+    if o.resolver:
+        batch += [asker.ask(o.control_name, o.resolver, flow=f"{phase}{i}", wait=_FIRST_ANSWER) for i in range(o.repeat)]
+    asked = len(batch)
+    if o.silent and (phase == "after" or not o.resolver):
+        wait = _patience(seen)
+        batch += [asker.ask(o.control_name, o.silent, flow=f"{phase}{i}", wait=wait) for i in range(o.repeat)]
+    exchanges = yield batch
+    if o.resolver:
+        seen.resolver_controls.append([replies(e) for e in exchanges[:asked]])
+    seen.silent_controls += [replies(e) for e in exchanges[asked:]]
+
+
+def _trials(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
+    """The name in question to the resolver and to the silent address, the harmless one to the silent address, and both
+    at TTLs that fall just short of the resolver. TTLs of full length differ, so that a box that copies them shows."""
+    batch: list[Step] = []
+    full = [FULL_TTL - i % 3 for i in range(o.repeat)]
+    flows = [f"trial{round_}.{i}" for i in range(o.repeat)]
+    if o.resolver:
+        for ttl, flow in zip(full, flows, strict=True):
+            batch.append(asker.ask(o.target, o.resolver, flow=flow, ttl=ttl, wait=_FIRST_ANSWER, linger=o.listen))
+    if o.silent:
+        for ttl, flow in zip(full, flows, strict=True):
+            batch.append(asker.ask(o.target, o.silent, flow=flow, ttl=ttl, wait=o.listen, linger=o.listen / 4))
+        for flow in flows:
+            batch.append(asker.ask(o.control_name, o.silent, flow="c" + flow, wait=o.listen))
+    short: list[int] = []
+    if o.resolver and (usual := seen.usual_ttls()) is not None:
+        reach = hops_away(usual[1]) + 1  # the TTL that just arrives, if the way back is as long as the way there
+        short = [ttl for ttl in (reach - 1, reach - 2) if ttl > 1]
+        for ttl in short:
+            for name in (o.target, o.control_name):
+                batch.append(asker.ask(name, o.resolver, flow=f"short{round_}", ttl=ttl, wait=_patience(seen), linger=0.1))
+    exchanges = iter((yield batch))
+    if o.resolver:
+        for ttl in full:
+            exchange = next(exchanges)
+            seen.resolver_trials.append(replies(exchange))
+            seen.full.append(shot(ttl, exchange, None))
+    if o.silent:
+        for ttl in full:
+            exchange = next(exchanges)
+            seen.silent_trials.append(replies(exchange))
+            seen.full_silent.append(shot(ttl, exchange, None))
+        for _ in flows:
+            seen.silent_controls.append(replies(next(exchanges)))
+    for _ in short:
+        seen.short.append((bool(replies(next(exchanges))), bool(replies(next(exchanges)))))
+
+
+def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
+    """Both names at every TTL on one flow, towards the address that looked odd."""
+    at_silent = bool(o.silent) and (seen.from_silent() > 0 or not o.resolver)
+    address = o.silent if at_silent else o.resolver
+    reach = hops_away(usual[0]) + 1 if (usual := seen.usual_ttls()) is not None else 16
+    top = min(_FARTHEST, max(reach + 4, 8))
+    wait, linger = _patience(seen), min(1.0, 0.1 + 2 * seen.round_trip())
+    arrives: list[int] = []
+    known: dict[int, str] = {}
+
+    def make(ttl: int, number: int) -> list[Step]:
+        return [
+            asker.ask(name, address, flow="sweep", ttl=ttl, wait=wait, linger=linger)
+            for name in (o.target, o.control_name)
+        ]
+
+    def read(ttl: int, exchanges: list[Exchange]) -> Shot:
+        trigger, control = exchanges
+        if replies(control):
+            arrives.append(ttl)
+        if (router := expired_at(control)) is not None:
+            known.setdefault(ttl, router)
+        return shot(ttl, trigger, control)
+
+    seen.swept = yield from sweep(range(1, top + 1), make, read)
+    seen.at_silent = at_silent
+    seen.arrives = min(arrives, default=None)
+    seen.routers = known
+    seen.place = place(
+        seen.swept, known, full=seen.full_silent if at_silent else seen.odd_full(), arrives=seen.arrives
+    )
