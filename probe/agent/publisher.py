@@ -1,0 +1,292 @@
+"""Publishes the spool by contract 3: a finding leaves it only when it is safe elsewhere.
+
+One task owns the connection and reads its inbox; nothing else touches either. What is under way is held to a window.
+A finding that the broker has acknowledged but nobody has stored is sent again after ``resend_after``; one that the
+broker has not even acknowledged is still in its hands or on the wire, and is only sent again on the next connection.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+from collections.abc import Awaitable, Callable
+from typing import Protocol
+
+import msgspec
+
+from probe.agent.backoff import Backoff
+from probe.agent.connection import Acknowledged, Closed, Connection, Event, Message, Subscribed, Will, properties_for
+from probe.agent.connection import connect as connect_to_broker
+from probe.agent.spool import Entry, Spool
+from probe.agent.states import States
+from probe.model import feed
+from probe.model.config import MqttConfig
+from probe.model.finding import SCHEMA, Finding, Token
+
+log = logging.getLogger(__name__)
+
+TICK = 5.0
+"""Longest the publisher's task sleeps: each wake-up is a heartbeat for the watchdog."""
+_STALLED = 120.0  # seconds without any PUBACK for what is under way: the connection is taken as dead
+_LASTED = 60.0  # seconds after which a connection counts as a good one, and the back-off begins anew
+_INFO_EVERY = 300.0
+_EXPIRY = 7 * 86400  # what a collector has not fetched from its broker in a week, the spool still has
+_LEAST_RESEND = 0.2
+_HEADERS = 256  # bytes of a PUBLISH besides topic and payload, generously
+
+
+class Dial(Protocol):
+    """How a connection is made; :func:`probe.agent.connection.connect` is one."""
+
+    def __call__(self, config: MqttConfig, client_id: str, username: str, will: Will | None) -> Awaitable[Connection]:
+        """A new connection, or OSError."""
+
+
+class _Flight(msgspec.Struct):
+    mid: int
+    sent_at: float
+    resend_at: float | None = None  # unknown until the broker has acknowledged
+
+
+class Publisher:
+    """Keeps feed and spool together. ``run`` is its task; the other methods are for the same event loop."""
+
+    def __init__(
+        self,
+        config: MqttConfig,
+        probe: Token,
+        spool: Spool,
+        info: Callable[[], feed.Info],
+        *,
+        backoff: Backoff,
+        beat: Callable[[], None] = lambda: None,
+        clock: Callable[[], float] = time.monotonic,
+        dial: Dial = connect_to_broker,
+    ) -> None:
+        self._config, self._probe, self._spool, self._info = config, probe, spool, info
+        self._backoff, self._beat, self._clock, self._dial = backoff, beat, clock, dial
+        self._link: Connection | None = None
+        self._flights: dict[str, _Flight] = {}
+        self._too_large: set[str] = set()
+        self._states = States(probe, spool)
+        self._stop = asyncio.Event()
+        self._changed = asyncio.Event()
+        self._info_due = 0.0
+        self._heard_at = 0.0
+        self.trouble = ""
+        """Why there is no connection, or empty."""
+
+    @property
+    def connected(self) -> bool:
+        """Whether the broker has accepted us."""
+        return self._link is not None
+
+    def submit(self, finding: Finding, made_at: float, evidence: bytes | None = None) -> None:
+        """Spool a finding (it is on the disk on return) and publish it as soon as can be.
+
+        ``made_at``: seconds since the epoch; ``evidence``: compressed. Raises OSError when the disk fails.
+        """
+        body = msgspec.json.encode(finding)
+        self._spool.add([Entry(finding.id, finding.measurement, finding.verdict, body, made_at, evidence)])
+        topic, state = self._states.update(finding)
+        if self._link is not None:
+            self._publish_state(self._link, topic, state)
+            self._link.wake()
+
+    def refresh(self) -> None:
+        """Publish ``info`` anew: something that it tells has changed."""
+        self._info_due = 0.0
+        if self._link is not None:
+            self._link.wake()
+
+    def stop(self) -> None:
+        """End ``run``: say offline, disconnect. What is not stored stays in the spool."""
+        self._stop.set()
+        if self._link is not None:
+            self._link.wake()
+
+    async def drained(self, limit: float) -> bool:
+        """Wait until the spool is empty, at most ``limit`` seconds; whether it is."""
+        end = self._clock() + limit
+        while self._spool.depth and (left := end - self._clock()) > 0:
+            self._changed.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._changed.wait(), left)
+        return self._spool.depth == 0
+
+    async def run(self) -> None:
+        """Connect, publish, connect again, until :meth:`stop`. No broker in the configuration: only waits."""
+        while not self._stop.is_set():
+            if not self._config.host:
+                await self._pause(TICK)
+                continue
+            try:
+                link = await self._connect()
+            except OSError as error:
+                self.trouble = str(error) or type(error).__name__
+                delay = self._backoff.next()
+                log.warning("no connection to the broker: %s; next attempt in %.0f s", self.trouble, delay)
+                await self._pause(delay)
+                continue
+            if link is not None:
+                await self._hold(link)
+
+    async def _connect(self) -> Connection | None:
+        will = Will(feed.availability(self._probe), feed.GONE)
+        dialling = asyncio.ensure_future(self._dial(self._config, self._probe, self._probe, will))
+        stopping = asyncio.ensure_future(self._stop.wait())
+        try:
+            while not dialling.done() and not self._stop.is_set():
+                self._beat()
+                await asyncio.wait((dialling, stopping), timeout=TICK, return_when=asyncio.FIRST_COMPLETED)
+            return dialling.result() if dialling.done() else None
+        finally:
+            stopping.cancel()
+            dialling.cancel()
+
+    async def _hold(self, link: Connection) -> None:
+        since = self._heard_at = self._clock()
+        self._link, self.trouble, self._info_due = link, "", since
+        self._flights.clear()
+        self._spool.forget_sent()
+        log.info("connected to the broker")
+        try:
+            link.subscribe(feed.stored(self._probe))
+            link.publish(feed.availability(self._probe), feed.AVAILABLE, retain=True)
+            for topic, state in self._states.all():
+                self._publish_state(link, topic, state)
+            reason = await self._session(link)
+            if not self._stop.is_set():
+                self.trouble = reason
+                log.warning("the connection to the broker is lost: %s", reason)
+        finally:
+            self._link = None
+            await self._leave(link)
+        if self._clock() - since >= _LASTED:
+            self._backoff.reset()
+        if not self._stop.is_set():
+            await self._pause(self._backoff.next())
+
+    async def _leave(self, link: Connection) -> None:
+        if self._stop.is_set():
+            link.publish(feed.availability(self._probe), feed.GONE, retain=True)
+            await link.close()
+        else:
+            link.abort()
+
+    async def _session(self, link: Connection) -> str:
+        while not self._stop.is_set():
+            now = self._clock()
+            self._beat()
+            self._expire(now)
+            self._send_info(link, now)
+            self._fill(link, now)
+            if link.outstanding and now - self._heard_at > _STALLED:
+                return f"nothing acknowledged in {_STALLED:.0f} s"
+            due = [flight.resend_at - now for flight in self._flights.values() if flight.resend_at is not None]
+            try:
+                event = await asyncio.wait_for(link.inbox.get(), max(0.0, min([TICK, *due])))
+            except TimeoutError:
+                continue
+            events = [event]
+            while not link.inbox.empty():
+                events.append(link.inbox.get_nowait())
+            lost = self._handle(events)
+            if lost is not None:
+                return lost
+        return "stopped"
+
+    def _handle(self, events: list[Event]) -> str | None:
+        safe: list[str] = []
+        lost: str | None = None
+        for event in events:
+            match event:
+                case Message():
+                    safe += self._read_stored(event)
+                case Acknowledged():
+                    safe += self._read_acknowledgement(event)
+                case Subscribed(failure) if failure:
+                    log.error("the broker refuses us the topic on which the collector says 'stored': %s", failure)
+                case Closed(reason):
+                    lost = reason
+        if safe and self._spool.remove(safe):
+            self._backoff.reset()
+            for finding_id in safe:
+                self._flights.pop(finding_id, None)
+            self._changed.set()
+        return lost
+
+    def _read_stored(self, message: Message) -> list[str]:
+        if self._config.acknowledged_by != "collector" or message.topic != feed.stored(self._probe):
+            return []
+        try:
+            stored = msgspec.json.decode(message.payload, type=feed.Stored)
+        except msgspec.DecodeError as error:
+            log.warning("the collector's 'stored' can't be read: %s", error)
+            return []
+        for finding_id, reason in stored.refused.items():
+            log.error("the collector refused finding %s: %s", finding_id, reason)
+        return stored.ids
+
+    def _read_acknowledgement(self, event: Acknowledged) -> list[str]:
+        now = self._heard_at = self._clock()
+        if event.failure:
+            log.warning("the broker refused a message: %s", event.failure)
+        for finding_id, flight in self._flights.items():
+            if flight.mid == event.mid:
+                flight.resend_at = now + max(_LEAST_RESEND, self._config.resend_after)
+                if self._config.acknowledged_by == "broker" and not event.failure:
+                    return [finding_id]
+        return []
+
+    def _expire(self, now: float) -> None:
+        late = [i for i, flight in self._flights.items() if flight.resend_at is not None and flight.resend_at <= now]
+        for finding_id in late:
+            del self._flights[finding_id]
+        if late:
+            log.info("%d findings were not stored in time: sending them again", len(late))
+
+    def _fill(self, link: Connection, now: float) -> None:
+        room = self._config.window - len(self._flights)
+        if room <= 0:
+            return
+        skip = self._flights.keys() | self._too_large
+        waiting = [e for e in self._spool.pending(room + len(skip), now) if e.id not in skip][:room]
+        if not waiting and not self._flights:
+            self._heard_at = now  # nothing is under way: silence is no sign
+        for entry in waiting:
+            self._send(link, entry, now)
+        self._spool.mark_sent([entry.id for entry in waiting], now)
+
+    def _send(self, link: Connection, entry: Entry, now: float) -> None:
+        topic = feed.finding(self._probe, entry.measurement)
+        if len(entry.json) + len(topic) + _HEADERS > link.largest:
+            log.error("finding %s is larger than the broker takes (%d bytes): it stays here", entry.id, link.largest)
+            self._too_large.add(entry.id)
+            return
+        # Evidence first: on one ordered connection, "stored" for the finding then means that the evidence came before.
+        if entry.evidence is not None and len(entry.evidence) + 2 * _HEADERS <= link.largest:
+            kind = properties_for("application/gzip", "colibri.evidence/1", _EXPIRY)
+            link.publish(feed.evidence(self._probe, entry.id), entry.evidence, properties=kind)
+        mid = link.publish(topic, entry.json, properties=properties_for("application/json", SCHEMA, _EXPIRY))
+        self._flights[entry.id] = _Flight(mid, now)
+
+    def _send_info(self, link: Connection, now: float) -> None:
+        if now < self._info_due:
+            return
+        self._info_due = now + _INFO_EVERY
+        body = self._info()
+        kind = properties_for("application/json", body.schema)
+        link.publish(feed.info(self._probe), msgspec.json.encode(body), retain=True, properties=kind)
+
+    def _publish_state(self, link: Connection, topic: str, state: bytes) -> None:
+        link.publish(topic, state, retain=True, properties=properties_for("application/json", "colibri.state/1"))
+
+    async def _pause(self, seconds: float) -> None:
+        end = self._clock() + seconds
+        while (left := end - self._clock()) > 0 and not self._stop.is_set():
+            self._beat()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._stop.wait(), min(left, TICK))
