@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ipaddress
+import socket
 import subprocess
 from collections.abc import Iterable
 
@@ -68,10 +69,6 @@ class Fabric:
     def interface(self, node: str, neighbour: str) -> str:
         return self._interfaces[node, neighbour]
 
-    def index(self, node: str, neighbour: str) -> int:
-        """Interface number, as AF_PACKET gives it."""
-        return self._index[node, neighbour]
-
     def mac(self, node: str, neighbour: str) -> str:
         """MAC address of a node's interface towards a neighbour."""
         if (link := self.topology.links.get((node, neighbour))) is not None:
@@ -115,16 +112,18 @@ class Fabric:
         self._interfaces[link.child, link.parent] = below
         self._interfaces[link.parent, link.child] = above
         for node, neighbour, name in ((link.child, link.parent, below), (link.parent, link.child, above)):
-            self._index[node, neighbour] = self._netlink[node].link_lookup(ifname=name)[0]
+            self._index[node, neighbour] = self._number(node, name)
 
     def _veth(self, node: str, name: str, mac: str, other: str, far: str, far_mac: str | None) -> None:
         peer = {"ifname": far, "net_ns_fd": self.namespaces[other].fd}
         if far_mac is not None:
             peer["address"] = far_mac
-        self._netlink[node].link("add", ifname=name, kind="veth", address=mac, peer=peer)
-        for where, interface in ((node, name), (other, far)):
-            netlink = self._netlink[where]
-            netlink.link("set", index=netlink.link_lookup(ifname=interface)[0], state="up")
+        self._netlink[node].link("add", ifname=name, kind="veth", address=mac, state="up", peer=peer)
+        self._netlink[other].link("set", index=self._number(other, far), state="up")
+
+    def _number(self, node: str, interface: str) -> int:
+        with self.namespaces[node].inside():
+            return socket.if_nametoindex(interface)
 
     def _configure(self, node: Node) -> None:
         netlink = self._netlink[node.name]

@@ -114,9 +114,11 @@ class _Reset:
         header = packet.header
         assert isinstance(header, Tcp)  # noqa: S101 - told to mypy; see() has looked
         flags = _FLAGS[self._spec.flags]
-        ports = (header.source_port, header.destination_port)[:: 1 if upstream else -1]
+        source, destination = header.source_port, header.destination_port
+        if not upstream:
+            source, destination = destination, source
         known = acknowledgement if flags & Flags.ACK else 0
-        forged = Tcp(*ports, sequence & _MASK, known, flags, self._spec.window)
+        forged = Tcp(source, destination, sequence & _MASK, known, flags, self._spec.window)
         ttl = fill(self._spec.ttl, packet.ttl, self._random, *_TTL)
         ident = fill(self._spec.ip_id, packet.ident or 0, self._random, *_IDENT)
         reply = _reply(packet, forged, b"", ttl, ident)
