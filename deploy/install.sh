@@ -13,12 +13,8 @@ say() { printf 'install: %s\n' "$*" >&2; }
 die() { say "$@"; exit 1; }
 has() { command -v "$1" >/dev/null 2>&1; }
 
-# as_root COMMAND…: through sudo when needed. The reason is said before sudo asks for a password.
-as_root() {
-    if [ "$(id -u)" -eq 0 ]; then "$@"; return; fi
-    has sudo || die "these commands need root: run 'make install' as root, or install sudo: $*"
-    sudo "$@"
-}
+# as_root COMMAND…: through sudo when needed.
+as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
 # quietly COMMAND…: its output is shown, the last lines of it, only if it fails.
 quietly() {
@@ -32,6 +28,7 @@ quietly() {
 
 apt_install() {
     has apt-get || die "missing: $*. This system has no apt-get: install them with its own package manager, then run it again"
+    [ "$(id -u)" -eq 0 ] || has sudo || die "missing: $*. Run it as root, or install sudo"
     say "installing with apt: $*"
     local apt=(env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=600 -o Dpkg::Use-Pty=0)
     # The package lists of a new machine are often empty or old. One foreign source that fails need not matter, so only
