@@ -60,12 +60,12 @@ class Connection:
         self._bytes = 0
         self._lost = ""
         self._subscribed = False
+        self._client = self._prepare(config)
         self._selector = selectors.DefaultSelector()
         self._wake_here, self._wake_there = socket.socketpair()
         self._wake_here.setblocking(False)
         self._wake_there.setblocking(False)
         self._selector.register(self._wake_here, selectors.EVENT_READ)
-        self._client = self._prepare(config)
         try:
             self._open(config)
         except BaseException:
@@ -85,7 +85,9 @@ class Connection:
             return []
         events = selectors.EVENT_READ | (selectors.EVENT_WRITE if self._client.want_write() else 0)
         self._selector.modify(sock, events)
-        ready = {key.fileobj: mask for key, mask in self._selector.select(0 if _pending(sock) else timeout)}
+        ready = {
+            key.fileobj: mask for key, mask in self._selector.select(0 if self._messages or _pending(sock) else timeout)
+        }
         if self._wake_here in ready:
             with contextlib.suppress(BlockingIOError):
                 self._wake_here.recv(4096)

@@ -10,7 +10,7 @@ import msgspec
 
 from probe.collector import instants
 from probe.collector.keyring import Keyring, canonical_key
-from probe.collector.verdicts import Accepted, Introduction, NewEvidence, NewFinding, Presence, Reason, Rejected
+from probe.collector.verdicts import Accepted, Introduction, NewEvidence, NewFinding, Presence, Rejected
 from probe.model import canonical, feed
 from probe.model.finding import Finding, Token, Uuid
 
@@ -39,9 +39,6 @@ class _Claim(msgspec.Struct):
 
 
 _PCAPNG = b"\x0a\x0d\x0d\x0a"  # type of the section header block that opens every file (draft-ietf-opsawg-pcapng, 4.1)
-_FINDING = msgspec.json.Decoder(Finding)
-_CLAIM = msgspec.json.Decoder(_Claim)
-_INFO = msgspec.json.Decoder(feed.Info)
 
 
 def judge_message(topic: str, payload: bytes, received_at: int, keyring: Keyring) -> Accepted | Rejected:
@@ -69,11 +66,15 @@ def _judge_finding(
     if len(payload) > MAX_FINDING:
         return Rejected("too_large", f"{len(payload)} bytes, allowed are {MAX_FINDING}", probe)
     try:
-        finding = _FINDING.decode(payload)
-        content: dict[str, Any] = msgspec.json.decode(payload)
-        started_at = instants.from_text(finding.started_at)
+        content = msgspec.json.decode(payload)
+        digest = _digest(content)
     except (ValueError, RecursionError) as error:
-        return _unreadable(error, probe, _claimed_id(probe, payload))
+        return Rejected("bad_json", str(error)[:500], probe)
+    try:
+        finding = msgspec.convert(content, Finding)
+        started_at = instants.from_text(finding.started_at)
+    except ValueError as error:
+        return Rejected("bad_schema", str(error)[:500], probe, _claimed_id(probe, content))
     if finding.probe.id != probe:
         return Rejected("wrong_probe", f"topic of {probe}, finding of {finding.probe.id}", probe)
     if finding.signature is not None and not canonical.verify(content):
@@ -88,14 +89,14 @@ def _judge_finding(
     at, absurd = _measured_at(finding, started_at, received_at)
     if absurd:
         return Rejected("bad_clock", absurd, probe, finding.id)
-    return NewFinding(finding, payload, _digest(content), at, key)
+    return NewFinding(finding, payload, digest, at, key)
 
 
-def _claimed_id(probe: str, payload: bytes) -> str:
+def _claimed_id(probe: str, content: object) -> str:
     """The id of a finding that is otherwise not understood, so that its probe can be told; empty if there is none."""
     try:
-        claim = _CLAIM.decode(payload)
-    except (ValueError, RecursionError):
+        claim = msgspec.convert(content, _Claim)
+    except msgspec.ValidationError:
         return ""
     return claim.id if claim.probe.id == probe else ""
 
@@ -140,21 +141,17 @@ def _judge_info(probe: str, payload: bytes) -> Introduction | Rejected:
     if len(payload) > MAX_INFO:
         return Rejected("too_large", f"{len(payload)} bytes, allowed are {MAX_INFO}", probe)
     try:
-        info = _INFO.decode(payload)
+        info = msgspec.json.decode(payload, type=feed.Info)
+    except msgspec.ValidationError as error:
+        return Rejected("bad_schema", str(error)[:500], probe)
     except (ValueError, RecursionError) as error:
-        return _unreadable(error, probe)
+        return Rejected("bad_json", str(error)[:500], probe)
     if info.probe != probe:
         return Rejected("wrong_probe", f"topic of {probe}, information of {info.probe}", probe)
     return Introduction(info, payload)
 
 
-def _unreadable(error: Exception, probe: str, finding_id: str = "") -> Rejected:
-    schema = isinstance(error, msgspec.ValidationError) or type(error) is ValueError
-    reason: Reason = "bad_schema" if schema else "bad_json"
-    return Rejected(reason, str(error)[:500], probe, finding_id)
-
-
-def _digest(content: dict[str, Any]) -> bytes:
+def _digest(content: object) -> bytes:
     """SHA-256 of the content, whatever the order of its keys and its white space."""
     return hashlib.sha256(msgspec.json.encode(content, order="sorted")).digest()
 

@@ -23,7 +23,7 @@ def put(db: sqlite3.Connection, message: Judged, rejected: Rejected) -> bool:
     kept = payload if whole else payload[:HEAD]
     db.execute(
         "INSERT INTO rejects (received_at, topic, probe, reason, detail, digest, size, kept, payload)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (probe, digest) DO NOTHING",
+        " VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?) ON CONFLICT (topic, digest) DO NOTHING",
         (message.received_at, message.topic[:1024], rejected.probe, rejected.reason, rejected.detail,
          hashlib.sha256(payload).digest(), len(payload), len(kept), kept),
     )  # fmt: skip

@@ -58,7 +58,7 @@ MIGRATIONS = (
       size INTEGER NOT NULL,         -- bytes that came
       kept INTEGER NOT NULL,         -- bytes of it in payload
       payload BLOB NOT NULL,
-      UNIQUE (probe, digest)
+      UNIQUE (topic, digest)
     );
     CREATE INDEX rejects_by_probe ON rejects (probe, seq, kept);
 

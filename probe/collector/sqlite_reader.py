@@ -72,7 +72,7 @@ class SqliteReader:
 
     def rejects(self, limit: int) -> list[RejectRow]:
         rows = self._rows(
-            "SELECT received_at, topic, reason, detail, size, substr(payload, 1, 4096) FROM rejects"
+            "SELECT received_at, topic, reason, detail, size, coalesce(substr(payload, 1, 4096), x'') FROM rejects"
             " ORDER BY seq DESC LIMIT ?",
             limit,
         )

@@ -1,0 +1,68 @@
+"""Opening, migrating and refusing databases."""
+
+from __future__ import annotations
+
+import sqlite3
+from contextlib import closing
+from pathlib import Path
+
+import pytest
+
+from probe.collector import schema
+from probe.model.errors import StoreError
+
+
+def test_a_new_database_is_whole_durable_and_readable_beside_the_writer(tmp_path: Path) -> None:
+    path = str(tmp_path / "new" / "findings.sqlite3")
+    with closing(schema.open_writer(path)) as writer, closing(schema.open_reader(path)) as reader:
+        assert writer.execute("PRAGMA journal_mode").fetchone() == ("wal",)
+        assert writer.execute("PRAGMA synchronous").fetchone() == (2,), "FULL"
+        assert reader.execute("PRAGMA user_version").fetchone() == (len(schema.MIGRATIONS),)
+        with pytest.raises(sqlite3.OperationalError, match="readonly"):
+            reader.execute("DELETE FROM findings")
+
+
+def test_opening_again_migrates_nothing_and_keeps_everything(tmp_path: Path) -> None:
+    path = str(tmp_path / "findings.sqlite3")
+    with closing(schema.open_writer(path)) as first:
+        first.execute("INSERT INTO counters VALUES ('stored', 7)")
+    with closing(schema.open_writer(path)) as again:
+        assert again.execute("SELECT value FROM counters").fetchone() == (7,)
+
+
+def test_an_older_database_gets_only_what_is_new(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "findings.sqlite3")
+    schema.open_writer(path).close()
+    monkeypatch.setattr(schema, "MIGRATIONS", (*schema.MIGRATIONS, "CREATE TABLE incidents (id TEXT);"))
+    with closing(schema.open_writer(path)) as upgraded:
+        assert upgraded.execute("SELECT count(*) FROM incidents").fetchone() == (0,)
+        assert upgraded.execute("PRAGMA user_version").fetchone() == (len(schema.MIGRATIONS),)
+
+
+def test_a_migration_that_fails_leaves_the_old_version(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = str(tmp_path / "findings.sqlite3")
+    schema.open_writer(path).close()
+    good = schema.MIGRATIONS
+    monkeypatch.setattr(schema, "MIGRATIONS", (*good, "CREATE TABLE incidents (id TEXT); CREATE TABLE findings (x);"))
+    with pytest.raises(StoreError, match="already exists"):
+        schema.open_writer(path)
+    with closing(sqlite3.connect(path)) as left:
+        assert left.execute("PRAGMA user_version").fetchone() == (len(good),)
+        assert left.execute("SELECT count(*) FROM sqlite_master WHERE name = 'incidents'").fetchone() == (0,)
+
+
+def test_a_database_of_a_newer_colibri_is_left_alone(tmp_path: Path) -> None:
+    path = str(tmp_path / "findings.sqlite3")
+    with closing(schema.open_writer(path)) as writer:
+        writer.execute("PRAGMA user_version = 99")
+    with pytest.raises(StoreError, match="newer Colibri"):
+        schema.open_writer(path)
+
+
+def test_a_file_that_is_no_database(tmp_path: Path) -> None:
+    path = tmp_path / "findings.sqlite3"
+    path.write_bytes(b"these are not the bytes of a database" * 100)
+    with pytest.raises(StoreError, match=r"findings\.sqlite3 can't be opened"):
+        schema.open_writer(str(path))
+    with pytest.raises(StoreError, match="can't be opened"):
+        schema.open_writer(str(path / "below-a-file" / "x"))
