@@ -12,7 +12,9 @@ from probe.wire.address import address_bytes, address_text
 _V4 = re.compile(
     rb"(?<!\d)\d{1,3}(?:[.-]\d{1,3}){3}(?!\d)|\A\.?\d{1,3}(?:\.\d{1,3}){1,2}(?!\d)|(?<!\d)\d{1,3}(?:\.\d{1,3}){1,2}\.?\Z"
 )
-_V6 = re.compile(rb"(?<![0-9A-Za-z_:.])(?:[0-9A-Fa-f]{0,4}:){2,7}[0-9A-Fa-f.]{0,15}(?![0-9A-Za-z_:])")
+_V6_RUN = re.compile(rb"[0-9A-Fa-f:.]{4,}")
+_V6_SHORT = re.compile(rb"[0-9A-Fa-f]{3,4}::")
+_V6_CUT = re.compile(rb"[0-9A-Fa-f]{3,4}:")
 _DIGIT = re.compile(rb"\d")
 _HEX_DIGIT = re.compile(rb"[0-9A-Fa-f]")
 
@@ -28,11 +30,25 @@ def mask_addresses(payload: bytes, keep: Collection[str]) -> bytes:
         return found[0] if found[0].decode() in keep else _DIGIT.sub(b"0", found[0])
 
     def masked6(found: re.Match[bytes]) -> bytes:
-        try:
-            address = address_text(address_bytes(found[0].decode()))
-        except MalformedPacket:
-            return found[0]  # a time of day, a MAC-like number …
-        return found[0] if address in keep else _HEX_DIGIT.sub(b"0", found[0])
+        run = found[0]
+        colons = run.count(b":")
+        # Three colons are an address (a time of day has two), and so are two in a row behind three digits or more: an
+        # address of a home begins with 2000 to 3fff, fc, fd or fe80. Cut at an edge, one of three digits will do.
+        at_edge = found.start() == 0 or found.end() == len(payload)
+        likely = colons >= 3 or (colons == 2 and (_V6_CUT if at_edge else _V6_SHORT).search(run))
+        if not likely or _canonical(run) in keep:
+            return run
+        return _HEX_DIGIT.sub(b"0", run)
 
     # IPv6 first: what is left of a literal with an IPv4 tail is then zeros, which the second pass leaves as they are
-    return _V4.sub(masked4, _V6.sub(masked6, payload))
+    return _V4.sub(masked4, _V6_RUN.sub(masked6, payload))
+
+
+def _canonical(run: bytes) -> str:
+    """Canonical text of the address that a run of digits, colons and dots is, punctuation around it left off."""
+    for candidate in (run, run.rstrip(b".:"), run.strip(b".:")):
+        try:
+            return address_text(address_bytes(candidate.decode("ascii")))
+        except MalformedPacket:
+            continue
+    return ""

@@ -26,7 +26,10 @@ class Frame(msgspec.Struct, frozen=True, gc=False):
 
 
 def classic_frames(data: bytes, linktypes: list[int]) -> Iterator[Frame]:
-    """Frames of a file that starts with one of MAGICS; its link type is put in ``linktypes``. Raises MalformedPacket."""
+    """Frames of a file that starts with one of MAGICS; its link type is put in ``linktypes``.
+
+    Raises MalformedPacket, naming the byte where the file is broken.
+    """
     order, unit = MAGICS[data[:4]]
     if len(data) < 24:
         raise MalformedPacket(f"byte {len(data)}: file header cut")

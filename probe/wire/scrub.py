@@ -115,18 +115,19 @@ class Scrubber:
         self, data: bytearray, place: _Place, pseudo: tuple[bytes, bytes], outgoing: bool, quoted: bool
     ) -> None:
         at, end, protocol = place.at, place.end, place.protocol
-        before = bytes(data[at:end])
+        before = after = b""
         if protocol == _ICMP_OF[place.version]:
+            before = bytes(data[at:end])
             self._icmp(data, place, outgoing, quoted)
+            after = bytes(data[at:end])
         elif protocol == _TCP and not outgoing and not quoted:
-            self._text(data, at, end)
-        after = bytes(data[at:end])
+            before, after = self._text(data, at, end)
         check = _CHECKSUM_AT.get(protocol)
-        if check is None or len(before) < check + 2:
+        if check is None or end - at < check + 2:
             return
         if protocol == _ICMP:
             pseudo = (b"", b"")
-        if protocol == _UDP and before[check : check + 2] == b"\0\0":
+        if protocol == _UDP and data[at + check : at + check + 2] == b"\0\0":
             return  # no checksum was computed (RFC 768)
         odd = bytes(len(before) & 1)
         _correct(data, at + check, pseudo[0] + before + odd, pseudo[1] + after + odd)
@@ -149,13 +150,16 @@ class Scrubber:
         except MalformedPacket:
             data[at + 8 : cut] = bytes(cut - at - 8)
 
-    def _text(self, data: bytearray, at: int, end: int) -> None:
-        if end - at < 20:
-            return
-        body = at + (data[at + 12] >> 4) * 4
-        start = bytes(data[body : body + 5]).lower()
-        if at + 20 <= body < end and (data[at] << 8 | data[at + 1] in _WEB_PORTS or start in _WEB_STARTS):
-            data[body:end] = mask_addresses(bytes(data[body:end]), self._destinations)
+    def _text(self, data: bytearray, at: int, end: int) -> tuple[bytes, bytes]:
+        """The payload before and after its addresses were masked; both empty where it is no web page's."""
+        body = at + (data[at + 12] >> 4) * 4 if end - at >= 20 else end
+        # data offsets count in 32 bits, so the payload begins at an even byte, as the checksum needs it
+        before = bytes(data[body:end]) if body >= at + 20 else b""
+        if not before or (data[at] << 8 | data[at + 1] not in _WEB_PORTS and before[:5].lower() not in _WEB_STARTS):
+            return b"", b""
+        after = mask_addresses(before, self._destinations)
+        data[body:end] = after
+        return before, after
 
     def _stand_in(self, address: bytes) -> bytes:
         """What stands for an address where no rule of position applies."""
