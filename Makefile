@@ -22,9 +22,9 @@ install-test:
 	@deploy/install.sh test
 
 .PHONY: lint
-lint: install ## ruff, and mypy --strict, over probe/ and tests/
-	$(PYTHON) -m ruff check probe tests
-	$(PYTHON) -m mypy probe tests
+lint: install ## ruff, and mypy --strict, over probe/, tests/ and deploy/
+	$(PYTHON) -m ruff check probe tests deploy
+	$(PYTHON) -m mypy probe tests deploy/bench.py
 
 .PHONY: test test-long
 test: install-test ## The whole suite, packets in the lab included
@@ -49,8 +49,8 @@ lab-score: install ## Every scenario of the lab: precision, recall, localisation
 	@$(NETNS) $(COLIBRI) lab score
 
 .PHONY: bench
-bench: install ## Start-up time, memory of the idle daemon, packets a second
-	@$(NETNS) $(COLIBRI) lab bench
+bench: install ## Start-up time and memory of the idle daemon, against their budgets
+	@$(NETNS) $(PYTHON) deploy/bench.py
 
 # $(1): the lock's name, $(2): the extras it holds. --universal: one lock for every system and Python.
 define compile_lock

@@ -37,7 +37,8 @@ def machine(tmp_path: Path) -> Path:
     for part in ("deploy/install.sh", "locks/dev.txt", "pyproject.toml"):
         (tmp_path / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / part)
-    tools = dict.fromkeys(["ip", "nft", "iptables", "mosquitto", "gcc", "git", "tshark", "chromium", "chromedriver"], STUB)
+    present = ["ip", "nft", "iptables", "mosquitto", "gcc", "git", "tshark", "chromium", "chromedriver"]
+    tools = dict.fromkeys(present, STUB)
     tools |= {"python3": PYTHON, "apt-get": APT, "pkg-config": PKG_CONFIG}
     (tmp_path / "bin").mkdir()
     for tool in BASICS:
