@@ -43,7 +43,7 @@ run: install ## Measure this machine's own line, once, and print what was found
 
 .PHONY: lab lab-score
 lab: install ## Raise the lab and keep it up until Ctrl-C
-	@$(NETNS) $(COLIBRI) lab up
+	@$(NETNS) $(COLIBRI) lab up --foreground
 
 lab-score: install ## Every scenario of the lab: precision, recall, localisation
 	@$(NETNS) $(COLIBRI) lab score

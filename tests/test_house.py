@@ -9,6 +9,7 @@ import os
 import re
 import subprocess
 import sys
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 from statistics import median
@@ -47,8 +48,9 @@ ONLY_IN = {
 # A room of pure functions has no sockets, clocks, threads or chance of its own.
 PURE = ("model", "wire", "measurements")
 IMPURE = {
-    "asyncio", "concurrent", "ctypes", "fcntl", "http", "multiprocessing", "os", "random", "secrets", "select",
-    "selectors", "signal", "socket", "socketserver", "ssl", "subprocess", "threading", "time", "urllib",
+    "asyncio", "concurrent", "ctypes", "fcntl", "http.client", "http.server", "multiprocessing", "os", "random",
+    "secrets", "select", "selectors", "signal", "socket", "socketserver", "ssl", "subprocess", "threading", "time",
+    "urllib.request",
 }  # fmt: skip
 
 HEAVY = {
@@ -93,6 +95,11 @@ def rooms_imported(path: Path) -> Iterator[str]:
         parts = [*module.split("."), imported]
         if parts[0] == "probe" and len(parts) > 1 and parts[1] in ROOMS and parts[1] != room(path):
             yield parts[1]
+
+
+def is_impure(module: str, imported: str) -> bool:
+    """Whether an import brings in one of IMPURE or a part of it (``from urllib import request`` does)."""
+    return any(f"{path}.".startswith(f"{one}.") for one in IMPURE for path in (module, f"{module}.{imported}"))
 
 
 def tracked() -> list[Path]:
@@ -154,9 +161,20 @@ def test_pure_rooms_touch_no_socket_clock_thread_or_chance() -> None:
         if room(path) in PURE
         for module, imported in imports(path)
         # The type alone: the source of chance is handed in by the engine.
-        if module.split(".")[0] in IMPURE and (module, imported) != ("random", "Random")
+        if is_impure(module, imported) and (module, imported) != ("random", "Random")
     ]
     assert not wrong, listed(wrong)
+
+
+@pytest.mark.parametrize(
+    ("module", "imported", "impure"),
+    [
+        ("time", "", True), ("concurrent.futures", "", True), ("urllib", "request", True), ("os.path", "join", True),
+        ("urllib.parse", "urlsplit", False), ("timeit", "", False),
+    ],
+)  # fmt: skip
+def test_what_counts_as_impure(module: str, imported: str, impure: bool) -> None:
+    assert is_impure(module, imported) is impure
 
 
 def test_pure_rooms_make_no_source_of_chance_and_ask_no_clock() -> None:
@@ -275,6 +293,19 @@ def test_everything_public_has_a_docstring() -> None:
         tree = ast.parse(path.read_text())
         missing += [] if ast.get_docstring(tree) else [name(path)]
         missing += [f"{name(path)}: {one}" for one in undocumented(tree)]
+    assert not missing, listed(missing)
+
+
+def test_every_data_file_of_the_package_is_shipped() -> None:
+    project = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    shipped = {
+        path
+        for package, patterns in project["tool"]["setuptools"]["package-data"].items()
+        for pattern in patterns
+        for path in (ROOT / package.replace(".", "/")).glob(pattern)
+    }
+    data = {path for path in tracked() if path.is_relative_to(ROOT / "probe") and path.suffix != ".py"}
+    missing = sorted(name(path) for path in data - shipped)
     assert not missing, listed(missing)
 
 
