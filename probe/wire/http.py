@@ -11,7 +11,7 @@ import msgspec
 from probe.model.errors import MalformedPacket
 
 _REQUEST_LINE = re.compile(rb"[A-Z]{3,16} \S+ HTTP/1\.[01]\r?\n")
-_STATUS_LINE = re.compile(rb"HTTP/(\d)(?:\.(\d))? (\d{3})(?: ([^\r\n]*))?(?:\r?\n|\Z)")
+_STATUS_LINE = re.compile(rb"HTTP/(\d)(?:\.(\d))? (\d{3})(?: ([^\r\n]*))?(?:\r?\n|\r?\Z)")
 _HOST = re.compile(rb"^host:([^\r\n]*)", re.IGNORECASE | re.MULTILINE)
 _HEAD_END = re.compile(rb"\r?\n\r?\n")
 # bounded, so that a hostile page cannot make the search quadratic

@@ -116,8 +116,8 @@ def _decode_icmp(raw: bytes, at: int, end: int, version: int, quoted: bool) -> t
 def encode(packet: Packet) -> bytes:
     """Bytes of a packet, with right lengths and checksums whatever its fields say. Raises MalformedPacket.
 
-    Exceptions: a transport checksum over data that is not all there (fragments) is taken from the field; and in a
-    quoted packet the length and checksum fields are kept as they are unless they are 0. IPv4 options and IPv6
+    Exceptions: in a fragment, whose data are not all there, the transport's checksum and length are taken from their
+    fields; and in a quoted packet the length and checksum fields are kept as they are unless they are 0. IPv4 options and IPv6
     extension headers other than the fragment header (sent if ``ident`` is not None) are not made.
     """
     try:
@@ -158,7 +158,7 @@ def _encode_body(packet: Packet, source: bytes, destination: bytes, quoted: bool
     if isinstance(header, Tcp) and packet.protocol == _TCP:
         body, place = transport.encode_tcp(header, payload), 16
     elif isinstance(header, Udp) and packet.protocol == _UDP:
-        length = (quoted and header.length) or 8 + len(payload)
+        length = ((quoted or packet.more_fragments) and header.length) or 8 + len(payload)
         body, place = transport.encode_udp(header, payload, length), 6
     elif isinstance(header, Icmp) and packet.protocol == _ICMP_OF[packet.version]:
         body, place = _encode_icmp(header, payload, packet.version), 2

@@ -32,7 +32,8 @@ def test_frame_check_bits_are_no_part_of_the_type() -> None:
 
 
 def test_reads_what_scapy_writes(tmp_path: Path) -> None:
-    frame = Ether() / IP(src="192.0.2.1", dst="192.0.2.2") / UDP()
+    # both MAC addresses given: scapy would ask the network (ARP) for a missing one
+    frame = Ether(src="02:00:00:00:00:01", dst="02:00:00:00:00:02") / IP(src="192.0.2.1", dst="192.0.2.2") / UDP()
     frame.time = 1700000000.25
     wrpcap(str(tmp_path / "x.pcap"), [frame])
     (read,) = classic_frames((tmp_path / "x.pcap").read_bytes(), [])

@@ -1,0 +1,113 @@
+"""Random and mutated packets through every decoder: nothing but MalformedPacket may come out."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable
+from random import Random
+
+import pytest
+
+from probe.model.errors import MalformedPacket
+from probe.wire import dns, http, ip, pcapng, tls
+from probe.wire.home import home_networks
+from probe.wire.mask import mask_addresses
+from probe.wire.scrub import Scrubber
+from probe.wire.streams import reassemble
+
+COUNT = 120_000
+
+
+def _scrub(data: bytes) -> None:
+    scrubber = Scrubber(frozenset({"192.168.1.5"}), home_networks([]))
+    outgoing = bool(data[-1:] < b"\x80")
+    scrubbed = bytearray(data)
+    scrubber.scrub(scrubbed, outgoing)
+    assert len(scrubbed) == len(data)
+    again = bytearray(scrubbed)
+    scrubber.scrub(again, outgoing)
+    assert again == scrubbed
+
+
+def _packet(data: bytes) -> None:
+    packet = ip.decode(data)
+    assert ip.decode(ip.encode(packet)).payload == packet.payload
+
+
+def _message(data: bytes) -> None:
+    message = dns.decode(data)
+    assert dns.decode(dns.encode(message)) == message
+
+
+def _stream(data: bytes) -> None:
+    cuts = [(data[i] | 0xFFFFFF00, data[i : i + data[i] % 9]) for i in range(0, len(data), 7)]
+    assert len(reassemble(cuts, 0xFFFFFF80, limit=200)) <= 200
+    assert len(mask_addresses(data, ())) == len(data)
+    http.host(data)
+    http.title(data)
+    tls.server_name(data)
+    dns.unframed(data)
+
+
+def _records(data: bytes) -> None:
+    found = tls.records(data)
+    tls.handshake_types(found)
+    tls.alert(found)
+
+
+PACKET: tuple[Callable[[bytes], object], ...] = (_packet, _scrub)
+HELLO = tls.client_hello("www.example.com", bytes(32))
+PAGE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<title\r\n9\r\n>1.2.3.4<\r\n0\r\n\r\n"
+CLASSIC = bytes.fromhex("d4c3b2a1") + bytes(16) + b"\x65" + bytes(11) + b"\1\0\0\0" * 2 + b"\x45"
+SERVER = bytes.fromhex("160303000a0200000603031122334415030300020228")
+
+
+def _mutated(random: Random, raw: bytes, other: bytes) -> bytes:
+    data = bytearray(raw)
+    kind = random.randrange(5)
+    if kind == 0:
+        for _ in range(random.randint(1, 8)):
+            data[random.randrange(len(data))] ^= 1 << random.randrange(8)
+    elif kind == 1:
+        del data[random.randrange(len(data)) :]
+    elif kind == 2:
+        at = random.randrange(len(data))
+        data[at:] = other[random.randrange(len(other)) :]
+    elif kind == 3:
+        at = random.randrange(len(data))
+        data[at : at + random.randint(1, 4)] = random.choice((b"\0", b"\xff", b"\xff\xff", b"\x7f\xff", b"\xc0\x0c"))
+    else:
+        data = bytearray(random.randbytes(random.randrange(120)))
+        data[:1] = raw[:1]
+    return bytes(data)
+
+
+def test_nothing_but_malformed_packet(samples: tuple[bytes, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    random = Random(20190507)
+    message = dns.decode(dns.query("www.example.com", 7, edns=1232))
+    answer = dns.encode(dns.answer(message, [dns.record("www.example.com", dns.CNAME, "a.example.com"),
+                                             dns.record("a.example.com", dns.A, "192.0.2.1")]))
+    capture = pcapng.write([(5, True, samples[0]), (6, False, samples[1])], ["log"], "x")
+    kinds: tuple[tuple[tuple[bytes, ...], tuple[Callable[[bytes], object], ...], int], ...] = (
+        (samples, PACKET, 60),
+        ((answer, dns.query("x.y", 1), dns.framed(answer)), (_message,), 20),
+        ((HELLO, SERVER, PAGE, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), (_stream, _records, http.decode_response), 12),
+        ((capture, CLASSIC), (pcapng.read,), 8),
+    )
+    decoded: Counter[str] = Counter()
+    refused: Counter[str] = Counter()
+    for raws, decoders, share in kinds:
+        for _ in range(COUNT * share // 100):
+            data = _mutated(random, random.choice(raws), random.choice(raws))
+            for decoder in decoders:
+                try:
+                    decoder(data)
+                except MalformedPacket:
+                    refused[decoder.__name__] += 1
+                else:
+                    decoded[decoder.__name__] += 1
+    with capsys.disabled():
+        print(f"\n{COUNT} random and mutated packets: {sum(decoded.values())} read, {sum(refused.values())} refused")
+    names = {decoder.__name__ for _, decoders, _ in kinds for decoder in decoders}
+    assert set(decoded) == names, "mutations so mild that some pass every decoder"
+    assert set(refused) == names - {"_stream"}, "and so wild that every strict one refuses some"
