@@ -19,7 +19,7 @@ from probe.lab import state as states
 from probe.lab.namespaces import Namespace
 from probe.lab.scenario import Box, Scenario
 from probe.lab.state import State
-from probe.lab.world import NETWORKS
+from probe.lab.world import NETWORKS, asn_of
 from probe.model.config import Config, LineConfig, MeasureConfig, SafetyConfig, TargetEntry, TargetList
 from probe.model.errors import CannotMeasure, ColibriError, UsageError
 
@@ -193,7 +193,7 @@ class Lab:
 
     def asn_of(self, address: str) -> int:
         """AS number of an address, 0 if it is nobody's."""
-        return self.state.asn_of(address)
+        return asn_of(self.state.prefixes, address)
 
 
 def _group(target: str) -> str:

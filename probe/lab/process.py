@@ -17,7 +17,8 @@ import msgspec
 from probe.lab import state as states
 from probe.lab.internet import Internet
 from probe.lab.scenario import Scenario
-from probe.lab.state import Home, Row, State
+from probe.lab.state import Home, State
+from probe.lab.world import World
 from probe.model.errors import ColibriError
 
 
@@ -37,16 +38,21 @@ def describe(name: str, internet: Internet) -> State:
             for key, node in world.homes.items()
             for operator in (world.operators[key],)
         },
-        addresses={node.name: _addresses(node.addresses, node.lan) for node in topology.nodes.values()},
+        addresses={node: _addresses(world, node) for node in topology.nodes},
         names={known: list(addresses) for known, addresses in world.names.items()},
-        prefixes=[Row(row.prefix, row.asn, row.name) for row in world.prefixes],
+        prefixes=list(world.prefixes),
         authority=internet.authority,
     )
 
 
-def _addresses(own: tuple[str, ...], lan: tuple[str, str, str, str] | None) -> list[str]:
-    inner = (lan[0], lan[2]) if lan else ()
-    return [*own, *(text.partition("/")[0] for text in inner)]
+def _addresses(world: World, name: str) -> list[str]:
+    """All addresses of a node, those on a numbered network last."""
+    node = world.topology.nodes[name]
+    inner = [node.lan[i] for i in (0, 2)] if node.lan else []
+    for child in world.topology.children(name):
+        if (lan := world.topology.nodes[child].lan) is not None:
+            inner += [lan[1], lan[3]]
+    return [*node.addresses, *(text.partition("/")[0] for text in inner)]
 
 
 async def _run(name: str, internet: Internet, *, detached: bool) -> None:

@@ -5,7 +5,6 @@ The file is only a pointer: the lab's process is the lab, and a file whose proce
 
 from __future__ import annotations
 
-import ipaddress
 import os
 import tempfile
 from pathlib import Path
@@ -13,12 +12,13 @@ from pathlib import Path
 import msgspec
 
 from probe.lab.scenario import Scenario
+from probe.lab.world import Prefix
 from probe.model.errors import MalformedRecord, UsageError
 from probe.model.finding import Access
 
 
 class Home(msgspec.Struct, frozen=True):
-    """A home and its line. ``path``: nodes from the home to each server host, both included."""
+    """A home and its line. ``distances``: node → the TTL that reaches it; ``measure``: the options of [measure]."""
 
     node: str
     operator: str
@@ -27,14 +27,6 @@ class Home(msgspec.Struct, frozen=True):
     access: Access
     measure: dict[str, str]
     distances: dict[str, int]
-
-
-class Row(msgspec.Struct, frozen=True):
-    """A prefix and whose it is."""
-
-    prefix: str
-    asn: int
-    name: str
 
 
 class State(msgspec.Struct, frozen=True):
@@ -48,7 +40,7 @@ class State(msgspec.Struct, frozen=True):
     homes: dict[str, Home]
     addresses: dict[str, list[str]]
     names: dict[str, list[str]]
-    prefixes: list[Row]
+    prefixes: list[Prefix]
     authority: str
 
     def path(self, node: str) -> str:
@@ -56,16 +48,6 @@ class State(msgspec.Struct, frozen=True):
         if node not in self.namespaces:
             raise UsageError(f"the lab has no node {node!r}")
         return f"/proc/{self.pid}/fd/{self.namespaces[node]}"
-
-    def asn_of(self, address: str) -> int:
-        """AS number of an address by the longest prefix, 0 if unknown."""
-        ip = ipaddress.ip_address(address)
-        best = (-1, 0)
-        for row in self.prefixes:
-            network = ipaddress.ip_network(row.prefix)
-            if ip.version == network.version and ip in network:
-                best = max(best, (network.prefixlen, row.asn))
-        return best[1]
 
 
 def folder() -> Path:

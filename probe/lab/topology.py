@@ -55,7 +55,7 @@ class Link:
 
     def link_local(self, end: Literal["child", "parent"]) -> str:
         """The IPv6 link-local address that the kernel derives from the MAC address (RFC 4291, appendix A)."""
-        return f"fe80::ff:fe00:{self.index:02x}{1 if end == 'child' else 2:02x}"
+        return f"fe80::ff:fe00:{self.index:x}{1 if end == 'child' else 2:02x}"
 
 
 @dataclass(frozen=True)

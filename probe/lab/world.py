@@ -8,7 +8,10 @@ chain:    client ─ r1 … rN ─ server, no NAT.
 from __future__ import annotations
 
 import ipaddress
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
+
+import msgspec
 
 from probe.lab.scenario import EqualPaths, Scenario
 from probe.lab.topology import Node, Topology
@@ -75,13 +78,20 @@ NAMES: dict[str, tuple[str, ...]] = {
 """What the honest resolvers know; a ``www.`` in front changes nothing."""
 
 
-@dataclass(frozen=True)
-class Prefix:
+class Prefix(msgspec.Struct, frozen=True):
     """A row of the table by which addresses are attributed."""
 
     prefix: str
     asn: int
     name: str
+
+
+def asn_of(rows: Iterable[Prefix], address: str) -> int:
+    """AS number of an address by the longest prefix, 0 if unknown."""
+    ip = ipaddress.ip_address(address)
+    networks = ((ipaddress.ip_network(row.prefix), row.asn) for row in rows)
+    fitting = [(network.prefixlen, asn) for network, asn in networks if ip.version == network.version and ip in network]
+    return max(fitting, default=(0, 0))[1]
 
 
 @dataclass
@@ -123,13 +133,8 @@ class World:
 
     def asn_of(self, address: str) -> int:
         """AS number of an address by the longest prefix, 0 if unknown."""
-        ip = ipaddress.ip_address(address)
-        best = (-1, 0)
-        for row in self.prefixes:
-            network = ipaddress.ip_network(row.prefix)
-            if ip.version == network.version and ip in network:
-                best = max(best, (network.prefixlen, row.asn))
-        return best[1]
+        return asn_of(self.prefixes, address)
+
 
 
 def build(scenario: Scenario) -> World:
