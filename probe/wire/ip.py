@@ -117,8 +117,8 @@ def encode(packet: Packet) -> bytes:
     """Bytes of a packet, with right lengths and checksums whatever its fields say. Raises MalformedPacket.
 
     Exceptions: in a fragment, whose data are not all there, the transport's checksum and length are taken from their
-    fields; and in a quoted packet the length and checksum fields are kept as they are unless they are 0. IPv4 options and
-    IPv6 extension headers other than the fragment header (sent if ``ident`` is not None) are not made.
+    fields; and in a quoted packet the length and checksum fields are kept as they are unless they are 0. Not made:
+    IPv4 options, and IPv6 extension headers other than the fragment header (sent if ``ident`` is not None).
     """
     try:
         return _encode(packet, quoted=False)
