@@ -284,7 +284,7 @@ class Process:
         return self.wait()
 
     def wait(self) -> tuple[int, str]:
-        _, errors = self.popen.communicate(timeout=30)
+        _, errors = self.popen.communicate(timeout=30)  # a second time: what the first one read
         return self.popen.returncode, errors.decode()
 
 
@@ -298,5 +298,5 @@ def processes() -> Iterator[Callable[..., Process]]:
 
     yield start
     for process in running:
-        if process.popen.poll() is None:
-            process.stop(signal.SIGKILL)
+        process.popen.kill()  # does nothing to one that has ended
+        process.wait()

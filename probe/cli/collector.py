@@ -1,0 +1,51 @@
+"""``colibri collector run``: subscribe, store each finding once, answer ``stored``, and serve the live monitor."""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import os
+import sys
+
+from probe.model.errors import ColibriError
+
+EXTRA = ("jinja2", "starlette", "uvicorn")
+"""Modules of the optional extra."""
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare ``run`` and its options."""
+    verbs = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    run_parser = verbs.add_parser("run", help="subscribe, store, and serve the monitor until stopped")
+    run_parser.add_argument("--config", metavar="FILE", help="configuration file (TOML)")
+    run_parser.add_argument("--listen", metavar="ADDRESS:PORT", help="where the monitor listens, e.g. 127.0.0.1:8080")
+
+
+def run(args: argparse.Namespace) -> int:
+    """Run the collector until SIGTERM or SIGINT. Raises ConfigError, StoreError, or ColibriError without the extra."""
+    import msgspec
+
+    from probe.agent.config import load
+
+    config = load(args.config)
+    if args.listen:
+        collector = msgspec.structs.replace(config.collector, listen=args.listen)
+        config = msgspec.structs.replace(config, collector=collector)
+    try:
+        from probe.collector import service
+    except ModuleNotFoundError as error:
+        if error.name not in EXTRA:
+            raise
+        raise ColibriError(f"the collector needs {error.name}: pip install 'colibri-probe[collector]'") from error
+    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
+    return service.run(config, _ready)
+
+
+def _ready() -> None:
+    """Tell systemd, if it started us (sd_notify(3))."""
+    if "NOTIFY_SOCKET" in os.environ:
+        from systemd import daemon
+
+        daemon.notify("READY=1")
+
+

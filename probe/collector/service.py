@@ -1,0 +1,139 @@
+"""The collector's process: subscriber (a thread), store, and monitor (the event loop), from start to clean end."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import signal
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import uvicorn
+
+from probe.collector.app import Site, make_app
+from probe.collector.sqlite_reader import SqliteReader
+from probe.collector.sqlite_store import SqliteStore
+from probe.collector.subscriber import Subscriber, wall_clock
+from probe.model.config import Config
+from probe.model.errors import ColibriError, ConfigError
+
+_log = logging.getLogger(__name__)
+
+GRACE = 3
+"""Seconds that open requests are given at the end."""
+
+
+class _Server(uvicorn.Server):
+    """uvicorn that says when it listens, and without its signal handlers: they kill the process after a clean end."""
+
+    def __init__(self, config: uvicorn.Config, listening: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._listening = listening
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        self._listening()
+
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        yield
+
+
+def run(config: Config, ready: Callable[[], None]) -> int:
+    """Serve until SIGTERM or SIGINT. ``ready`` is called once, when the store is open and the monitor listens.
+
+    A broker that is away is waited for, and the health page says so.
+
+    Returns 0. Raises ConfigError or StoreError if it can't start, ColibriError if a part of it died.
+    """
+    if not config.mqtt.host:
+        raise ConfigError("mqtt.host", "the collector needs a broker to subscribe to")
+    with listen(config.collector.listen) as sock:
+        return asyncio.run(_serve(config, sock, ready))
+
+
+def listen(address: str) -> socket.socket:
+    """A listening socket for ``host:port`` or ``[host]:port``. Raises ConfigError."""
+    host, separator, port = address.rpartition(":")
+    host = host.removeprefix("[").removesuffix("]")
+    if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
+        raise ConfigError("collector.listen", f"{address!r} is not ADDRESS:PORT")
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    sock = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.bind((host, int(port)))
+    except OSError as error:
+        sock.close()
+        raise ConfigError("collector.listen", f"can't listen on {address}: {error.strerror or error}") from error
+    return sock
+
+
+async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
+    loop = asyncio.get_running_loop()
+    done = asyncio.Event()
+    with contextlib.ExitStack() as stack:
+        wake: list[Callable[[], None]] = []
+        store = SqliteStore(config.collector.database, lambda: _call_all(wake))
+        stack.callback(store.close)
+        reader = SqliteReader(config.collector.database)
+        stack.callback(reader.close)
+        subscriber = Subscriber(config, store)
+        site = Site(reader, lambda: subscriber.trouble, wall_clock)
+        wake.append(site.hub.wake)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, done.set)
+            stack.callback(loop.remove_signal_handler, number)
+
+        def listening() -> None:
+            _log.info("monitor at %s", url(sock))
+            ready()
+
+        settings = uvicorn.Config(
+            make_app(site), log_config=None, access_log=False, lifespan="off", server_header=False,
+            timeout_graceful_shutdown=GRACE,
+        )  # fmt: skip
+        server = _Server(settings, listening)
+        died: list[BaseException] = []
+        thread = threading.Thread(target=_guard, args=(subscriber.run, died, loop, done), name="subscriber")
+        thread.start()
+        serving = asyncio.create_task(server.serve([sock]))
+        following = asyncio.create_task(site.hub.run(reader.counters().get("change", 0)))
+        for task in (serving, following):
+            task.add_done_callback(lambda _: done.set())
+        await done.wait()
+        _log.info("stopping")
+        subscriber.stop()
+        site.hub.close()
+        server.should_exit = True
+        following.cancel()
+        ends = await asyncio.gather(serving, following, return_exceptions=True)
+        await asyncio.to_thread(thread.join)
+    died += [end for end in ends if isinstance(end, Exception)]
+    if not died:
+        return 0
+    raise died[0] if isinstance(died[0], ColibriError) else ColibriError(f"a part of the collector died: {died[0]!r}")
+
+
+def _guard(
+    work: Callable[[], None], died: list[BaseException], loop: asyncio.AbstractEventLoop, done: asyncio.Event
+) -> None:
+    """Run the subscriber; if it dies, the process ends with its reason instead of collecting nothing in silence."""
+    try:
+        work()
+    except BaseException as error:  # noqa: BLE001 - handed to the main thread, which raises it
+        died.append(error)
+    loop.call_soon_threadsafe(done.set)
+
+
+def _call_all(functions: list[Callable[[], None]]) -> None:
+    for function in functions:
+        function()
+
+
+def url(sock: socket.socket) -> str:
+    """The monitor's address, for a person."""
+    host, port = sock.getsockname()[:2]
+    return f"http://[{host}]:{port}/" if ":" in host else f"http://{host}:{port}/"
