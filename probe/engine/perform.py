@@ -99,14 +99,15 @@ class Performer:
     def _on_packet(self, ns: int, outgoing: bool, data: bytearray) -> None:
         try:
             self._scrubber.scrub(data, outgoing)
-            packet = ip.decode(data)
+            octets = bytes(data)
+            packet = ip.decode(octets)
         except MalformedPacket:
             self.malformed += 1
             return
         key = local_port(packet, outgoing)
         if key is None or key not in self._records:
             return  # inside our block of ports, yet no flow of this run
-        record = Record(ns, outgoing, bytes(data), packet)
+        record = Record(ns, outgoing, octets, packet)
         self._records[key].append(record)
         self.records.append(record)
         for waiter in self._waiters.get(key, ()):

@@ -71,18 +71,29 @@ class Place(msgspec.Struct, frozen=True):
 
 
 def sweep(
-    ttls: Iterable[int], make: Callable[[int, int], list[Step]], read: Callable[[int, list[Exchange]], Shot]
+    ttls: Iterable[int],
+    make: Callable[[int, int], list[Step]],
+    read: Callable[[int, list[Exchange]], Shot],
+    between: Callable[[int], Part[bool]] | None = None,
+    *,
+    whole: bool = False,
 ) -> Part[list[Shot]]:
     """Shoot at each of ``ttls``, again near the lowest that elicits, until one answer has come three times.
 
     ``make(ttl, number)`` gives the steps of the ``number``-th shot at ``ttl``, ``read`` makes a shot of their exchanges.
+    ``between(number)`` runs before every sweep but the first and says whether to go on. ``whole``: what is looked for is
+    silence, so there is nothing to narrow down to: three whole sweeps.
     """
     shots: list[Shot] = []
     answers: Counter[int | None] = Counter()
     wanted = list(ttls)
-    for number in range(_MOST):
+    for number in range(AGREE if whole else _MOST):
+        if number and between is not None and not (yield from between(number)):
+            break
         fresh = yield from _volley(wanted, number, make, read)
         shots += fresh
+        if whole:
+            continue
         lowest = min((s.ttl for s in fresh if s.elicited), default=None)
         answers[lowest] += 1
         if answers[lowest] >= AGREE or (lowest is None and number == 0):
@@ -148,15 +159,30 @@ def place(shots: list[Shot], known: Mapping[int, str], *, full: Iterable[Shot] =
     return _named(shots, known, clean, lowest, hit, tried, mirrored=False, arrives=arrives)
 
 
+def place_drop(shots: list[Shot], known: Mapping[int, str], *, arrives: int | None) -> Place | None:
+    """The place of what makes triggers vanish: behind the last router that quotes one, before the first that answers
+    harmless probes of the same flow but never quotes one. None where no such router or server is known.
+
+    Loss and rate limits hide quotes now and then, never invent them: all sweeps count together.
+    """
+    clean = max((s.ttl for s in shots if s.expired_at is not None), default=0)
+    harmless = {t for s in shots for t in s.routers} | set(known)
+    behind = sorted(t for t in harmless if t > clean and (arrives is None or t < arrives))
+    missing = sum(s.ttl > clean and s.ttl in s.routers and s.expired_at is None for s in shots)
+    if not behind:
+        return None
+    return _named(shots, known, clean, behind[0], missing, missing, mirrored=False, arrives=arrives, dropping=True)
+
+
 def _named(
     shots: list[Shot], known: Mapping[int, str], clean: int, first: int, agreeing: int, sweeps: int,
-    *, mirrored: bool, arrives: int | None,
+    *, mirrored: bool, arrives: int | None, dropping: bool = False,
 ) -> Place:  # fmt: skip
     # Both ends from one flow if there is one: with equal-cost paths, two flows show two different links.
     pairs = Counter(
         (s.routers.get(clean), s.routers.get(first))
         for s in shots
-        if s.elicited and (s.routers.get(first) or s.routers.get(clean))
+        if (s.elicited or dropping) and (s.routers.get(first) or s.routers.get(clean))
     )
     nothing: tuple[str | None, str | None] = (None, None)
     best = max(pairs, key=lambda pair: (pair[0] is not None) + (pair[1] is not None), default=nothing)
@@ -174,7 +200,7 @@ def _named(
         first_ttl=first,
         clean_hop=name(clean, best[0]) if clean else None,
         first_hop=name(first, best[1]),
-        placement=placement(shots, known, first, arrives),
+        placement="in_path" if dropping else placement(shots, known, first, arrives),
         agreeing=agreeing,
         sweeps=sweeps,
         mirrored=mirrored,

@@ -87,6 +87,7 @@ class Reaction(msgspec.Struct, frozen=True):
     data: tuple[Segment, ...]
     acknowledged: bool  # the payload arrived somewhere
     expired_at: str | None  # the router whose time exceeded quotes the payload
+    first: int = 0  # sequence number of the server's first byte
 
     @property
     def worked(self) -> bool:
@@ -95,8 +96,13 @@ class Reaction(msgspec.Struct, frozen=True):
 
     @property
     def cut(self) -> bool:
-        """A reset came that does not simply close the flow behind the server's data."""
-        return any(not any(d.after <= r.after and d.end == r.sequence for d in self.data) for r in self.resets)
+        """A reset or FIN came that does not close the flow at the end of what the server said, as a server's own does.
+
+        Order of arrival does not count (a network may reorder or lose data), sequence numbers do.
+        """
+        closing = [_offset(s.end, self.first) for s in (*self.resets, *self.fins)]
+        said = max((_offset(d.end, self.first) for d in self.data), default=0)
+        return any(end < said or (end == 0 and not said) for end in closing)
 
     @property
     def silent(self) -> bool:
@@ -112,8 +118,12 @@ class Reaction(msgspec.Struct, frozen=True):
         """The first bytes of what the server's side sent, in order."""
         if not self.data:
             return b""
-        start = min(self.data, key=lambda d: (d.sequence - self.data[0].sequence + (1 << 31)) & 0xFFFFFFFF).sequence
-        return streams.reassemble(((d.sequence, d.payload) for d in self.data), start)
+        return streams.reassemble(((d.sequence, d.payload) for d in self.data), self.first)
+
+
+def _offset(sequence: int, start: int) -> int:
+    """How far a sequence number lies behind ``start``, below 0 if before (RFC 9293, section 3.4)."""
+    return (sequence - start + (1 << 31)) % (1 << 32) - (1 << 31)
 
 
 def react(exchange: Exchange) -> Reaction:
@@ -151,6 +161,7 @@ def react(exchange: Exchange) -> Reaction:
         data=tuple(data),
         acknowledged=acknowledged,
         expired_at=_payload_expired_at(exchange),
+        first=_first_of_server(synack),
     )
 
 
@@ -167,30 +178,52 @@ def shot(ttl: int, exchange: Exchange, reaction: Reaction) -> Shot:
 
 
 def path(exchange: Exchange) -> dict[int, str]:
-    """TTL → router, from the path probes of the flow (bare segments below the window)."""
-    probes = [h.packet for h in exchange.heard if h.outgoing and _is_probe(h.packet)]
-    by_ident = {p.ident: p.ttl for p in probes if p.ident}
+    """TTL → router, from the path probes of the flow: bare segments with the SYN's own sequence number, one below the
+    payload's, each with its TTL in the window field and, over IPv4, an IP identification of its own."""
+    first = _first_sequence(exchange)
+    by_ident: dict[int, int] = {}
+    for heard in exchange.heard:
+        if heard.outgoing and heard.packet.ident and _is_probe(heard.packet, first):
+            by_ident[heard.packet.ident] = heard.packet.ttl
     found: dict[int, str] = {}
-    for heard in exchange.errors:
-        header = heard.packet.header
-        if not isinstance(header, Icmp) or header.quoted is None or header.type != (3 if heard.packet.version == 6 else 11):
+    for source, quoted in _expired(exchange):
+        header = quoted.header
+        if not isinstance(header, Tcp) or not _is_probe(quoted, first):
             continue
-        quoted = header.quoted
-        if not _is_probe(quoted):
-            continue
-        ttl = quoted.header.window - 512 if isinstance(quoted.header, Tcp) and quoted.header.window else by_ident.get(quoted.ident)
-        if ttl:
-            found.setdefault(ttl, heard.packet.source)
+        # A router may quote 8 bytes behind the IP header only: no window then (RFC 792).
+        ttl = header.window - 512 if header.window else by_ident.get(quoted.ident or 0, 0)
+        if ttl > 0:
+            found.setdefault(ttl, source)
     return found
 
 
-def _is_probe(packet: Packet) -> bool:
-    # What the engine sends besides the kernel's own segments; a quote cut after 8 bytes shows no window.
+def _first_sequence(exchange: Exchange) -> int | None:
+    for heard in exchange.heard:
+        header = heard.packet.header
+        if heard.outgoing and isinstance(header, Tcp) and header.flags & Flags.SYN:
+            return header.sequence
+    return None
+
+
+def _is_probe(packet: Packet, first: int | None) -> bool:
     header = packet.header
-    headers = 60 if packet.version == 6 else 40
-    return isinstance(header, Tcp) and packet.length == headers and not header.flags & ~Flags.ACK and (
-        not header.window or 512 < header.window < 512 + 256
-    )  # fmt: skip
+    return isinstance(header, Tcp) and header.sequence == first and not header.flags & Flags.SYN
+
+
+def _expired(exchange: Exchange) -> list[tuple[str, Packet]]:
+    """(router, quoted packet) of every ICMP time exceeded."""
+    found: list[tuple[str, Packet]] = []
+    for heard in exchange.errors:
+        header = heard.packet.header
+        exceeded = 3 if heard.packet.version == 6 else 11
+        if isinstance(header, Icmp) and header.quoted is not None and header.type == exceeded:
+            found.append((heard.packet.source, header.quoted))
+    return found
+
+
+def _first_of_server(synack: Heard | None) -> int:
+    header = synack.packet.header if synack is not None else None
+    return (header.sequence + 1) & 0xFFFFFFFF if isinstance(header, Tcp) else 0
 
 
 def _flags(packet: Packet) -> int:
@@ -211,13 +244,10 @@ def _payload_end(exchange: Exchange) -> int | None:
 
 
 def _payload_expired_at(exchange: Exchange) -> str | None:
-    start = next((h.packet.header.sequence for h in exchange.heard
-                  if h.outgoing and h.packet.payload and isinstance(h.packet.header, Tcp)), None)  # fmt: skip
-    for heard in exchange.errors:
-        header = heard.packet.header
-        if not isinstance(header, Icmp) or header.quoted is None or header.type != (3 if heard.packet.version == 6 else 11):
-            continue
-        quoted = header.quoted.header
-        if isinstance(quoted, Tcp) and quoted.sequence == start and not quoted.flags & Flags.SYN and not _is_probe(header.quoted):
-            return heard.packet.source
+    first = _first_sequence(exchange)
+    if first is None:
+        return None
+    for source, quoted in _expired(exchange):
+        if isinstance(quoted.header, Tcp) and quoted.header.sequence == (first + 1) & 0xFFFFFFFF:
+            return source
     return None

@@ -6,7 +6,7 @@ from typing import Annotated, Any, Literal
 
 import msgspec
 
-SCHEMA = "colibri.finding/1"
+SCHEMA: Literal["colibri.finding/1"] = "colibri.finding/1"
 
 Verdict = Literal["clean", "interfered", "down", "inconclusive"]
 Placement = Literal["in_path", "on_path", "resolver", "unknown"]

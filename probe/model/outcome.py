@@ -9,7 +9,7 @@ import msgspec
 from probe.model.exchange import Failure, Step
 from probe.model.finding import Clock, Evidence, Judgement
 
-LOG_SCHEMA = "colibri.exchanges/1"
+LOG_SCHEMA: Literal["colibri.exchanges/1"] = "colibri.exchanges/1"
 
 
 class Outcome(msgspec.Struct, frozen=True, kw_only=True):

@@ -1,0 +1,159 @@
+"""Asks one TCP trigger of a line: harmless twins before and after, trials, TTL sweep. `_tcp_verdict` judges."""
+
+from __future__ import annotations
+
+from random import Random
+
+import msgspec
+
+from probe.measurements import Part
+from probe.measurements._judge import hops_away
+from probe.measurements._locate import AGREE, Shot, place, place_drop, sweep
+from probe.measurements._tcp import Reaction, Trigger, path, react, shot
+from probe.measurements._tcp_seen import Seen
+from probe.model.exchange import FULL_TTL, Exchange, PauseStep, Step, TcpStep
+
+_FARTHEST = 30
+_MOST_TRIALS = 9
+_SPEAK = 4.0  # seconds for a server's first words: a slow one is not an absent one
+_PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # residual blocking seen in the field lasts up to three minutes
+
+
+class Plan(msgspec.Struct, frozen=True):
+    """Whom to ask what: ``twin`` is the harmless host, ``control`` an address of ours that answers any host."""
+
+    trigger: Trigger
+    address: str
+    twin: str
+    control: str
+    repeat: int
+    locate: bool
+
+
+def ask(plan: Plan, random: Random) -> Part[Seen]:
+    """The whole protocol for one trigger. Returns what was seen, unjudged."""
+    seen = Seen(plan.trigger, plan.address, plan.twin, plan.control)
+    yield from _twins(plan, seen, random, seen.before, plan.repeat)
+    if not any(r.worked for r in seen.before):
+        return seen  # nothing to compare with: the trigger need not be sent at all
+    for _ in range(max(1, _MOST_TRIALS // plan.repeat)):
+        yield from _trials(plan, seen, random)
+        yield from _recover(plan, seen, random)
+        if seen.settled(AGREE) or seen.lasting:
+            break
+    if (plan.locate or seen.suspicious()) and not seen.lasting:
+        yield from _sweep(plan, seen, random)
+        yield from _recover(plan, seen, random)
+    if not seen.lasting:
+        yield from _twins(plan, seen, random, seen.after, plan.repeat)
+    return seen
+
+
+def _step(plan: Plan, payload: bytes, address: str, *, ttl: int = FULL_TTL, path: tuple[int, ...] = (),
+          wait: float = _SPEAK, linger: float = 0.05) -> TcpStep:  # fmt: skip
+    return TcpStep(
+        address=address, port=plan.trigger.port, payload=payload, ttl=ttl, path=path, wait=wait, linger=linger
+    )
+
+
+def _twins(plan: Plan, seen: Seen, random: Random, into: list[Reaction], count: int) -> Part[None]:
+    payload = plan.trigger.payload(random, plan.twin)
+    exchanges = yield [_step(plan, payload, plan.address) for _ in range(count)]
+    into += [react(e) for e in exchanges]
+
+
+def _trials(plan: Plan, seen: Seen, random: Random) -> Part[None]:
+    """The trigger to the target and to our own server, and trigger and twin at TTLs that fall just short of the target.
+    Full TTLs differ, so that a box that copies them shows; the first flow also asks for its routers."""
+    wait, linger = seen.patience(), seen.linger()
+    reach = hops_away(seen.least_synack_ttl()) + 1
+    batch: list[Step] = []
+    ttls = [FULL_TTL - i % 3 for i in range(plan.repeat)]
+    for i, ttl in enumerate(ttls):
+        trace = tuple(range(1, min(_FARTHEST, reach + 2) + 1)) if i == 0 and not seen.routers else ()
+        payload = plan.trigger.payload(random)
+        batch.append(_step(plan, payload, plan.address, ttl=ttl, path=trace, wait=wait, linger=linger))
+    if plan.control:
+        for host in (None, plan.twin):
+            payload = plan.trigger.payload(random, host)
+            batch += [_step(plan, payload, plan.control, wait=wait, linger=linger) for _ in range(plan.repeat)]
+    short = [ttl for ttl in (reach - 1, reach - 2) if ttl > 1]
+    for ttl in short:
+        for host in (None, plan.twin):
+            payload = plan.trigger.payload(random, host)
+            batch.append(_step(plan, payload, plan.address, ttl=ttl, wait=min(wait, seen.near()), linger=linger))
+    exchanges = iter((yield batch))
+    for ttl in ttls:
+        exchange = next(exchanges)
+        reaction = react(exchange)
+        seen.trials.append(reaction)
+        seen.full.append(shot(ttl, exchange, reaction))
+        if not seen.routers:
+            seen.routers = path(exchange)
+    if plan.control:
+        seen.control_trials += [react(next(exchanges)) for _ in range(plan.repeat)]
+        seen.control_twins += [react(next(exchanges)) for _ in range(plan.repeat)]
+    for _ in short:
+        seen.short.append((react(next(exchanges)), react(next(exchanges))))
+
+
+def _recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
+    """Residual blocking: wait until the harmless twin works again, and note how long that took. No more than the pauses
+    allow: then it is ``lasting``. One twin is also the control between trials and sweeps."""
+    waited = 0.0
+    for pause in (0.0, *_PAUSES):
+        if pause:
+            yield [PauseStep(seconds=pause)]
+            waited += pause
+        fresh: list[Reaction] = []
+        yield from _twins(plan, seen, random, fresh, 1)
+        if fresh[0].worked:
+            seen.between += fresh
+            if waited:
+                seen.residual.append(waited)
+            return
+        if not (seen.suspicious() or waited):
+            seen.between += fresh
+            return
+    seen.lasting = True
+
+
+def _sweep(plan: Plan, seen: Seen, random: Random) -> Part[None]:
+    """Trigger at every TTL, beside it its twin in the first sweep (which tells what TTL arrives)."""
+    reach = hops_away(seen.least_synack_ttl()) + 1
+    top = min(_FARTHEST, reach + 3)
+    silent = seen.silent() >= seen.cut() and seen.silent() > 0
+    wait = seen.near() if not silent else max(0.8, seen.near())
+    linger = seen.linger()
+    arrives: list[int] = []
+
+    def make(ttl: int, number: int) -> list[Step]:
+        hosts = (None, plan.twin) if number == 0 else (None,)
+        return [
+            _step(plan, plan.trigger.payload(random, host), plan.address, ttl=ttl, wait=wait, linger=linger,
+                  path=(ttl,) if ttl == 1 else (ttl - 1, ttl))  # fmt: skip
+            for host in hosts
+        ]
+
+    def read(ttl: int, exchanges: list[Exchange]) -> Shot:
+        for exchange in exchanges[1:]:
+            reaction = react(exchange)
+            if reaction.data or reaction.acknowledged:
+                arrives.append(ttl)
+            seen.swept_twins.append((ttl, reaction))
+            if reaction.expired_at is not None:
+                seen.routers.setdefault(ttl, reaction.expired_at)
+        reaction = react(exchanges[0])
+        seen.swept_reactions.append((ttl, reaction))
+        return shot(ttl, exchanges[0], reaction)
+
+    def between(_number: int) -> Part[bool]:
+        yield from _recover(plan, seen, random)
+        return not seen.lasting
+
+    seen.swept = yield from sweep(range(1, top + 1), make, read, between, whole=silent)
+    seen.arrives = min(arrives, default=None)
+    if silent:
+        seen.place = place_drop(seen.swept, seen.routers, arrives=seen.arrives)
+    else:
+        seen.place = place(seen.swept, seen.routers, full=seen.odd_full(), arrives=seen.arrives)

@@ -1,0 +1,166 @@
+"""What a TCP trigger's protocol has heard so far, and the signs in it. No verdicts: `_tcp_verdict` has the rules."""
+
+from __future__ import annotations
+
+from probe.measurements._locate import Place, Shot
+from probe.measurements._tcp import Reaction, Segment, Trigger
+
+_TTL_SLACK = 1  # beyond the line's own jitter
+_SOONER = 0.6  # of the fastest handshake: sooner than any answer of the server's
+
+
+class Seen:
+    """Reactions, by what was sent."""
+
+    def __init__(self, trigger: Trigger, address: str, twin: str, control: str) -> None:
+        self.trigger, self.address, self.twin, self.control = trigger, address, twin, control
+        self.before: list[Reaction] = []  # harmless twin, target
+        self.between: list[Reaction] = []
+        self.after: list[Reaction] = []
+        self.trials: list[Reaction] = []  # trigger, target
+        self.full: list[Shot] = []
+        self.control_trials: list[Reaction] = []  # trigger, our own server
+        self.control_twins: list[Reaction] = []
+        self.short: list[tuple[Reaction, Reaction]] = []  # (trigger, twin) at TTLs just short of the target
+        self.routers: dict[int, str] = {}
+        self.swept: list[Shot] = []
+        self.swept_reactions: list[tuple[int, Reaction]] = []
+        self.swept_twins: list[tuple[int, Reaction]] = []
+        self.arrives: int | None = None
+        self.place: Place | None = None
+        self.residual: list[float] = []  # seconds that the twin needed to work again after a trigger
+        self.lasting = False  # … and it never did
+
+    # -- the line's own measure ---------------------------------------------------------------------------------
+
+    def twins(self) -> list[Reaction]:
+        """Every harmless twin to the target at full TTL."""
+        return [*self.before, *self.between, *self.after]
+
+    def _opened(self) -> list[Reaction]:
+        return [r for r in (*self.before, *self.between, *self.trials) if r.synack_ttl is not None]
+
+    def least_synack_ttl(self) -> int:
+        """Least IP TTL of a SYN-ACK from the target; 64 where there was none."""
+        return min((r.synack_ttl for r in self._opened() if r.synack_ttl is not None), default=64)
+
+    def round_trip(self) -> float:
+        """Seconds of the fastest handshake with the target; 0.1 where there was none."""
+        return min((r.round_trip for r in self._opened() if r.round_trip is not None), default=0.1)
+
+    def jitter(self) -> int:
+        """How far the TTL of the target's own data strays from its SYN-ACK's, by the harmless twins."""
+        return max(
+            (abs(d.ttl - r.synack_ttl) for r in self.before if r.synack_ttl is not None for d in r.data), default=0
+        )
+
+    def near(self) -> float:
+        """Seconds within which something on the path would have answered."""
+        return min(2.0, max(0.3, 5 * self.round_trip()))
+
+    def linger(self) -> float:
+        """Seconds to go on listening after a first event: long enough for the real answer behind a forged one."""
+        return min(1.0, 0.05 + 2 * self.round_trip())
+
+    def patience(self) -> float:
+        """Seconds to wait for the target's answer: three times the slowest twin, and three of TCP's retransmissions."""
+        slowest = max((d.after for r in self.before for d in r.data[:1]), default=0.0)
+        return min(6.0, max(1.5, 3 * slowest))
+
+    # -- signs ------------------------------------------------------------------------------------------------
+
+    def unlike(self, reaction: Reaction, segment: Segment) -> bool:
+        """Whether a segment's TTL is not that of the machine that opened the flow."""
+        if reaction.synack_ttl is None:
+            return False
+        return abs(segment.ttl - reaction.synack_ttl) > self.jitter() + _TTL_SLACK
+
+    def cut(self) -> int:
+        """Trials cut by a reset or FIN that is not the server's own."""
+        return sum(r.cut for r in self.trials)
+
+    def silent(self) -> int:
+        """Trials in which the trigger vanished: no word, no acknowledgement."""
+        return sum(r.silent for r in self.trials)
+
+    def spoke(self) -> int:
+        """Trials in which the server's side spoke and nothing cut it."""
+        return sum(r.worked for r in self.trials)
+
+    def odd_data(self, reaction: Reaction) -> bool:
+        """Data from another distance than the SYN-ACK, or two different contents for one stretch of the stream."""
+        return any(self.unlike(reaction, d) for d in reaction.data) or contradicts_itself(reaction)
+
+    def odd_spoken(self) -> int:
+        """Trials with such data."""
+        return sum(self.odd_data(r) for r in self.trials)
+
+    def short_only(self) -> int:
+        """Triggers that fell short of the target and drew an answer all the same, unlike their twins."""
+        return sum(trigger.elicited and not twin.elicited for trigger, twin in self.short)
+
+    def contradictions(self) -> dict[str, int]:
+        """How many cut trials show each physical contradiction (Weaver et al., NDSS 2009; `docs/measurements/tcp_reset.md`)."""
+        found = dict.fromkeys(("ttl_unlike", "sooner_than_round_trip", "data_behind_reset", "stepped_sequences"), 0)
+        for r in self.trials:
+            if not r.cut:
+                continue
+            closing = (*r.resets, *r.fins)
+            found["ttl_unlike"] += any(self.unlike(r, s) for s in closing)
+            found["sooner_than_round_trip"] += any(s.after < _SOONER * self.round_trip() for s in closing)
+            found["data_behind_reset"] += data_behind_reset(r)
+            found["stepped_sequences"] += len({s.sequence for s in r.resets}) >= 2
+        return found
+
+    def suspicious(self) -> bool:
+        """Whether anything calls for a sweep."""
+        return bool(self.cut() or self.silent() or self.odd_spoken() or self.short_only())
+
+    def settled(self, need: int) -> bool:
+        """Whether more trials would add nothing: none or enough of them show each sign."""
+        counts = (self.cut(), self.silent(), self.odd_spoken())
+        return all(count == 0 for count in counts) or any(count >= need for count in counts)
+
+    def odd_full(self) -> list[Shot]:
+        """Trials at full TTL whose first event is not the target's, as shots (they tell a box that copies TTLs)."""
+        return [
+            shot
+            for shot, r in zip(self.full, self.trials, strict=True)
+            if shot.elicited and (r.cut or self.odd_data(r))
+        ]
+
+    def below(self) -> list[Reaction]:
+        """Reactions of the sweep to triggers that could not reach the target but somebody; none if twins drew any too."""
+        if self.arrives is None or any(r.elicited for ttl, r in self.swept_twins if ttl < self.arrives):
+            return []
+        return [r for ttl, r in self.swept_reactions if ttl < self.arrives and r.elicited]
+
+    def tried_below(self) -> int:
+        """Triggers of the sweep that reached the place, but not the target."""
+        if self.arrives is None or self.place is None:
+            return 0
+        return sum(r.sent and self.place.first_ttl <= ttl < self.arrives for ttl, r in self.swept_reactions)
+
+
+def contradicts_itself(reaction: Reaction) -> bool:
+    """Two segments that give different bytes for one sequence number: no TCP does that (RFC 9293)."""
+    data = reaction.data
+    for i, one in enumerate(data):
+        for other in data[i + 1 :]:
+            offset = (other.sequence - one.sequence + (1 << 31)) % (1 << 32) - (1 << 31)
+            mine = one.payload[max(0, offset) :]
+            theirs = other.payload[max(0, -offset) :]
+            n = min(len(mine), len(theirs))
+            if n > 0 and mine[:n] != theirs[:n]:
+                return True
+    return False
+
+
+def data_behind_reset(reaction: Reaction) -> bool:
+    """Data at or behind the sequence number of a reset or FIN, after it: a host that closes sends nothing further."""
+    for closing in (*reaction.resets, *reaction.fins):
+        for data in reaction.data:
+            ahead = (data.sequence - closing.end) % (1 << 32)
+            if data.after > closing.after and ahead < 1 << 31:
+                return True
+    return False
