@@ -72,6 +72,7 @@ class Publisher:
         self._too_large: set[str] = set()
         self._states = States(probe, spool)
         self._stop = asyncio.Event()
+        self._nudge = asyncio.Event()
         self._changed = asyncio.Event()
         self._info_due = 0.0
         self._heard_at = 0.0
@@ -101,9 +102,15 @@ class Publisher:
         if self._link is not None:
             self._link.wake()
 
+    def hurry(self) -> None:
+        """Try to connect now: the line has changed, and the last failure tells nothing any more."""
+        self._backoff.reset()
+        self._nudge.set()
+
     def stop(self) -> None:
         """End ``run``: say offline, disconnect. What is not stored stays in the spool."""
         self._stop.set()
+        self._nudge.set()
         if self._link is not None:
             self._link.wake()
 
@@ -286,7 +293,8 @@ class Publisher:
 
     async def _pause(self, seconds: float) -> None:
         end = self._clock() + seconds
-        while (left := end - self._clock()) > 0 and not self._stop.is_set():
+        self._nudge.clear()
+        while (left := end - self._clock()) > 0 and not self._stop.is_set() and not self._nudge.is_set():
             self._beat()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._stop.wait(), min(left, TICK))
+                await asyncio.wait_for(self._nudge.wait(), min(left, TICK))

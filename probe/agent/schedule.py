@@ -65,8 +65,10 @@ class Planner:
         self._due[chosen.key] = now + chosen.every * vary
         return chosen, 0.0
 
-    def finished(self, job: Job, now: float) -> None:
-        """A job is over, however it ended."""
+    def finished(self, job: Job, now: float, retry_in: float | None = None) -> None:
+        """A job is over. ``retry_in``: seconds to its next turn at most, because this one came to nothing."""
+        if retry_in is not None and job.key in self._due:
+            self._due[job.key] = min(self._due[job.key], now + retry_in)
         self._running.pop(job.key, None)
         self._free[job.host] = now + self._spacing
         if len(self._free) > 4096:

@@ -1,0 +1,244 @@
+"""Everything that runs while one configuration is in force, and how it begins and ends."""
+
+from __future__ import annotations
+
+import asyncio
+import fcntl
+import logging
+import os
+import time
+from collections.abc import Callable, Coroutine
+from contextlib import AsyncExitStack
+from pathlib import Path
+from random import SystemRandom
+from typing import Any, Self, TextIO
+
+from probe.agent import line
+from probe.agent.backoff import Backoff
+from probe.agent.control import ControlSocket, MeasureRequest
+from probe.agent.delivery import SOFTWARE, Delivery
+from probe.agent.findings import instant
+from probe.agent.identity import Identity
+from probe.agent.jobs import Job, jobs
+from probe.agent.memory import Memory
+from probe.agent.notify import Heartbeats
+from probe.agent.publisher import Publisher
+from probe.agent.runner import Runner
+from probe.agent.schedule import Planner
+from probe.agent.spool import Spool
+from probe.agent.worker import Worker
+from probe.measurements import load as load_measurement
+from probe.measurements import names as measurement_names
+from probe.model import feed
+from probe.model.config import Config, TargetEntry
+from probe.model.errors import CannotMeasure, ColibriError, ConfigError, MalformedRecord
+from probe.model.finding import SCHEMA, Finding
+from probe.model.outcome import Outcome
+
+log = logging.getLogger(__name__)
+
+_NO_PROGRESS = 30.0  # seconds; the tasks wake up every 5
+_DRAIN = 30.0
+
+MakeRunner = Callable[[Config, Memory], Runner]
+
+
+class TaskDiedError(ColibriError):
+    """A part of the daemon ended by itself; the process has to end with it."""
+
+
+class Session:
+    """The daemon's parts, wired for one configuration. An async context: entering starts them, leaving ends them.
+
+    ``show`` is called with each finding. Entering raises ConfigError where the state folder can't be used, and
+    CannotMeasure where another daemon uses it.
+    """
+
+    def __init__(
+        self,
+        config: Config,
+        targets: list[TargetEntry],
+        make_runner: MakeRunner,
+        *,
+        once: bool = False,
+        show: Callable[[Finding], None] = lambda _: None,
+    ) -> None:
+        self._config, self._once, self._show = config, once, show
+        self._jobs = jobs(targets, config)
+        self._make_runner = make_runner
+        self._link = line.Link()
+        self._since = time.time()
+        self._stack = AsyncExitStack()
+        self._tasks: list[asyncio.Task[None]] = []
+        self.heartbeats = Heartbeats()
+
+    async def __aenter__(self) -> Self:
+        folder = Path(self._config.probe.state_dir)
+        async with AsyncExitStack() as stack:
+            try:
+                stack.push(_lock(folder))
+                self._identity = Identity(folder, self._config.probe.id)
+                self._memory = Memory(folder / "memory.json")
+                self._spool = Spool(folder / "spool.sqlite3", self._config.spool.max_bytes)
+            except OSError as error:
+                raise ConfigError("probe.state_dir", f"{folder} can't be used: {error}") from None
+            stack.callback(self._spool.close)
+            self._runner = self._make_runner(self._config, self._memory)
+            self._assemble()
+            if self._config.control.socket and not self._once:
+                control, path = self._config.control, Path(self._config.control.socket)
+                try:
+                    await stack.enter_async_context(ControlSocket(path, control.group, self._measure, self.status))
+                except OSError as error:
+                    raise ConfigError("control.socket", f"{path} can't be used: {error}") from None
+            self._start("publisher", self._publisher.run())
+            self._start("worker", self._worker.run())
+            if not self._once:
+                self._start("line", line.watch(self._line_changed))
+            self._stack = stack.pop_all()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        self._publisher.stop()
+        for task in self._tasks:
+            if task.get_name() != "publisher":
+                task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        await self._stack.aclose()
+        try:
+            self._memory.save()
+        except OSError as error:
+            log.warning("what was remembered is lost: %s", error)
+
+    def _assemble(self) -> None:
+        config, beats = self._config, self.heartbeats
+        self._publisher = Publisher(
+            config.mqtt,
+            self._identity.id,
+            self._spool,
+            self._info,
+            backoff=Backoff(SystemRandom()),
+            beat=beats.expect("publisher", _NO_PROGRESS),
+        )
+        self._delivery = Delivery(self._identity, lambda: line.identity(config.line, self._link), self._publisher)
+        self._planner = Planner(SystemRandom(), spacing=config.safety.target_spacing, jitter=config.schedule.jitter)
+        ages, now = self._memory.ages(), time.monotonic()
+        if self._once:
+            self._planner.plan(self._jobs, {}, now, start_within=0.0)
+        else:
+            self._planner.plan(self._jobs, ages, now)
+        beat = beats.expect("worker", _NO_PROGRESS)
+        self._worker = Worker(self._planner, self._runner, self._deliver, beat=beat, once=self._once)
+
+    def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
+        self._tasks.append(asyncio.create_task(work, name=name))
+
+    async def wait(self) -> None:
+        """Until a part of the daemon ends. With ``once``, returns when the round is over and the spool is empty (or
+        cannot be emptied in half a minute). Raises TaskDiedError with the reason otherwise."""
+        done, _ = await asyncio.wait(self._tasks, return_when=asyncio.FIRST_COMPLETED)
+        for task in done:
+            error = task.exception() if not task.cancelled() else None
+            if error is None and self._once and task.get_name() == "worker":
+                await self._drain()
+                return
+            reason = f"{type(error).__name__}: {error}" if error else "it ended"
+            raise TaskDiedError(f"the {task.get_name()} died: {reason}") from error
+
+    async def _drain(self) -> None:
+        if self._config.mqtt.host and not await self._publisher.drained(_DRAIN):
+            trouble = self._publisher.trouble or "the collector has not said 'stored'"
+            log.warning("%d findings wait in the spool: %s", self._spool.depth, trouble)
+
+    @property
+    def attempts(self) -> dict[str, int]:
+        """How many runs ended how: a verdict, or ``failed``."""
+        return dict(self._worker.counts)
+
+    @property
+    def has_jobs(self) -> bool:
+        """Whether there is anything to measure."""
+        return bool(self._jobs)
+
+    async def _deliver(self, outcome: Outcome, job: Job) -> None:
+        try:
+            finding = self._delivery.finding(outcome, job.group)
+        except MalformedRecord as error:
+            log.error("a measurement returned what can't be published: %s", error)
+            return
+        await self._delivery.publish(outcome, finding)
+        self._memory.ran(job.key)
+        self._show(finding)
+
+    async def _measure(self, request: MeasureRequest, progress: Callable[[str], None]) -> tuple[Finding, bytes]:
+        outcome = await self._runner.run(request.measurement, request.options, progress)
+        finding = self._delivery.finding(outcome)
+        if request.publish:
+            await self._delivery.publish(outcome, finding)
+        return finding, outcome.pcapng
+
+    def _line_changed(self, link: line.Link) -> None:
+        self._link = link
+        if link.up:
+            log.info("the line is up on %s", link.interface)
+            self._publisher.hurry()
+            self._publisher.refresh()
+        else:
+            log.warning("the line is down: no default route, or no address to send from")
+
+    def _info(self) -> feed.Info:
+        return feed.Info(
+            probe=self._identity.id,
+            software=SOFTWARE,
+            line=line.identity(self._config.line, self._link),
+            measurements={name: load_measurement(name).version for name in measurement_names()},
+            finding_schema=SCHEMA,
+            spool_depth=self._spool.depth,
+            dropped=sum(self._spool.dropped.values()),
+            at=instant(time.time()),
+        )
+
+    def summary(self) -> str:
+        """One line for ``systemctl status``."""
+        host = self._config.mqtt.host
+        feed_state = "connected" if self._publisher.connected else self._publisher.trouble or "not connected yet"
+        told = f"feed {feed_state}" if host else "no broker configured"
+        return f"{len(self._jobs)} measurements planned; {told}; {self._spool.depth} findings in the spool"
+
+    def status(self) -> dict[str, Any]:
+        """What ``colibri status`` shows. It stays on this device: the interface may be named."""
+        now = time.monotonic()
+        return {
+            "probe": self._identity.id,
+            "software": SOFTWARE,
+            "pid": os.getpid(),
+            "since": instant(self._since),
+            "line": line.identity(self._config.line, self._link),
+            "link": {"up": self._link.up, "interface": self._link.interface},
+            "feed": {
+                "host": self._config.mqtt.host,
+                "connected": self._publisher.connected,
+                "trouble": self._publisher.trouble,
+            },
+            "spool": {"depth": self._spool.depth, "bytes": self._spool.bytes, "dropped": self._spool.dropped},
+            "counts": dict(self._worker.counts),
+            "running": [{"measurement": job.measurement, "target": job.target} for job in self._planner.running],
+            "next": [
+                {"in_s": round(delay, 1), "measurement": job.measurement, "target": job.target}
+                for delay, job in self._planner.upcoming(now)
+            ],
+            "planned": len(self._jobs),
+            "stalled": self.heartbeats.stalled(),
+        }
+
+
+def _lock(folder: Path) -> TextIO:
+    """One daemon a state folder: the lock ends with the process, whatever ends it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = (folder / "lock").open("w")
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        file.close()
+        raise CannotMeasure(f"another daemon uses {folder}", "stop it, or ask it: colibri measure") from None
+    return file
