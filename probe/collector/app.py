@@ -132,7 +132,7 @@ class Site:
 
     def _look(self, after: int) -> Update:
         if self._reader.counters().get("change", 0) == after:
-            return Update("", after)  # what nearly every new viewer finds
+            return Update([], after)  # what nearly every new viewer finds
         return self._pages.update(self._reader.cells(), after, self._now())
 
 

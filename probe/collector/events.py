@@ -21,14 +21,21 @@ RETRY_MS = 3000
 
 
 class Update(msgspec.Struct, frozen=True):
-    """What one look at the store brought. ``text``: encoded events; ``change``: the newest change that they hold."""
+    """What one look at the store brought: encoded events with the number of their change, and the newest number.
 
-    text: str
+    Not frozen in one text: a viewer who caught up in between has seen the first of them.
+    """
+
+    events: list[tuple[int, str]]
     change: int
+
+    def after(self, change: int) -> str:
+        """The events that came after a change."""
+        return "".join(text for number, text in self.events if number > change)
 
 
 Changes = Callable[[int], Awaitable[Update]]
-"""Encoded events for everything that changed after a number (empty text: nothing)."""
+"""Encoded events for everything that changed after a number (none: nothing did)."""
 
 
 def encode(event: str, data: object, change: int | None = None) -> str:
@@ -66,7 +73,7 @@ class Hub:
             await self._changed.wait()
             self._changed.clear()
             update = await self._changes(change)
-            if update.text:
+            if update.events:
                 change = update.change
                 self._hand_out(update)
             await asyncio.sleep(self._pause)
@@ -86,9 +93,9 @@ class Hub:
         try:
             yield f"retry: {RETRY_MS}\n\n"
             missed = await self._changes(after)
-            if missed.text:
+            if missed.events:
+                yield "".join(text for _, text in missed.events)
                 after = missed.change
-                yield missed.text
             while True:
                 try:
                     update = await asyncio.wait_for(queue.get(), KEEP_ALIVE)
@@ -98,8 +105,8 @@ class Hub:
                 if update is None:
                     return
                 if update.change > after:
+                    yield update.after(after)
                     after = update.change
-                    yield update.text
         finally:
             self._viewers.discard(queue)
 

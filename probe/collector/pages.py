@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Any
 
 import jinja2
 import msgspec
+from markupsafe import Markup, escape
 
 from probe import __version__
 from probe.collector import views, words
@@ -30,6 +32,7 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
+        self._templates.filters["breakable"] = breakable
         self._templates.globals.update(words=words, time=Time.of, version=__version__)
 
     def monitor(self, cells: list[Cell], probes: list[ProbeRow], counters: dict[str, int], now: int) -> str:
@@ -60,16 +63,16 @@ class Pages:
         newest = max((cell.change for cell in cells), default=0)
         if newest < after:
             # The viewer has seen more than there is: the store was replaced. Let it fetch everything.
-            return Update(encode("reload", {}, newest), newest)
+            return Update([(newest, encode("reload", {}, newest))], newest)
         changed = [cell for cell in cells if cell.change > after]
         if not changed:
-            return Update("", after)
+            return Update([], after)
         events = [
-            encode("cell", {"key": c.key, "html": self._fragment("cell", views.view(c, now))}, c.change)
+            (c.change, encode("cell", {"key": c.key, "html": self._fragment("cell", views.view(c, now))}, c.change))
             for c in changed
         ]
         summary = self._fragment("summary", views.summary(cells, now))
-        return Update("".join([*events, encode("summary", {"html": summary}, newest)]), newest)
+        return Update([*events, (newest, encode("summary", {"html": summary}, newest))], newest)
 
     def _render(self, template: str, **values: Any) -> str:
         return self._templates.get_template(template).render(**values)
@@ -77,3 +80,8 @@ class Pages:
     def _fragment(self, macro: str, value: object) -> str:
         module: Any = self._templates.get_template("parts.html").module
         return str(getattr(module, macro)(value)).strip()
+
+
+def breakable(text: str) -> Markup:
+    """Escaped text that may be broken after each dot and slash, so that a long name breaks where people expect it."""
+    return Markup(re.sub(r"([./]+)", r"\1<wbr>", str(escape(text))))  # noqa: S704 - escaped just here

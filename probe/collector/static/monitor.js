@@ -76,6 +76,16 @@ function follow() {
   source.addEventListener("reload", () => replacePage().catch(() => {}));
 }
 
+// On paper, "5 min ago" means nothing: print the instants themselves.
+addEventListener("beforeprint", () => {
+  for (const time of document.querySelectorAll("time.ago")) time.textContent = time.title;
+  if (live) live.textContent = `As of ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`;
+});
+addEventListener("afterprint", () => {
+  tellTime(document);
+  if (live) live.textContent = live.classList.contains("on") ? "Live" : "Connecting again…";
+});
+
 tellTime(document);
 setInterval(() => tellTime(document), 30000);
 if (live) follow();

@@ -1,0 +1,150 @@
+"""The hub: nothing missed, nothing twice, slow viewers dropped."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator, Awaitable, Callable
+
+import pytest
+
+from probe.collector import events
+from probe.collector.events import Hub, Update, encode
+
+
+class Log:
+    """A store of numbered changes."""
+
+    def __init__(self) -> None:
+        self.newest = 0
+
+    async def since(self, after: int) -> Update:
+        numbers = range(after + 1, self.newest + 1)
+        return Update([(n, encode("cell", {"n": n}, n)) for n in numbers], self.newest)
+
+
+def ids(text: str) -> list[int]:
+    return [int(line[4:]) for line in text.splitlines() if line.startswith("id: ")]
+
+
+def in_loop(test: Callable[[Log, Hub], Awaitable[None]]) -> Log:
+    log = Log()
+
+    async def main() -> None:
+        hub = Hub(log.since, pause=0)
+        running = asyncio.create_task(hub.run(log.newest))
+        try:
+            await asyncio.wait_for(test(log, hub), 20)
+        finally:
+            running.cancel()
+
+    asyncio.run(main())
+    return log
+
+
+async def take(stream: AsyncIterator[str], count: int) -> list[int]:
+    seen: list[int] = []
+    while len(seen) < count:
+        seen += ids(await anext(stream))
+    return seen
+
+
+def test_the_framing_survives_any_text() -> None:
+    text = encode("cell", {"html": "one\ntwo\r\n\ndata: forged\u2028"}, 7)
+    lines = text.split("\n")
+    assert lines[:2] == ["id: 7", "event: cell"]
+    assert lines[3:] == ["", ""]
+    assert json.loads(lines[2].removeprefix("data: ")) == {"html": "one\ntwo\r\n\ndata: forged\u2028"}
+
+
+def test_a_viewer_gets_what_it_missed_and_then_everything_new_once() -> None:
+    async def scenario(log: Log, hub: Hub) -> None:
+        log.newest = 3
+        stream = hub.stream(after=1)
+        assert (await anext(stream)).startswith("retry: ")
+        assert await take(stream, 2) == [2, 3]
+        for new in ([4], [5, 6], [7]):
+            log.newest = new[-1]
+            hub.wake()
+            assert await take(stream, 1) == new
+        await stream.aclose()  # type: ignore[attr-defined]
+        assert hub.viewers == 0
+
+    in_loop(scenario)
+
+
+def test_a_change_between_joining_and_catching_up_comes_once() -> None:
+    async def scenario(log: Log, hub: Hub) -> None:
+        stream = hub.stream(after=0)
+        await anext(stream)  # joined; the look at the store comes with the next step
+        log.newest = 2
+        hub.wake()
+        await asyncio.sleep(0.05)  # the hub hands out 1 and 2 meanwhile
+        assert await take(stream, 2) == [1, 2]
+        log.newest = 3
+        hub.wake()
+        assert await take(stream, 1) == [3]
+
+    in_loop(scenario)
+
+
+def test_a_slow_viewer_is_dropped_and_the_others_are_served(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "WAITING", 3)
+
+    async def scenario(log: Log, hub: Hub) -> None:
+        slow, quick = hub.stream(0), hub.stream(0)
+        await anext(slow)
+        await anext(quick)
+        log.newest = 1
+        first = [await take(stream, 1) for stream in (slow, quick)]
+        assert first == [[1], [1]]
+        for newest in range(2, 8):
+            log.newest = newest
+            hub.wake()
+            assert await take(quick, 1) == [newest]
+        assert hub.dropped == 1
+        with pytest.raises(StopAsyncIteration):
+            await anext(slow)
+        assert hub.viewers == 1
+
+    in_loop(scenario)
+
+
+def test_silence_is_filled_with_comments(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "KEEP_ALIVE", 0.01)
+
+    async def scenario(log: Log, hub: Hub) -> None:
+        stream = hub.stream(0)
+        await anext(stream)
+        assert (await anext(stream)).startswith(":")
+        assert (await anext(stream)).startswith(":")
+
+    in_loop(scenario)
+
+
+def test_closing_ends_every_stream_and_refuses_new_ones() -> None:
+    async def scenario(log: Log, hub: Hub) -> None:
+        stream = hub.stream(0)
+        await anext(stream)
+        hub.close()
+        with pytest.raises(StopAsyncIteration):
+            await anext(stream)
+        with pytest.raises(StopAsyncIteration):
+            await anext(hub.stream(0))
+
+    in_loop(scenario)
+
+
+def test_waking_from_a_thread_and_after_the_loop_is_gone() -> None:
+    kept: list[Hub] = []
+
+    async def scenario(log: Log, hub: Hub) -> None:
+        kept.append(hub)
+        stream = hub.stream(0)
+        await anext(stream)
+        log.newest = 1
+        await asyncio.to_thread(hub.wake)
+        assert await take(stream, 1) == [1]
+
+    in_loop(scenario)
+    kept[0].wake()  # the subscriber may commit once more while the process ends

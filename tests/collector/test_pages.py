@@ -1,0 +1,189 @@
+"""Pages: whatever a probe writes comes out as text."""
+
+from __future__ import annotations
+
+import html
+import json
+import re
+from collections.abc import Callable
+from html.parser import HTMLParser
+from typing import TYPE_CHECKING
+
+import msgspec
+import pytest
+
+from probe.collector import instants
+from probe.collector.pages import Pages, breakable
+from probe.model.finding import Finding, Hop, Interference, Line, Location, Target
+
+if TYPE_CHECKING:
+    from tests.collector.conftest import Desk, FakeProbe
+
+NOON = instants.from_text("2026-03-01T12:00:00.000Z")
+Probes = Callable[..., "FakeProbe"]
+NASTY = "<script>alert('x')</script><img src=//evil.example onerror=alert(1)>\" onmouseover=\"x\u202e"
+VOID = {"meta", "link", "img", "wbr", "path", "circle", "rect", "br"}
+
+
+class Tags(HTMLParser):
+    """Checks that tags nest, and keeps names, attributes and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+        if tag not in VOID:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag, f"</{tag}> closes nothing"
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def parsed(page: str) -> Tags:
+    tags = Tags()
+    tags.feed(page)
+    assert tags.open == []
+    return tags
+
+
+@pytest.fixture
+def nasty(probes: Probes) -> Finding:
+    """A finding with a script wherever a probe can write text."""
+    return probes("p-one", Line(NASTY[:60], 0, "", "mobile")).finding(
+        "interfered",
+        target=Target(NASTY, NASTY[:200], NASTY[:200], 80, NASTY[:200]),
+        interference=Interference(
+            "tcp_reset", "in_path", Location(1, 2, Hop(NASTY[:200], 1), Hop("", 0), attribution=NASTY)
+        ),
+        reasons=[NASTY, "A resolver answered " + NASTY],
+        rule=NASTY[:200],
+        version=NASTY[:200],
+        details={NASTY: [NASTY]},
+        measurement="voip",
+    )
+
+
+def all_pages(desk: Desk, finding: Finding) -> dict[str, str]:
+    pages, reader = Pages(), desk.reader
+    (cell,) = reader.cells()
+    stored = reader.finding(finding.id)
+    assert stored is not None
+    return {
+        "monitor": pages.monitor([cell], reader.probes(), reader.counters(), NOON),
+        "cell": pages.cell(cell, finding, reader.findings(10), NOON),
+        "finding": pages.finding(stored, finding),
+        "error": pages.error(404, NASTY),
+    }
+
+
+def test_scripts_in_every_field_come_out_as_text(desk: Desk, nasty: Finding) -> None:
+    assert desk.give(nasty)[0].kind == "stored"
+    for name, page in all_pages(desk, nasty).items():
+        tags = parsed(page)
+        for tag, attributes in tags.tags:
+            assert tag != "script" or (attributes.get("src") or "").startswith("/static/"), name
+            assert not [a for a in attributes if a.startswith("on") or a == "style"], (name, tag)
+            for link in (attributes.get("href"), attributes.get("src")):
+                assert link is None or re.match(r"^(/(?!/)|#)", link), (name, link)
+        assert "<script>alert('x')</script>" in tags.text, f"{name}: shown, not dropped"
+
+
+def test_scripts_in_live_updates_come_out_as_text(desk: Desk, nasty: Finding) -> None:
+    desk.give(nasty)
+    update = Pages().update(desk.reader.cells(), 0, NOON)
+    data = [line[6:] for line in update.after(0).splitlines() if line.startswith("data: ")]
+    assert len(data) == 2
+    for line in data:
+        fragment = json.loads(line)["html"]
+        assert "<script" not in fragment
+        assert "<img" not in fragment
+
+
+def test_names_and_addresses_are_isolated(desk: Desk, nasty: Finding) -> None:
+    desk.give(nasty)
+    for name, page in all_pages(desk, nasty).items():
+        if name != "error":
+            for start in re.finditer("\u202e", page.split("</title>")[1]):
+                before = page.split("</title>")[1][: start.start()]
+                assert before.rfind("<bdi>") > before.rfind("</bdi>"), (name, before[-80:])
+
+
+def test_the_monitor_says_what_is_found_in_words_and_shape(desk: Desk, probes: Probes) -> None:
+    desk.give(probes().finding("interfered"), probes("p-two", Line("Rif", 64502, "MA", "mobile")).finding())
+    page = Pages().monitor(desk.reader.cells(), desk.reader.probes(), desk.reader.counters(), NOON)
+    text = " ".join(parsed(page).text.split())
+    assert "Interference on 1 of 2 operators now" in text
+    assert "1 of 1 test interfered with: forged DNS answers on news.example." in text
+    assert "between hops 4 and 5, on the link entering AS64502" in text
+    assert page.count('<svg class="shape"') == 2 + 4, "one for each cell, and the legend"
+    assert 'scope="rowgroup"' in page
+    assert page.count('scope="col"') == 4
+
+
+def test_an_empty_store_has_a_page_too() -> None:
+    page = Pages().monitor([], [], {}, NOON)
+    assert "No measurement in the last 24 hours" in page
+    assert "<table" not in page
+    parsed(page)
+
+
+def test_a_finding_page_shows_proof_and_path(desk: Desk, probes: Probes) -> None:
+    finding = probes().finding("interfered", details={"answers": ["198.18.9.9"]})
+    desk.give(finding)
+    text = html.unescape(" ".join(parsed(all_pages(desk, finding)["finding"]).text.split()))
+    assert finding.signature is not None
+    for expected in (finding.id, finding.evidence.pcapng_sha256, finding.signature.key, "198.18.4.1", "198.18.9.9"):
+        assert expected in text
+    assert "Interference acts on this link" in text
+    assert "confidence 97 %" in text
+
+
+def test_an_undated_finding_names_no_date_and_no_cell(desk: Desk, probes: Probes) -> None:
+    finding = probes().finding(clock="unsynchronised", started_at="1970-01-01T00:00:01.000Z")
+    desk.give(finding)
+    stored = desk.reader.finding(finding.id)
+    assert stored is not None
+    page = Pages().finding(stored, finding)
+    assert "undated: the probe's clock was not set" in html.unescape(page)
+    assert "/cell/" not in page
+    assert "1970" not in page
+
+
+def test_updates_hold_only_what_changed(desk: Desk, probes: Probes) -> None:
+    probe = probes()
+    desk.give(probe.finding())
+    seen = desk.reader.cells()[0].change
+    assert Pages().update(desk.reader.cells(), seen, NOON).events == []
+    desk.give(probe.finding(target=Target("new.example")))
+    update = Pages().update(desk.reader.cells(), seen, NOON)
+    assert [text.split("\n")[1] for _, text in update.events] == ["event: cell", "event: summary"]
+    assert update.change == seen + 1
+
+
+def test_a_viewer_from_the_future_is_told_to_reload(desk: Desk, probes: Probes) -> None:
+    desk.give(probes().finding())
+    update = Pages().update(desk.reader.cells(), 10_000, NOON)
+    assert "event: reload" in update.after(0)
+    assert update.change == desk.reader.cells()[0].change
+
+
+def test_long_names_break_at_dots_and_slashes() -> None:
+    assert breakable("http://a.b/<i>") == "http://<wbr>a.<wbr>b/<wbr>&lt;i&gt;"
+
+
+def test_details_are_shown_whole(desk: Desk, probes: Probes) -> None:
+    finding = probes().finding(details={"deep": {"er": [1, {"n": None}]}})
+    desk.give(finding)
+    page = all_pages(desk, finding)["finding"]
+    shown = html.unescape(re.search(r"<pre[^>]*><bdi>(.*?)</bdi></pre>", page, re.DOTALL).group(1))  # type: ignore[union-attr]
+    assert msgspec.json.decode(shown) == finding.details
