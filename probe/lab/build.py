@@ -10,7 +10,7 @@ from collections.abc import Iterable
 
 from pyroute2 import IPRoute
 
-from probe.lab.namespaces import Namespace, disable_offloads
+from probe.lab.namespaces import Namespace, prepare
 from probe.lab.topology import Link, Node, Route, Topology
 from probe.model.errors import CannotMeasure
 
@@ -62,7 +62,7 @@ class Fabric:
                 self._configure(node)
         for name, namespace in self.namespaces.items():
             with namespace.inside():
-                disable_offloads(self._names(name))
+                prepare(self._names(name))
                 if topology.nodes.get(name, Node("")).kind == "home_router":
                     nft(masquerade(topology.nodes[name].address(4)))
 
@@ -140,8 +140,8 @@ class Fabric:
             self._route(netlink, node.name, route)
 
     def _fix_neighbours(self, netlink: IPRoute, name: str) -> None:
-        """On cut links no first packet shall wait for, or be lost to, the asking for a MAC address."""
-        for link in self.cut.values():
+        """No first packet shall wait for, or be lost to, the asking for a MAC address."""
+        for link in self.topology.links.values():
             if name in link.key:
                 neighbour = link.parent if name == link.child else link.child
                 for gateway in (self._gateway(name, link, 4), self._gateway(name, link, 6)):

@@ -8,10 +8,11 @@ import fcntl
 import os
 import socket
 import struct
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
-from probe.model.errors import NoPermission
+from probe.model.errors import CannotMeasure, NoPermission
 
 CLONE_NEWNET = 0x40000000
 _OWN = "/proc/thread-self/ns/net"
@@ -20,6 +21,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _SIOCETHTOOL = 0x8946
 # ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO (linux/ethtool.h)
 _OFFLOADS = (0x17, 0x1F, 0x24, 0x2C)
+_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
+_CARRIER = 5.0  # seconds
 
 
 def _check(result: int, what: str) -> None:
@@ -92,15 +95,26 @@ def _returning() -> Iterator[None]:
             os.close(home)
 
 
-def disable_offloads(interfaces: list[str]) -> None:
-    """Make the kernel write every checksum and segment before a packet enters these interfaces.
+def prepare(interfaces: list[str]) -> None:
+    """Wait until interfaces carry packets; make the kernel write every checksum and segment before one enters them.
 
     A veth otherwise hands packets over with checksums still to be filled in, which no real wire does; user-space
-    middleboxes and captures would see them. The calling thread must be inside the interfaces' namespace.
+    middleboxes and captures would see them. And the kernel lets a new veth carry packets only a while after both ends
+    are up. The calling thread must be inside the interfaces' namespace. Raises CannotMeasure, OSError.
     """
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
         for name in interfaces:
+            _await_carrier(control, name)
             for command in _OFFLOADS:
                 value = ctypes.create_string_buffer(struct.pack("II", command, 0))
                 request = struct.pack("16sP16x", name.encode(), ctypes.addressof(value))
                 fcntl.ioctl(control, _SIOCETHTOOL, request)
+
+
+def _await_carrier(control: socket.socket, name: str) -> None:
+    deadline = time.monotonic() + _CARRIER
+    request = struct.pack("16s24x", name.encode())
+    while not struct.unpack_from("16xH", fcntl.ioctl(control, _SIOCGIFFLAGS, request))[0] & _IFF_RUNNING:
+        if time.monotonic() > deadline:
+            raise CannotMeasure(f"interface {name} does not come up")
+        time.sleep(0.002)

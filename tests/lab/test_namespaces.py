@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.lab.namespaces import Namespace, disable_offloads
+from probe.lab.namespaces import Namespace, prepare
 
 pytestmark = pytest.mark.lab
 
@@ -67,8 +67,8 @@ def test_settings_are_the_namespaces_own() -> None:
     namespace.close()
 
 
-def test_offloads_of_an_unknown_interface_are_an_error() -> None:
+def test_an_unknown_interface_cannot_be_prepared() -> None:
     namespace = Namespace.create("one")
     with namespace.inside(), pytest.raises(OSError, match="No such device"):
-        disable_offloads(["nothing"])
+        prepare(["nothing"])
     namespace.close()

@@ -1,0 +1,63 @@
+"""The file by which others find a lab."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+from probe.lab import state
+from probe.lab.scenario import Scenario
+from probe.lab.state import Home, State
+from probe.model.errors import MalformedRecord, UsageError
+
+
+@pytest.fixture(autouse=True)
+def _folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
+
+
+def made(name: str = "one", *, pid: int = 0, started: int = 0) -> State:
+    pid = pid or os.getpid()
+    home = Home("atlas.home", "atlas", 64501, "MA", "fixed", {}, {"press": 9})
+    return State(name, pid, started or state.start_time(pid), Scenario(name="x", description="X."), {"atlas.home": 7},
+                 {"atlas": home}, {}, {}, [], "")
+
+
+def test_a_lab_that_is_up_is_found() -> None:
+    path = state.write(made())
+    assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0
+    assert state.read("one") == made()
+    assert [found.name for found in state.running()] == ["one"]
+    assert list(path.parent.iterdir()) == [path]
+
+
+def test_the_file_of_a_dead_lab_is_removed() -> None:
+    for stale in (made(pid=2**22 - 1, started=5), made(started=5)):  # no such process; its number given to another
+        path = state.write(stale)
+        assert state.read("one") is None
+        assert not path.exists()
+    assert state.running() == []
+
+
+def test_a_file_that_is_none_is_named() -> None:
+    path = state.folder() / "one.json"
+    path.write_text("{")
+    with pytest.raises(MalformedRecord, match=str(path)):
+        state.read("one")
+
+
+def test_nodes_have_a_path_to_enter_by() -> None:
+    assert made().path("atlas.home") == f"/proc/{os.getpid()}/fd/7"
+    with pytest.raises(UsageError, match="moon"):
+        made().path("moon")
+
+
+def test_a_process_is_known_by_its_start() -> None:
+    assert state.start_time(os.getpid()) > 0
+    assert state.start_time(2**22 - 1) == 0
+
+
+def test_the_folder_is_ours_alone() -> None:
+    assert state.folder().stat().st_mode & 0o777 == 0o700
