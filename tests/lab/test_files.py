@@ -13,7 +13,7 @@ def test_a_configuration_comes_back_as_it_was() -> None:
     config = Config(
         line=LineConfig('Al"gé\\rie', 64501, "DZ", "mobile"),
         safety=SafetyConfig(allow_networks=["203.0.113.0/24", "2001:db8::/32"], target_spacing=0.0),
-        measure=MeasureConfig(resolver="203.0.113.153", repeat=5),
+        measure=MeasureConfig(resolver="203.0.113.153"),
     )
     text = config_text(config)
     assert msgspec.convert(tomli.loads(text), Config) == config

@@ -1,0 +1,153 @@
+"""The score's plumbing, with measurements that are made up."""
+
+from __future__ import annotations
+
+import subprocess
+from typing import Any
+
+import msgspec
+import pytest
+
+from probe.lab import score
+from probe.lab.lab import Lab, Truth
+from probe.lab.scenario import Expectation
+from probe.lab.score import Observation, Outcome
+from probe.model.config import Config
+from probe.model.errors import NoRoute, UsageError
+from probe.model.finding import Hop, Location
+
+EXPECTED = Expectation(operator="sale", measurement="dns_injection", target="press.example", verdict=("interfered",),
+                       technique="dns_injection", at="sale.agg", options={"listen": 0.5, "siblings": ["a", "b"]})
+
+
+def observed(**outcome: Any) -> Observation:
+    return Observation("x", False, EXPECTED, 3, ("198.18.30.3",), Outcome(**outcome))
+
+
+@pytest.mark.parametrize(
+    ("outcome", "verdict", "technique"),
+    [
+        ({"verdict": "interfered", "technique": "dns_injection"}, True, True),
+        ({"verdict": "interfered", "technique": "dns_lie"}, True, False),
+        ({"verdict": "clean"}, False, False),
+        ({"error": "no route"}, False, False),
+    ],
+)
+def test_an_outcome_is_compared_with_the_truth(outcome: dict[str, str], verdict: bool, technique: bool) -> None:
+    one = observed(**outcome)
+    assert (one.verdict_right, one.technique_right) == (verdict, technique)
+
+
+@pytest.mark.parametrize(
+    ("location", "right", "width"),
+    [
+        (Location(2, 3), True, 1),
+        (Location(3, 4), True, 1),
+        (Location(3, 4, Hop("198.18.30.3"), None), True, 1),
+        (Location(2, 3, None, Hop("198.18.30.3")), True, 1),
+        (Location(2, 3, None, Hop("198.18.30.9")), False, 1),
+        (Location(1, 2), False, 1),
+        (Location(4, 5), False, 1),
+        (Location(0, 9), True, 9),
+        (None, False, 0),
+    ],
+)
+def test_a_link_is_right_if_it_contains_the_router(location: Location | None, right: bool, width: int) -> None:
+    one = observed(verdict="interfered", technique="dns_injection", location=location)
+    assert (one.place_right, one.width) == (right, width)
+
+
+class FakeLab:
+    """Stands for a lab: gives what the runner asks of one."""
+
+    def __init__(self, output: bytes = b"", status: int = 0, error: bytes = b"") -> None:
+        self.done = subprocess.CompletedProcess([], status, output, error)
+        self.argv: list[str] = []
+        self.late = False
+
+    def config(self, _operator: str) -> Config:
+        return Config()
+
+    def truth(self, _operator: str, _node: str) -> Truth:
+        return Truth(3, ("198.18.30.3",), 64503)
+
+    def run(self, _operator: str, argv: list[str], **options: Any) -> subprocess.CompletedProcess[bytes]:
+        self.argv = argv
+        if self.late:
+            raise subprocess.TimeoutExpired(argv, options["timeout"])
+        return self.done
+
+
+def measured(lab: FakeLab) -> Outcome:
+    return score.command(lab, EXPECTED)  # type: ignore[arg-type]
+
+
+def test_a_measurement_is_a_command_in_the_home() -> None:
+    finding = {"verdict": "interfered", "rule": "r",
+               "interference": {"technique": "dns_injection", "location": {"clean_ttl": 2, "first_ttl": 3}}}
+    lab = FakeLab(msgspec.json.encode(finding) + b"\n")
+    outcome = measured(lab)
+    assert msgspec.structs.replace(outcome, seconds=0) == Outcome("interfered", "dns_injection", "r", Location(2, 3))
+    assert lab.argv[2:6] == ["probe", "measure", "dns-injection", "press.example"]
+    assert lab.argv[-4:] == ["--listen", "0.5", "--siblings", "a,b"]
+
+
+@pytest.mark.parametrize(
+    ("lab", "says"),
+    [
+        (FakeLab(b"", 1, b"first\ncolibri: no route\n"), "status 1: colibri: no route"),
+        (FakeLab(b""), "no finding"),
+        (FakeLab(b"{"), "no finding"),
+        (FakeLab(b'{"verdict": "clean"}'), "no finding"),
+        (FakeLab(b'{"verdict": "clean", "rule": "r", "interference": "?"}'), "no finding"),
+    ],
+)
+def test_what_went_wrong_is_kept(lab: FakeLab, says: str) -> None:
+    outcome = measured(lab)
+    assert outcome.verdict == ""
+    assert says in outcome.error
+
+
+def test_a_measurement_that_hangs_is_given_up() -> None:
+    lab = FakeLab()
+    lab.late = True
+    assert "no answer" in measured(lab).error
+
+
+def test_a_clean_finding_has_no_interference() -> None:
+    outcome = measured(FakeLab(b'{"verdict": "clean", "rule": "r", "interference": null}'))
+    assert (outcome.verdict, outcome.technique, outcome.location) == ("clean", "", None)
+
+
+def guess(lab: Lab, expected: Expectation) -> Outcome:
+    """A runner that always cries wolf, right where the truth is; and cannot measure on Atlas."""
+    if expected.operator == "atlas":
+        raise NoRoute("no route")
+    ttl = lab.truth(expected.operator, expected.at).ttl if expected.at else 1
+    return Outcome("interfered", expected.technique or "tcp_reset", "guess", Location(ttl - 1, ttl))
+
+
+@pytest.mark.lab
+def test_scenarios_are_played_side_by_side_in_their_own_labs() -> None:
+    said: list[str] = []
+    found = score.run(["demo", "honest"], runs=2, jobs=2, progress=said.append, runner=guess,
+                      kinds=["dns_injection", "tcp_reset"])
+    assert [o.scenario for o in found] == ["demo"] * 16 + ["honest"] * 10
+    assert {o.outcome.error for o in found if o.expected.operator == "atlas"} == {"no route"}
+    injected = [o for o in found if o.expected.at]
+    assert len(injected) == 4
+    assert all(o.technique_right and o.place_right and o.true_ttl in (3, 4) for o in injected)
+    assert not any(o.verdict_right for o in found if not o.expected.at)
+    results = sorted(line.split("] ")[1] for line in said)
+    assert results == ["demo: 4 of 16 as expected", "honest: 0 of 10 as expected"]
+
+
+def test_measurements_that_do_not_exist_are_left_out_aloud() -> None:
+    said: list[str] = []
+    assert score.run(["demo"], runs=1, jobs=1, progress=said.append, kinds=[]) == []
+    assert said == ["8 expectations are of measurements that do not exist yet"]
+
+
+def test_an_unknown_scenario_is_wrong_usage() -> None:
+    with pytest.raises(UsageError, match="atlantis"):
+        score.run(["atlantis"], runs=1, jobs=1, progress=print)
