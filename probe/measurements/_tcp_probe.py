@@ -26,17 +26,17 @@ class Plan(msgspec.Struct, frozen=True):
     address: str
     twin: str
     control: str
-    repeat: int
+    trials: int
     locate: bool
 
 
 def ask(plan: Plan, random: Random) -> Part[Seen]:
     """The whole protocol for one trigger. Returns what was seen, unjudged."""
     seen = Seen(plan.trigger, plan.address, plan.twin, plan.control)
-    yield from _twins(plan, seen, random, seen.before, plan.repeat)
+    yield from _twins(plan, seen, random, seen.before, plan.trials)
     if not any(r.worked for r in seen.before):
         return seen  # nothing to compare with: the trigger need not be sent at all
-    for _ in range(max(1, _MOST_TRIALS // plan.repeat)):
+    for _ in range(max(1, _MOST_TRIALS // plan.trials)):
         yield from _trials(plan, seen, random)
         yield from _recover(plan, seen, random)
         if seen.settled(AGREE) or seen.lasting:
@@ -45,7 +45,7 @@ def ask(plan: Plan, random: Random) -> Part[Seen]:
         yield from _sweep(plan, seen, random)
         yield from _recover(plan, seen, random)
     if not seen.lasting:
-        yield from _twins(plan, seen, random, seen.after, plan.repeat)
+        yield from _twins(plan, seen, random, seen.after, plan.trials)
     return seen
 
 
@@ -68,7 +68,7 @@ def _trials(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     wait, linger = seen.patience(), seen.linger()
     reach = hops_away(seen.least_synack_ttl()) + 1
     batch: list[Step] = []
-    ttls = [FULL_TTL - i % 3 for i in range(plan.repeat)]
+    ttls = [FULL_TTL - i % 3 for i in range(plan.trials)]
     for i, ttl in enumerate(ttls):
         trace = tuple(range(1, min(_FARTHEST, reach + 2) + 1)) if i == 0 and not seen.routers else ()
         payload = plan.trigger.payload(random)
@@ -76,7 +76,7 @@ def _trials(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     if plan.control:
         for host in (None, plan.twin):
             payload = plan.trigger.payload(random, host)
-            batch += [_step(plan, payload, plan.control, wait=wait, linger=linger) for _ in range(plan.repeat)]
+            batch += [_step(plan, payload, plan.control, wait=wait, linger=linger) for _ in range(plan.trials)]
     short = [ttl for ttl in (reach - 1, reach - 2) if ttl > 1]
     for ttl in short:
         for host in (None, plan.twin):
@@ -91,8 +91,8 @@ def _trials(plan: Plan, seen: Seen, random: Random) -> Part[None]:
         if not seen.routers:
             seen.routers = path(exchange)
     if plan.control:
-        seen.control_trials += [react(next(exchanges)) for _ in range(plan.repeat)]
-        seen.control_twins += [react(next(exchanges)) for _ in range(plan.repeat)]
+        seen.control_trials += [react(next(exchanges)) for _ in range(plan.trials)]
+        seen.control_twins += [react(next(exchanges)) for _ in range(plan.trials)]
     for _ in short:
         seen.short.append((react(next(exchanges)), react(next(exchanges))))
 

@@ -33,7 +33,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     silent: Annotated[str, msgspec.Meta(description="Address that runs no resolver: any answer from it is forged.")] = ""
     control_name: Annotated[str, msgspec.Meta(description="A harmless name that the resolver knows.")] = ""
     port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="UDP port of the resolver.")] = 53
-    repeat: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
+    trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
     listen: Annotated[float, msgspec.Meta(ge=0.2, le=30, description="Seconds to listen after the first answer.")] = 2.0
     locate: Annotated[bool, msgspec.Meta(description="Sweep TTLs even where nothing looks odd.")] = False
     group: Annotated[str, msgspec.Meta(description="Group of the target, for the report.")] = ""
@@ -48,7 +48,7 @@ def measure(options: Options, context: Context) -> Steps:
     context.progress(f"asking for {options.control_name} (control)")
     yield from _controls(options, seen, asker, "before")
     context.progress(f"asking for {options.target}")
-    for round_ in range(_MOST_TRIALS // options.repeat or 1):
+    for round_ in range(_MOST_TRIALS // options.trials or 1):
         yield from _trials(options, seen, asker, round_)
         if seen.settled(_NEED):
             break
@@ -68,11 +68,11 @@ def _controls(o: Options, seen: Seen, asker: Asker, phase: str) -> Part[None]:
     """The harmless name: the resolver must answer it and, afterwards again, the silent address must not."""
     batch: list[Step] = []
     if o.resolver:
-        batch += [asker.ask(o.control_name, o.resolver, flow=f"{phase}{i}", wait=_FIRST_ANSWER) for i in range(o.repeat)]
+        batch += [asker.ask(o.control_name, o.resolver, flow=f"{phase}{i}", wait=_FIRST_ANSWER) for i in range(o.trials)]
     asked = len(batch)
     if o.silent and (phase == "after" or not o.resolver):
         wait = _patience(seen)
-        batch += [asker.ask(o.control_name, o.silent, flow=f"{phase}{i}", wait=wait) for i in range(o.repeat)]
+        batch += [asker.ask(o.control_name, o.silent, flow=f"{phase}{i}", wait=wait) for i in range(o.trials)]
     exchanges = yield batch
     if o.resolver:
         seen.resolver_controls.append([replies(e) for e in exchanges[:asked]])
@@ -83,8 +83,8 @@ def _trials(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
     """The name in question to the resolver and to the silent address, the harmless one to the silent address, and both
     at TTLs that fall just short of the resolver. TTLs of full length differ, so that a box that copies them shows."""
     batch: list[Step] = []
-    full = [FULL_TTL - i % 3 for i in range(o.repeat)]
-    flows = [f"trial{round_}.{i}" for i in range(o.repeat)]
+    full = [FULL_TTL - i % 3 for i in range(o.trials)]
+    flows = [f"trial{round_}.{i}" for i in range(o.trials)]
     if o.resolver:
         for ttl, flow in zip(full, flows, strict=True):
             batch.append(asker.ask(o.target, o.resolver, flow=flow, ttl=ttl, wait=_FIRST_ANSWER, linger=o.listen))

@@ -33,7 +33,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     control_name: Annotated[str, msgspec.Meta(description="A harmless name.")] = ""
     control_address: Annotated[str, msgspec.Meta(description="Address of a server of ours that answers any name.")] = ""
     resolver: Annotated[str, msgspec.Meta(description="Resolver for a target without an address.")] = ""
-    repeat: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
+    trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
     locate: Annotated[bool, msgspec.Meta(description="Sweep TTLs even where nothing looks odd.")] = False
     group: Annotated[str, msgspec.Meta(description="Group of the target, for the report.")] = ""
 
@@ -47,7 +47,7 @@ def measure(options: Options, context: Context) -> Steps:
     context.progress(f"connecting to {address} for {wanted[0].host}, and for {options.control_name} (control)")
     control = options.control_address if options.control_address != address else ""
     plans = [
-        Plan(trigger, address, options.control_name, control, options.repeat, options.locate) for trigger in wanted
+        Plan(trigger, address, options.control_name, control, options.trials, options.locate) for trigger in wanted
     ]
     everything = yield from together([ask(plan, context.random) for plan in plans])
     judgements = [

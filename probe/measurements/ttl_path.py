@@ -35,7 +35,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     silent: Annotated[str, msgspec.Meta(description="Address that runs no resolver.")] = ""
     control_name: Annotated[str, msgspec.Meta(description="A harmless name.")] = ""
     control_address: Annotated[str, msgspec.Meta(description="Address of a server of ours that answers any name.")] = ""
-    repeat: Annotated[int, msgspec.Meta(ge=3, le=20, description="Sweeps or trials of each kind.")] = 3
+    trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Sweeps or trials of each kind.")] = 3
     hops: Annotated[int, msgspec.Meta(ge=1, le=64, description="Farthest TTL for trigger none.")] = 30
     group: Annotated[str, msgspec.Meta(description="Group of the target, for the report.")] = ""
 
@@ -48,7 +48,7 @@ def measure(options: Options, context: Context) -> Steps:
             yield from dns_injection.measure(
                 dns_injection.Options(
                     target=_host(options.target), resolver=options.resolver, silent=options.silent,
-                    control_name=options.control_name, port=options.port or 53, repeat=options.repeat, locate=True,
+                    control_name=options.control_name, port=options.port or 53, trials=options.trials, locate=True,
                     group=options.group,
                 ),  # fmt: skip
                 context,
@@ -64,7 +64,7 @@ def measure(options: Options, context: Context) -> Steps:
                 tcp_reset.Options(
                     target=options.target if same else url, address=options.address, port=options.port,
                     control_name=options.control_name, control_address=options.control_address,
-                    resolver=options.resolver, repeat=options.repeat, locate=True, group=options.group,
+                    resolver=options.resolver, trials=options.trials, locate=True, group=options.group,
                 ),  # fmt: skip
                 context,
             )
@@ -84,7 +84,7 @@ def _host(target: str) -> str:
 
 def _plain(options: Options, context: Context) -> Steps:
     address, port = endpoint(options.target, options.port, options.protocol)
-    hops = yield from trace(address, port, options.protocol, context, options.repeat, options.hops)
+    hops = yield from trace(address, port, options.protocol, context, options.trials, options.hops)
     answering = [h for h in hops if h.routers]
     arrived = next((h for h in hops if h.arrived), None)
     many = [h for h in hops if len(h.routers) > 1 and not h.arrived]
@@ -106,8 +106,8 @@ def _plain(options: Options, context: Context) -> Steps:
         verdict="clean" if arrived else "inconclusive",
         rule="ttl_path/arrives" if arrived else "ttl_path/does-not-arrive",
         target=Target(options.target, "", address, port, options.group),
-        trials=Tally(options.repeat, options.repeat if arrived else 0),
-        confidence=confidence((options.repeat, options.repeat)) if arrived else 0.0,
+        trials=Tally(options.trials, options.trials if arrived else 0),
+        confidence=confidence((options.trials, options.trials)) if arrived else 0.0,
         reasons=reasons,
         details={"protocol": options.protocol, "path": [h.show() for h in hops]},
     )

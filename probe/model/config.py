@@ -107,7 +107,7 @@ class MeasureConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     control_address: Annotated[str, _doc("Address of a web server of ours, which answers any name.")] = ""
     control_resolver: Annotated[str, _doc("A resolver that is trusted.")] = ""
     reflector: Annotated[str, _doc("Our far end.")] = ""
-    repeat: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
+    trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
 
 
 class TargetsConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
