@@ -112,7 +112,8 @@ class Connection:
         if not self._closed.is_set():
             self._client.disconnect()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._closed.wait(), _GOODBYE_LIMIT)
+                async with asyncio.timeout(_GOODBYE_LIMIT):
+                    await self._closed.wait()
         self.abort()
 
     def abort(self) -> None:
@@ -141,7 +142,8 @@ class Connection:
         self._client.loop_write()
         self._misc()
         try:
-            failure = await asyncio.wait_for(self._accepted, _HANDSHAKE_LIMIT)
+            async with asyncio.timeout(_HANDSHAKE_LIMIT):
+                failure = await self._accepted
         except TimeoutError:
             failure = "no answer to CONNECT"
         except BaseException:
@@ -212,17 +214,25 @@ async def connect(config: MqttConfig, client_id: str, username: str, will: Will 
     def dial() -> None:
         password = _first_line(config.password_file) if config.password_file else None
         client.username_pw_set(config.username or username, password)
-        if config.tls is not None:
-            client.tls_set_context(tls_context(config.tls))
+        context = tls_context(config.tls) if config.tls is not None else None
+        if context is not None:
+            client.tls_set_context(context)
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
         properties.SessionExpiryInterval = 0
         port = config.port or (8883 if config.tls else 1883)
-        client.connect(config.host, port, config.keepalive, clean_start=True, properties=properties)
+        try:
+            client.connect(config.host, port, config.keepalive, clean_start=True, properties=properties)
+        except BaseException:
+            if context is not None and context.wrapped is not None:
+                context.wrapped.close()  # paho leaves it open when the handshake fails
+            raise
         if abandoned.is_set():
             client.disconnect()
 
     try:
-        await asyncio.wait_for(_in_thread(dial), _DIAL_LIMIT)
+        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the result.
+        async with asyncio.timeout(_DIAL_LIMIT):
+            await _in_thread(dial)
     except BaseException:
         abandoned.set()
         raise
@@ -230,11 +240,26 @@ async def connect(config: MqttConfig, client_id: str, username: str, will: Will 
     return connection
 
 
-def tls_context(config: TlsConfig) -> ssl.SSLContext:
+class TlsContext(ssl.SSLContext):
+    """A context that knows the socket it has wrapped last."""
+
+    wrapped: ssl.SSLSocket | None = None
+
+    def wrap_socket(self, *args: Any, **kwargs: Any) -> ssl.SSLSocket:
+        """As :meth:`ssl.SSLContext.wrap_socket`."""
+        self.wrapped = super().wrap_socket(*args, **kwargs)
+        return self.wrapped
+
+
+def tls_context(config: TlsConfig) -> TlsContext:
     """TLS as configured, always verifying the broker. Raises OSError (ssl.SSLError) naming a file that is no good."""
     for path in filter(None, (config.ca, config.certificate, config.key)):
         Path(path).open("rb").close()  # ssl's own errors do not name the file
-    context = ssl.create_default_context(cafile=config.ca or None)
+    context = TlsContext(ssl.PROTOCOL_TLS_CLIENT)  # verifies the certificate and its name
+    if config.ca:
+        context.load_verify_locations(config.ca)
+    else:
+        context.load_default_certs()
     context.minimum_version = ssl.TLSVersion.TLSv1_2
     if config.certificate:
         context.load_cert_chain(config.certificate, config.key or None)

@@ -105,7 +105,8 @@ class ControlSocket:
 
     async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         try:
-            line = await asyncio.wait_for(reader.readline(), _REQUEST_WITHIN)
+            async with asyncio.timeout(_REQUEST_WITHIN):
+                line = await reader.readline()
             request = msgspec.json.decode(line, type=Request)
         except TimeoutError:
             _send(writer, _error("no request came", 2))

@@ -40,6 +40,7 @@ def set_up(level: int = logging.INFO) -> None:
         from systemd.journal import JournalHandler
 
         handler = JournalHandler(SYSLOG_IDENTIFIER="colibri")
+        handler.setFormatter(logging.Formatter("%(message)s"))  # priority and logger are fields of their own
     else:
         handler = logging.StreamHandler()
         handler.setFormatter(_WithFields("%(levelname)s %(name)s: %(message)s"))

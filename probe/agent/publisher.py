@@ -120,7 +120,8 @@ class Publisher:
         while self._spool.depth and (left := end - self._clock()) > 0:
             self._changed.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), left)
+                async with asyncio.timeout(left):
+                    await self._changed.wait()
         return self._spool.depth == 0
 
     async def run(self) -> None:
@@ -194,7 +195,8 @@ class Publisher:
                 return f"nothing acknowledged in {_STALLED:.0f} s"
             due = [flight.resend_at - now for flight in self._flights.values() if flight.resend_at is not None]
             try:
-                event = await asyncio.wait_for(link.inbox.get(), max(0.0, min([TICK, *due])))
+                async with asyncio.timeout(max(0.0, min([TICK, *due]))):
+                    event = await link.inbox.get()
             except TimeoutError:
                 continue
             events = [event]
@@ -297,4 +299,5 @@ class Publisher:
         while (left := end - self._clock()) > 0 and not self._stop.is_set() and not self._nudge.is_set():
             self._beat()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._nudge.wait(), min(left, TICK))
+                async with asyncio.timeout(min(left, TICK)):
+                    await self._nudge.wait()

@@ -87,7 +87,8 @@ class Worker:
         outcome: Outcome | None = None
         told = fields(measurement=job.measurement, target=job.target)
         try:
-            outcome = await asyncio.wait_for(self._runner.run(job.measurement, job.options, _ignore), self._limit)
+            async with asyncio.timeout(self._limit):
+                outcome = await self._runner.run(job.measurement, job.options, _ignore)
         except TimeoutError:
             log.error("%s of %s took more than %.0f s", job.measurement, job.target, self._limit, extra=told)
         except ColibriError as error:
