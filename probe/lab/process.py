@@ -39,7 +39,6 @@ def describe(name: str, internet: Internet) -> State:
             for operator in (world.operators[key],)
         },
         addresses={node: _addresses(world, node) for node in topology.nodes},
-        names={known: list(addresses) for known, addresses in world.names.items()},
         prefixes=list(world.prefixes),
         authority=internet.authority,
     )
@@ -81,6 +80,7 @@ def _say(answer: dict[str, object]) -> None:
 
 
 def main() -> int:
+    """Run one lab to its end; the exit status."""
     name, detached = sys.argv[1], "--detached" in sys.argv[2:]
     try:
         scenario = msgspec.json.decode(sys.stdin.readline(), type=Scenario)

@@ -39,7 +39,6 @@ class State(msgspec.Struct, frozen=True):
     namespaces: dict[str, int]
     homes: dict[str, Home]
     addresses: dict[str, list[str]]
-    names: dict[str, list[str]]
     prefixes: list[Prefix]
     authority: str
 
@@ -53,11 +52,21 @@ class State(msgspec.Struct, frozen=True):
 def folder() -> Path:
     """Where this user's labs leave their files; made if need be, readable by this user alone."""
     base = os.environ.get("XDG_RUNTIME_DIR") or tempfile.gettempdir()
-    path = Path(base, f"colibri-lab-{os.getuid()}")
-    path.mkdir(mode=0o700, exist_ok=True)
+    path = Path(base, f"colibri-lab-{_outer_user()}")
+    path.mkdir(mode=0o700, parents=True, exist_ok=True)
     if path.stat().st_uid != os.getuid():
         raise UsageError(f"{path} belongs to someone else")
     return path
+
+
+def _outer_user() -> int:
+    """This user's number outside of a user namespace, in which everyone may be 0 (user_namespaces(7))."""
+    own = os.getuid()
+    for line in Path("/proc/self/uid_map").read_text("ascii").splitlines():
+        inside, outside, count = map(int, line.split())
+        if inside <= own < inside + count:
+            return outside + own - inside
+    return own
 
 
 def start_time(pid: int) -> int:

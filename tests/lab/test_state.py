@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -22,12 +24,12 @@ def made(name: str = "one", *, pid: int = 0, started: int = 0) -> State:
     pid = pid or os.getpid()
     home = Home("atlas.home", "atlas", 64501, "MA", "fixed", {}, {"press": 9})
     return State(name, pid, started or state.start_time(pid), Scenario(name="x", description="X."), {"atlas.home": 7},
-                 {"atlas": home}, {}, {}, [], "")
+                 {"atlas": home}, {}, [], "")
 
 
 def test_a_lab_that_is_up_is_found() -> None:
     path = state.write(made())
-    assert path.stat().st_mode & 0o077 == 0 or path.parent.stat().st_mode & 0o077 == 0
+    assert path.parent.stat().st_mode & 0o077 == 0
     assert state.read("one") == made()
     assert [found.name for found in state.running()] == ["one"]
     assert list(path.parent.iterdir()) == [path]
@@ -59,5 +61,17 @@ def test_a_process_is_known_by_its_start() -> None:
     assert state.start_time(2**22 - 1) == 0
 
 
-def test_the_folder_is_ours_alone() -> None:
+def test_the_folder_is_ours_alone(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert state.folder().stat().st_mode & 0o777 == 0o700
+    assert state.folder().name == f"colibri-lab-{os.getuid()}"
+    monkeypatch.setattr(os, "getuid", lambda: 12345)
+    with pytest.raises(UsageError, match="someone else"):
+        state.folder()
+
+
+@pytest.mark.lab
+def test_in_a_user_namespace_the_folder_bears_the_outer_users_number(tmp_path: Path) -> None:
+    script = "from probe.lab import state\nprint(state.folder().name)"
+    command = ["unshare", "-U", "--map-user=7", sys.executable, "-c", script]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == f"colibri-lab-{os.getuid()}"

@@ -25,6 +25,7 @@ class Ends(NamedTuple):
 
 
 def mac_bytes(text: str) -> bytes:
+    """The six bytes of a MAC address written with colons."""
     return bytes.fromhex(text.replace(":", ""))
 
 
