@@ -5,12 +5,11 @@ from __future__ import annotations
 from typing import Any
 
 from probe.measurements._dns import Reply, distinct
-from probe.measurements._judge import confidence, is_home, milliseconds, plural
+from probe.measurements._judge import confidence, is_home, milliseconds, plural, sooner
 from probe.measurements._locate import Place, Shot
 from probe.model.finding import Interference, Judgement, Tally, Target, Technique
 
 _TTL_SLACK = 1  # return paths may differ by a hop
-_SOONER = 0.6  # of the fastest control's round trip: sooner than any answer of the resolver's
 
 
 class Seen:
@@ -50,7 +49,7 @@ class Seen:
         if usual is None:
             return False
         like = usual[0] - _TTL_SLACK <= reply.ttl <= usual[1] + _TTL_SLACK
-        return not like or reply.after < _SOONER * self.round_trip()
+        return not like or sooner(reply.after, self.round_trip())
 
     def odd_full(self) -> list[Shot]:
         """The odd answers of the trials at full TTL, as shots."""

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
+from probe.measurements._judge import sooner
 from probe.measurements._locate import Place, Shot
 from probe.measurements._tcp import Reaction, Segment, Trigger
 
 _TTL_SLACK = 1  # beyond the line's own jitter
-_SOONER = 0.6  # of the fastest handshake: sooner than any answer of the server's
 
 
 class Seen:
@@ -107,7 +107,7 @@ class Seen:
                 continue
             closing = (*r.resets, *r.fins)
             found["ttl_unlike"] += any(self.unlike(r, s) for s in closing)
-            found["sooner_than_round_trip"] += any(s.after < _SOONER * self.round_trip() for s in closing)
+            found["sooner_than_round_trip"] += any(sooner(s.after, self.round_trip()) for s in closing)
             found["data_behind_reset"] += data_behind_reset(r)
             found["stepped_sequences"] += len({s.sequence for s in r.resets}) >= 2
         return found

@@ -209,7 +209,8 @@ def _interfered(seen: Seen, target: Target, rule: str, technique: Technique, agr
     if seen.residual:
         reasons.append(f"After it, even harmless connections to the server failed for about {max(seen.residual):.0f} s.")
     placement: Placement = place.placement if place else "unknown"
-    below = len(seen.below())
+    # Sweep probes whose TTL alone decides what they may elicit (a drop's are those that routers behind it never quoted).
+    swept = (place.agreeing, place.agreeing) if place and technique == "trigger_drop" else (len(seen.below()), seen.tried_below())
     return Judgement(
         verdict="interfered",
         rule=f"tcp_reset/{rule}",
@@ -217,7 +218,7 @@ def _interfered(seen: Seen, target: Target, rule: str, technique: Technique, agr
         interference=Interference(technique, placement, place.location() if place else None),
         trials=Tally(made, agreed),
         controls=controls,
-        confidence=confidence((agreed, made), (controls.agreed, controls.made), (below, seen.tried_below())),
+        confidence=confidence((agreed, made), (controls.agreed, controls.made), swept),
         reasons=reasons,
         details=details(seen),
     )
