@@ -34,9 +34,10 @@ def run(args: argparse.Namespace) -> int:
     try:
         from probe.collector import service
     except ModuleNotFoundError as error:
-        if error.name not in EXTRA:
+        missing = (error.name or "").partition(".")[0]
+        if missing not in EXTRA:
             raise
-        raise ColibriError(f"the collector needs {error.name}: pip install 'colibri-probe[collector]'") from error
+        raise ColibriError(f"the collector needs {missing}: pip install 'colibri-probe[collector]'") from error
     logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
     return service.run(config, _ready)
 
@@ -47,5 +48,3 @@ def _ready() -> None:
         from systemd import daemon
 
         daemon.notify("READY=1")
-
-

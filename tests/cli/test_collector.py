@@ -1,0 +1,85 @@
+"""``colibri collector``: wrong usage, missing extra, and a whole run."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import signal
+import socket
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from probe.cli import collector
+from probe.model.errors import ColibriError, ConfigError
+
+
+def parse(*words: str) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="colibri collector")
+    collector.add_arguments(parser)
+    return parser.parse_args(words)
+
+
+@pytest.fixture
+def config_file(tmp_path: Path) -> Path:
+    path = tmp_path / "colibri.toml"
+    database = tmp_path / "store" / "findings.sqlite3"
+    path.write_text(f'[mqtt]\nhost = "127.0.0.1"\nport = 1\n[collector]\ndatabase = "{database}"\n')
+    return path
+
+
+def test_an_action_is_needed(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(SystemExit) as ended:
+        parse()
+    assert ended.value.code == 2
+    assert "ACTION" in capsys.readouterr().err
+
+
+def test_what_listen_says_wins_over_the_file(config_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"collector\.listen: 'nonsense' is not ADDRESS:PORT"):
+        collector.run(parse("run", "--config", str(config_file), "--listen", "nonsense"))
+
+
+@pytest.mark.parametrize("missing", collector.EXTRA)
+def test_a_missing_extra_is_one_line_that_says_how_to_mend_it(
+    config_file: Path, missing: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in [n for n in sys.modules if n.startswith("probe.collector") or n.split(".")[0] == missing]:
+        monkeypatch.delitem(sys.modules, name)
+    monkeypatch.setitem(sys.modules, missing, None)
+    with pytest.raises(ColibriError, match=rf"needs {missing}: pip install 'colibri-probe\[collector\]'") as raised:
+        collector.run(parse("run", "--config", str(config_file)))
+    assert "\n" not in str(raised.value)
+
+
+def test_importing_the_verb_imports_nothing_heavy() -> None:
+    script = (
+        "import sys, probe.cli.collector; print(sorted({'paho', 'starlette', 'sqlite3', 'msgspec'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"
+
+
+@pytest.mark.loopback
+def test_it_tells_systemd_when_it_is_ready_and_ends_on_sigterm(config_file: Path, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notify:
+        notify.bind(str(tmp_path / "notify"))
+        notify.settimeout(30)
+        command = [sys.executable, "-m", "probe.cli.main", "collector", "run"]
+        environment: dict[str, Any] = {**os.environ, "NOTIFY_SOCKET": str(tmp_path / "notify")}
+        with subprocess.Popen(
+            [*command, "--config", str(config_file), "--listen", "127.0.0.1:0"],
+            env=environment,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as process:
+            try:
+                assert notify.recv(100) == b"READY=1"
+            finally:
+                process.send_signal(signal.SIGTERM)
+            _, errors = process.communicate(timeout=30)
+    assert process.returncode == 0, errors
+    assert "monitor at http://127.0.0.1:" in errors

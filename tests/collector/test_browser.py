@@ -1,0 +1,312 @@
+"""The monitor in headless Chromium: live, quiet, narrow, and without JavaScript."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, get_args
+from urllib.parse import urlsplit
+
+import msgspec
+import pytest
+from selenium import webdriver
+from selenium.webdriver.chrome.service import Service
+from selenium.webdriver.common.by import By
+from selenium.webdriver.common.keys import Keys
+
+from probe.collector.subscriber import wall_clock
+from probe.model.config import Config
+from probe.model.finding import Line, Target, Verdict
+
+if TYPE_CHECKING:
+    from tests.collector.conftest import FakeProbe, Process, Uplink
+
+CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+
+pytestmark = [
+    pytest.mark.loopback,
+    pytest.mark.skipif(
+        not (CHROMIUM and DRIVER) and not os.environ.get("CI"), reason="chromium and chromium-driver are not installed"
+    ),
+]
+
+SERVE = """
+import sys
+import msgspec
+from probe.collector import service
+from probe.model.config import Config
+sys.exit(service.run(msgspec.json.decode(sys.argv[1], type=Config), lambda: print("ready", flush=True)))
+"""
+
+RIF = Line("Rif Mobile", 64502, "MA", "mobile")
+NASTY = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
+
+Probes = Callable[..., "FakeProbe"]
+Until = Callable[..., None]
+
+
+class Browser:
+    """One Chromium with an empty profile; keeps what it requested and what its console said."""
+
+    def __init__(self, profile: Path, *, javascript: bool = True) -> None:
+        options = webdriver.ChromeOptions()
+        options.binary_location = CHROMIUM or "chromium"
+        for flag in (
+            "--headless=new",
+            "--no-sandbox",
+            "--disable-gpu",
+            "--disable-quic",
+            "--no-first-run",
+            "--disable-background-networking",
+            "--disable-component-update",
+            "--disable-sync",
+            f"--user-data-dir={profile}",
+        ):
+            options.add_argument(flag)
+        options.set_capability("goog:loggingPrefs", {"browser": "ALL", "performance": "ALL"})
+        if not javascript:
+            options.add_experimental_option("prefs", {"profile.managed_default_content_settings.javascript": 2})
+        self.driver = webdriver.Chrome(service=Service(DRIVER or "chromedriver"), options=options)
+        self.driver.set_page_load_timeout(30)
+
+    def size(self, width: int, height: int = 900) -> None:
+        metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
+        self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
+
+    def media(self, **features: str) -> None:
+        listed = [{"name": name.replace("_", "-"), "value": value} for name, value in features.items()]
+        self.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": listed})
+
+    def text(self, selector: str) -> str:
+        """What is seen of the first such element; in one step, since the page may replace it between two."""
+        return str(self.run(f"return document.querySelector({json.dumps(selector)})?.innerText ?? ''"))
+
+    def run(self, script: str) -> Any:
+        return self.driver.execute_script(script)
+
+    def console(self) -> list[str]:
+        return [entry["message"] for entry in self._log("browser")]
+
+    def hosts(self) -> set[str]:
+        """Hosts of everything that a page of ours asked for."""
+        asked = set()
+        for entry in self._log("performance"):
+            message = json.loads(entry["message"])["message"]
+            if message["method"] == "Network.requestWillBeSent":
+                url = urlsplit(message["params"]["request"]["url"])
+                if url.scheme != "chrome":  # the browser's own first tab
+                    asked.add(url.netloc)
+        return asked
+
+    def _log(self, kind: str) -> list[dict[str, Any]]:
+        entries: list[dict[str, Any]] = self.driver.get_log(kind)  # type: ignore[no-untyped-call]
+        return entries
+
+
+@pytest.fixture
+def address(settings: Config) -> str:
+    return settings.collector.listen
+
+
+@pytest.fixture
+def monitor(settings: Config, processes: Callable[..., Process], uplink: Uplink, until: Until) -> Uplink:
+    """A running collector; what is sent over the uplink appears on it."""
+    process = processes(SERVE, msgspec.json.encode(settings).decode())
+    assert process.popen.stdout is not None
+    assert process.popen.stdout.readline() == b"ready\n"
+    return uplink
+
+
+@pytest.fixture
+def browsers(tmp_path: Path) -> Iterator[Callable[..., Browser]]:
+    started: list[Browser] = []
+
+    def start(*, javascript: bool = True) -> Browser:
+        started.append(Browser(tmp_path / f"profile-{len(started)}", javascript=javascript))
+        return started[-1]
+
+    yield start
+    for browser in started:
+        browser.driver.quit()
+
+
+@pytest.fixture
+def send(monitor: Uplink, until: Until) -> Callable[..., None]:
+    """Send findings until each is stored (the subscription may not stand yet)."""
+
+    def deliver(*findings: Any) -> None:
+        def stored() -> bool:
+            missing = [f for f in findings if f.id not in monitor.stored]
+            monitor.send(*missing)
+            threading.Event().wait(0.1)
+            return not missing
+
+        until(stored, "everything is stored")
+
+    return deliver
+
+
+def test_cells_change_by_themselves_quietly_and_from_this_host_alone(
+    browsers: Callable[..., Browser], address: str, send: Callable[..., None], probes: Probes, until: Until
+) -> None:
+    probe = probes()
+    now = wall_clock()
+    send(probe.finding("clean", now - 60_000), probes("p-rif", RIF).finding("clean", now - 60_000))
+    browser = browsers()
+    browser.driver.get(f"http://{address}/")
+    until(lambda: browser.text("#live") == "Live", "the stream is open")
+    assert browser.text("h1") == "No interference found on 2 operators now"
+    browser.run("window.untouched = true")
+    first = browser.driver.find_element(By.CSS_SELECTOR, ".cell a")
+    browser.run("document.querySelector('.cell a').focus()")
+    assert "No interference" in first.text
+
+    send(probe.finding("interfered", now))
+    until(lambda: browser.text("h1") == "Interference on 1 of 2 operators now", "the headline changes")
+    until(lambda: "Forged DNS answers" in browser.text(".cell.v-interfered"), "the cell changes")
+    assert "between hops 4 and 5" in browser.text(".cell.v-interfered")
+    announced = "news.example, Atlas Telecom fixed line: Interference"
+    assert " ".join(browser.run("return document.getElementById('news').textContent").split()) == announced
+    focused = browser.run("return document.activeElement.closest('.cell')?.dataset.verdict")
+    assert focused == "interfered", "the keyboard stays where it was"
+
+    send(probe.finding("clean", now, target=Target("shop.example", "shop.example", group="shops")))
+    until(lambda: "shop.example" in browser.text("table"), "a new target brings its row")
+    assert browser.run("return window.untouched") is True, "without a reload"
+    assert browser.console() == []
+    assert browser.hosts() == {address}
+
+
+def test_every_page_is_quiet_and_fits_a_phone(
+    browsers: Callable[..., Browser],
+    address: str,
+    monitor: Uplink,
+    send: Callable[..., None],
+    probes: Probes,
+    evidence_of: Callable[..., tuple[str, bytes]],
+) -> None:
+    finding = probes().finding("interfered", wall_clock(), details={"long": "x" * 500})
+    long_name = "a-very-long-label-of-a-name." * 7 + "example"
+    monitor.publish(*evidence_of(finding))
+    send(finding, probes("p-rif", RIF).finding("down", wall_clock(), target=Target(long_name, long_name)))
+    browser = browsers()
+    browser.size(390)
+    browser.driver.get(f"http://{address}/")
+    links = {link.get_attribute("href") for link in browser.driver.find_elements(By.CSS_SELECTOR, ".cell a")}
+    assert len(links) == 2
+    for url in [f"http://{address}/", *links, f"http://{address}/finding/{finding.id}"]:
+        browser.driver.get(str(url))
+        width, shown = browser.run("return [document.documentElement.scrollWidth, window.innerWidth]")
+        assert width <= shown == 390, url
+        small = browser.run(
+            "return [...document.querySelectorAll('main *')].filter(e => e.childNodes.length && e.offsetParent"
+            " && parseFloat(getComputedStyle(e).fontSize) < 12).map(e => e.className)"
+        )
+        assert small == [], "nothing below 12 pixels"
+    assert browser.console() == []
+    assert browser.hosts() == {address}
+
+
+def test_without_javascript_the_page_says_everything_and_renews_itself(
+    browsers: Callable[..., Browser], address: str, send: Callable[..., None], probes: Probes
+) -> None:
+    send(probes().finding("interfered", wall_clock()))
+    browser = browsers(javascript=False)
+    browser.driver.get(f"http://{address}/")
+    assert browser.text("h1") == "Interference on 1 of 1 operator now"
+    cell = browser.text(".cell.v-interfered")
+    for said in ("Interference", "Forged DNS answers", "between hops 4 and 5", "since", "1 probe", "UTC"):
+        assert said in cell
+    assert "As of" in browser.text("#live")
+    refresh = browser.driver.find_element(By.CSS_SELECTOR, "meta[http-equiv=refresh]")
+    assert refresh.get_attribute("content") == "30"
+    browser.driver.find_element(By.CSS_SELECTOR, ".cell a").click()
+    assert "An address that runs no resolver answered" in browser.text(".reasons")
+
+
+def test_a_script_in_a_reason_or_a_name_is_shown_and_never_run(
+    browsers: Callable[..., Browser], address: str, send: Callable[..., None], probes: Probes, until: Until
+) -> None:
+    probe = probes()
+    send(probe.finding("clean", wall_clock() - 1000))
+    browser = browsers()
+    browser.driver.get(f"http://{address}/")
+    until(lambda: browser.text("#live") == "Live", "the stream is open")
+    finding = probe.finding("interfered", wall_clock(), reasons=[NASTY], target=Target(NASTY, NASTY, group=NASTY))
+    send(finding)
+    until(lambda: NASTY in browser.text("table"), "shown in the table as text")
+    browser.driver.get(f"http://{address}/finding/{finding.id}")
+    assert browser.text(".reasons") == NASTY
+    assert "owned" not in str(browser.run("return document.title")).replace(NASTY, "")
+    assert browser.console() == [], "and the policy had nothing to stop"
+
+
+def test_the_keyboard_alone_reaches_the_evidence(
+    browsers: Callable[..., Browser], address: str, send: Callable[..., None], probes: Probes
+) -> None:
+    send(probes().finding("interfered", wall_clock()))
+    browser = browsers()
+    browser.driver.get(f"http://{address}/")
+    keys = webdriver.ActionChains(browser.driver)
+    keys.send_keys(Keys.TAB, Keys.TAB, Keys.TAB).perform()
+    assert browser.run("return document.activeElement.matches('.cell a')"), "skip link, brand, first cell"
+    outline = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
+    assert outline == "solid", "the focus is seen"
+    webdriver.ActionChains(browser.driver).send_keys(Keys.ENTER).perform()
+    assert browser.text("#why") == "Why we say so"
+
+
+CONTRAST = """
+const lum = c => { const v = c.map(x => { x /= 255; return x <= .03928 ? x / 12.92 : ((x + .055) / 1.055) ** 2.4 });
+  return .2126 * v[0] + .7152 * v[1] + .0722 * v[2] };
+const rgb = text => text.match(/[\\d.]+/g).map(Number);
+const ground = e => { for (; e; e = e.parentElement) { const c = rgb(getComputedStyle(e).backgroundColor);
+  if (c.length < 4 || c[3] > 0) return c.slice(0, 3) } return [255, 255, 255] };
+const bad = [];
+for (const e of document.querySelectorAll("body *")) {
+  if (![...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()) || !e.offsetParent) continue;
+  const a = lum(rgb(getComputedStyle(e).color).slice(0, 3)), b = lum(ground(e));
+  const ratio = (Math.max(a, b) + .05) / (Math.min(a, b) + .05);
+  if (ratio < 4.5) bad.push([e.tagName, e.className, ratio]);
+}
+return bad;
+"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_contrast_is_wcag_aa_in_both_schemes(
+    browsers: Callable[..., Browser], address: str, send: Callable[..., None], probes: Probes, scheme: str
+) -> None:
+    probe = probes()
+    now = wall_clock()
+    for number, verdict in enumerate(get_args(Verdict)):
+        send(probe.finding(verdict, now - number, target=Target(f"{number}.example")))
+    browser = browsers()
+    browser.media(prefers_color_scheme=scheme)
+    browser.driver.get(f"http://{address}/")
+    dark = browser.run("return getComputedStyle(document.documentElement).backgroundColor") == "rgb(19, 23, 26)"
+    assert dark == (scheme == "dark")
+    assert browser.run(CONTRAST) == []
+    browser.driver.find_element(By.CSS_SELECTOR, ".cell.v-interfered a").click()
+    assert browser.run(CONTRAST) == []
+
+
+def test_on_paper_the_table_stays_and_instants_are_absolute(
+    browsers: Callable[..., Browser], address: str, send: Callable[..., None], probes: Probes, until: Until
+) -> None:
+    send(probes().finding("interfered", wall_clock() - 120_000))
+    browser = browsers()
+    browser.driver.get(f"http://{address}/")
+    until(lambda: "min ago" in browser.text(".ago"), "relative on the screen")
+    browser.run("dispatchEvent(new Event('beforeprint'))")
+    assert "UTC" in browser.text(".ago")
+    browser.size(690)
+    browser.driver.execute_cdp_cmd("Emulation.setEmulatedMedia", {"media": "print"})
+    assert browser.run("return getComputedStyle(document.querySelector('.cell')).display") == "table-cell"
+    assert browser.run("return document.documentElement.scrollWidth") <= 690
+    browser.run("dispatchEvent(new Event('afterprint'))")
+    assert "min ago" in browser.text(".ago")
