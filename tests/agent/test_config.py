@@ -158,14 +158,14 @@ GOOD = """
 target = "example.com"
 group = "press"
 measurements = ["dns_injection", "dns-injection"]
-options = { control_name = "example.org", repeat = 5 }
+options = { control_name = "example.org", resolver = "192.0.2.1" }
 """
 
 
 def test_targets_are_read(tmp_path: Path) -> None:
     (entry,) = listed(tmp_path, GOOD)
     assert entry.target == "example.com"
-    assert entry.options == {"control_name": "example.org", "repeat": 5}
+    assert entry.options == {"control_name": "example.org", "resolver": "192.0.2.1"}
     assert load_targets(Config()) == []
 
 
@@ -175,8 +175,8 @@ def test_targets_are_read(tmp_path: Path) -> None:
         ('[[targets]]\ntarget = "a"\nmeasurements = ["x"]', "targets[0].measurements[0]: no measurement is called 'x'"),
         (GOOD + '[[targets]]\ntarget = "a"', "targets[1].measurements: names none"),
         ('[[targets]]\ntarget = ""\nmeasurements = ["dns_injection"]', "targets[0].target: is empty"),
-        (GOOD.replace("repeat", "repeet"), "targets[0].options.repeet: is no option of"),
-        (GOOD.replace("repeat", "target"), "targets[0].options.target: is no option of"),
+        (GOOD.replace("resolver", "resolvr"), "targets[0].options.resolvr: is no option of"),
+        (GOOD.replace("resolver", "target"), "targets[0].options.target: is no option of"),
         (GOOD.replace("group", "grop"), "targets[0].grop: there is no such option; did you mean 'group'"),
         ('[[targets]]\ngroup = "a"', "targets[0]: Object missing required field `target`"),
     ],

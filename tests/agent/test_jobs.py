@@ -37,7 +37,7 @@ def test_a_sensitive_category_is_off_until_the_volunteer_opts_in() -> None:
 
 
 def test_keys_last_and_tell_jobs_apart() -> None:
-    both = [entry(options={"repeat": 3}), entry(options={"repeat": 5}), entry(options={"repeat": 3})]
+    both = [entry(options={"resolver": f"192.0.2.{n}"}) for n in (1, 2, 1)]
     made = jobs(both, Config())
     assert len({job.key for job in made}) == len(made) == 2
     assert [job.key for job in jobs(both, Config())] == [job.key for job in made]
