@@ -121,19 +121,20 @@ def _recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
 def _sweep(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     """Trigger at every TTL, beside it its twin in the first sweep (which tells what TTL arrives)."""
     reach = hops_away(seen.least_synack_ttl()) + 1
-    top = min(_FARTHEST, reach + 3)
+    top = min(_FARTHEST, reach + 2)
     silent = seen.silent() >= seen.cut() and seen.silent() > 0
     wait = seen.near() if not silent else max(0.8, seen.near())
     linger = seen.linger()
     arrives: list[int] = []
 
     def make(ttl: int, number: int) -> list[Step]:
-        hosts = (None, plan.twin) if number == 0 else (None,)
-        return [
-            _step(plan, plan.trigger.payload(random, host), plan.address, ttl=ttl, wait=wait, linger=linger,
-                  path=(ttl,) if ttl == 1 else (ttl - 1, ttl))  # fmt: skip
-            for host in hosts
-        ]
+        # In the first sweep the twins show the routers; later ones name both ends of the link on the trigger's own flow.
+        # A vanished trigger always needs that flow's own routers, to know that it was the trigger that vanished.
+        own = () if number == 0 and not silent else (ttl,) if ttl == 1 else (ttl - 1, ttl)
+        trigger = _step(plan, plan.trigger.payload(random), plan.address, ttl=ttl, wait=wait, linger=linger, path=own)
+        if number:
+            return [trigger]
+        return [trigger, _step(plan, plan.trigger.payload(random, plan.twin), plan.address, ttl=ttl, wait=wait, linger=linger)]
 
     def read(ttl: int, exchanges: list[Exchange]) -> Shot:
         for exchange in exchanges[1:]:

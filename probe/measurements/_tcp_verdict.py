@@ -210,7 +210,9 @@ def _interfered(seen: Seen, target: Target, rule: str, technique: Technique, agr
         reasons.append(f"After it, even harmless connections to the server failed for about {max(seen.residual):.0f} s.")
     placement: Placement = place.placement if place else "unknown"
     # Sweep probes whose TTL alone decides what they may elicit (a drop's are those that routers behind it never quoted).
-    swept = (place.agreeing, place.agreeing) if place and technique == "trigger_drop" else (len(seen.below()), seen.tried_below())
+    swept = len(seen.below()), seen.tried_below()
+    if place is not None and (place.mirrored or technique == "trigger_drop"):
+        swept = place.agreeing, place.sweeps
     return Judgement(
         verdict="interfered",
         rule=f"tcp_reset/{rule}",
