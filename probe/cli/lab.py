@@ -92,9 +92,9 @@ def _up(args: argparse.Namespace) -> int:
         _announce(Lab.up(scenario, args.name, detach=True))
         return 0
     with Lab.up(scenario, args.name) as lab:
-        _announce(lab)
         waited = {signal.SIGINT, signal.SIGTERM}
-        signal.pthread_sigmask(signal.SIG_BLOCK, waited)
+        signal.pthread_sigmask(signal.SIG_BLOCK, waited)  # not sooner: the lab's process would inherit it
+        _announce(lab)
         signal.sigwait(waited)
     return 0
 
