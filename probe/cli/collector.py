@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import logging
-import os
-import sys
 
 from probe.model.errors import ColibriError
 
@@ -25,7 +22,9 @@ def run(args: argparse.Namespace) -> int:
     """Run the collector until SIGTERM or SIGINT. Raises ConfigError, StoreError, or ColibriError without the extra."""
     import msgspec
 
+    from probe.agent import journal
     from probe.agent.config import load
+    from probe.agent.notify import Notifier
 
     config = load(args.config)
     if args.listen:
@@ -38,13 +37,5 @@ def run(args: argparse.Namespace) -> int:
         if missing not in EXTRA:
             raise
         raise ColibriError(f"the collector needs {missing}: pip install 'colibri-probe[collector]'") from error
-    logging.basicConfig(stream=sys.stderr, level=logging.INFO, format="%(message)s")
-    return service.run(config, _ready)
-
-
-def _ready() -> None:
-    """Tell systemd, if it started us (sd_notify(3))."""
-    if "NOTIFY_SOCKET" in os.environ:
-        from systemd import daemon
-
-        daemon.notify("READY=1")
+    journal.set_up()
+    return service.run(config, lambda: Notifier().ready(f"monitor on {config.collector.listen}"))

@@ -92,7 +92,7 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
             ready()
 
         settings = uvicorn.Config(
-            make_app(site), log_config=None, access_log=False, lifespan="off", server_header=False,
+            make_app(site), log_config=None, log_level="warning", access_log=False, lifespan="off", server_header=False,
             timeout_graceful_shutdown=GRACE,
         )  # fmt: skip
         server = _Server(settings, listening)

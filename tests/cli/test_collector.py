@@ -77,7 +77,7 @@ def test_it_tells_systemd_when_it_is_ready_and_ends_on_sigterm(config_file: Path
             text=True,
         ) as process:
             try:
-                assert notify.recv(100) == b"READY=1"
+                assert notify.recv(100) == b"READY=1\nSTATUS=monitor on 127.0.0.1:0"
             finally:
                 process.send_signal(signal.SIGTERM)
             _, errors = process.communicate(timeout=30)

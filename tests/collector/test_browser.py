@@ -98,7 +98,7 @@ class Browser:
             message = json.loads(entry["message"])["message"]
             if message["method"] == "Network.requestWillBeSent":
                 url = urlsplit(message["params"]["request"]["url"])
-                if url.scheme != "chrome":  # the browser's own first tab
+                if url.scheme not in ("chrome", "data"):  # the browser's own first tab
                     asked.add(url.netloc)
         return asked
 
