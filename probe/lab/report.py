@@ -14,7 +14,7 @@ class TechniqueRow(msgspec.Struct, frozen=True):
     """``expected``: runs in which it had to be found; ``found``: of these; ``claimed``: all runs that claim it.
 
     ``to_place``: of those found, where the router is known; ``placed``: of these, a link was given and contains it;
-    ``widest``: hops between the ends of the widest link given.
+    ``exact``: of these, it is the link into that router; ``widest``: hops between the ends of the widest link given.
     """
 
     technique: str
@@ -23,6 +23,7 @@ class TechniqueRow(msgspec.Struct, frozen=True):
     claimed: int
     to_place: int
     placed: int
+    exact: int
     widest: int
 
     @property
@@ -99,12 +100,12 @@ def to_markdown(observations: Sequence[Observation]) -> str:
         f"{score.right} of {score.runs} runs as expected.",
         f"{score.false_alarms} false alarms in {score.harmless} runs where nothing interferes.",
         "",
-        "| technique | expected | found | claimed | precision | recall | right link | widest |",
-        "|---|---|---|---|---|---|---|---|",
+        "| technique | expected | found | claimed | precision | recall | right link | exact | widest |",
+        "|---|---|---|---|---|---|---|---|---|",
     ]
     lines += [
         f"| {row.technique} | {row.expected} | {row.found} | {row.claimed} | {_percent(row.precision)} "
-        f"| {_percent(row.recall)} | {_percent(row.localisation)} | {row.widest} |"
+        f"| {_percent(row.recall)} | {_percent(row.localisation)} | {row.exact}/{row.to_place} | {row.widest} |"
         for row in score.techniques
     ]
     for confounder, title in ((False, "Interference"), (True, "Confounders")):
@@ -123,7 +124,7 @@ def _technique(name: str, observations: Iterable[Observation]) -> TechniqueRow:
     to_place = [o for o in found if o.expected.at]
     return TechniqueRow(
         name, len(expected), len(found), len(counted), len(to_place), sum(o.place_right for o in to_place),
-        max((o.width for o in to_place), default=0),
+        sum(o.place_exact for o in to_place), max((o.width for o in to_place), default=0),
     )  # fmt: skip
 
 

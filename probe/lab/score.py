@@ -68,6 +68,14 @@ class Observation(msgspec.Struct, frozen=True):
         return hop is None or not hop.address or hop.address in self.true_addresses
 
     @property
+    def place_exact(self) -> bool:
+        """The link given is the very one by which packets enter the true router: where every box of the lab acts."""
+        link = self.outcome.location
+        return self.place_right and link is not None and (link.clean_ttl, link.first_ttl) == (
+            self.true_ttl - 1, self.true_ttl
+        )  # fmt: skip
+
+    @property
     def width(self) -> int:
         """Hops between the ends of the link given; 1 is the best there is, 0 if there is none."""
         link = self.outcome.location

@@ -49,7 +49,7 @@ def row(name: str) -> report.TechniqueRow:
 def test_precision_recall_and_localisation_are_of_each_technique() -> None:
     injection = row("dns_injection")
     assert (injection.expected, injection.found, injection.claimed) == (4, 3, 4)
-    assert (injection.to_place, injection.placed) == (3, 1)
+    assert (injection.to_place, injection.placed, injection.exact) == (3, 1, 1)
     assert (injection.precision, injection.recall) == (0.75, 0.75)
     assert injection.localisation == pytest.approx(1 / 3)
     assert injection.widest == 4
@@ -74,7 +74,7 @@ def test_runs_of_one_expectation_share_a_row() -> None:
 def test_the_tables_say_the_same() -> None:
     text = report.to_markdown(OBSERVATIONS)
     assert "1 false alarms in 2 runs" in text
-    assert "| dns_injection | 4 | 3 | 4 | 75.0% | 75.0% | 33.3% | 4 |" in text
+    assert "| dns_injection | 4 | 3 | 4 | 75.0% | 75.0% | 33.3% | 1/3 | 4 |" in text
     interference, confounders = text.split("## Confounders")
     assert "| dns | sale | m t | 3/4 | 1/4 | error 1, interfered 3 |" in interference
     assert "| loss | sale | m t | 1/2 |  | inconclusive 1, interfered 1 |" in confounders

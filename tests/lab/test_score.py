@@ -39,22 +39,24 @@ def test_an_outcome_is_compared_with_the_truth(outcome: dict[str, str], verdict:
 
 
 @pytest.mark.parametrize(
-    ("location", "right", "width"),
+    ("location", "right", "exact", "width"),
     [
-        (Location(2, 3), True, 1),
-        (Location(3, 4), True, 1),
-        (Location(3, 4, Hop("198.18.30.3"), None), True, 1),
-        (Location(2, 3, None, Hop("198.18.30.3")), True, 1),
-        (Location(2, 3, None, Hop("198.18.30.9")), False, 1),
-        (Location(1, 2), False, 1),
-        (Location(4, 5), False, 1),
-        (Location(0, 9), True, 9),
-        (None, False, 0),
+        (Location(2, 3), True, True, 1),
+        (Location(3, 4), True, False, 1),
+        (Location(3, 4, Hop("198.18.30.3"), None), True, False, 1),
+        (Location(2, 3, None, Hop("198.18.30.3")), True, True, 1),
+        (Location(2, 3, None, Hop("198.18.30.9")), False, False, 1),
+        (Location(1, 2), False, False, 1),
+        (Location(4, 5), False, False, 1),
+        (Location(0, 9), True, False, 9),
+        (None, False, False, 0),
     ],
 )
-def test_a_link_is_right_if_it_contains_the_router(location: Location | None, right: bool, width: int) -> None:
+def test_a_link_is_right_if_it_contains_the_router(
+    location: Location | None, right: bool, exact: bool, width: int
+) -> None:
     one = observed(verdict="interfered", technique="dns_injection", location=location)
-    assert (one.place_right, one.width) == (right, width)
+    assert (one.place_right, one.place_exact, one.width) == (right, exact, width)
 
 
 class FakeLab:
