@@ -21,7 +21,7 @@ from probe.lab.scenario import Box, Scenario
 from probe.lab.state import State
 from probe.lab.world import NETWORKS, asn_of
 from probe.model.config import Config, LineConfig, MeasureConfig, SafetyConfig, TargetEntry, TargetList
-from probe.model.errors import CannotMeasure, ColibriError, UsageError
+from probe.model.errors import CannotMeasure, UsageError
 
 _DOWN = 5.0  # seconds that a lab may take to end
 
@@ -151,8 +151,7 @@ class Lab:
     def run(self, operator: str, argv: Sequence[str], **options: Any) -> subprocess.CompletedProcess[Any]:
         """``subprocess.run`` in the home of an operator."""
         with self.enter(operator):
-            process = subprocess.Popen(list(argv), **_popen_options(options))
-        return _finish(process, options)
+            return subprocess.run(list(argv), **options)  # noqa: PLW1510 - the caller says
 
     def popen(self, operator: str, argv: Sequence[str], **options: Any) -> subprocess.Popen[Any]:
         """``subprocess.Popen`` in the home of an operator."""
@@ -203,28 +202,6 @@ def _group(target: str) -> str:
     return ""
 
 
-def _popen_options(options: dict[str, Any]) -> dict[str, Any]:
-    kept = {key: value for key, value in options.items() if key not in ("input", "timeout", "check", "capture_output")}
-    if options.get("capture_output"):
-        kept |= {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    if options.get("input") is not None:
-        kept["stdin"] = subprocess.PIPE
-    return kept
-
-
-def _finish(process: subprocess.Popen[Any], options: dict[str, Any]) -> subprocess.CompletedProcess[Any]:
-    with process:
-        try:
-            out, err = process.communicate(options.get("input"), options.get("timeout"))
-        except BaseException:
-            process.kill()
-            raise
-    done = subprocess.CompletedProcess(process.args, process.returncode, out, err)
-    if options.get("check"):
-        done.check_returncode()
-    return done
-
-
 def _close(process: subprocess.Popen[bytes]) -> None:
     """Ends a lab that was tied to us: its standard input ends, so it does."""
     for stream in (process.stdin, process.stdout):
@@ -253,6 +230,3 @@ def _terminate(state: State) -> None:
             time.sleep(0.01)
     finally:
         os.close(handle)
-
-
-__all__ = ["ColibriError", "HomeHandle", "Lab", "Truth"]
