@@ -69,7 +69,9 @@ class ControlSocket:
         finally:
             os.umask(before)
         try:
-            os.chown(self._path, -1, grp.getgrnam(self._group).gr_gid)
+            wanted = grp.getgrnam(self._group).gr_gid
+            if self._path.stat().st_gid != wanted:  # under systemd it is ours already, and chown is not allowed
+                os.chown(self._path, -1, wanted)
         except (KeyError, PermissionError) as error:
             log.warning("the control socket stays the daemon's own: group %r: %s", self._group, error)
         return self
