@@ -42,6 +42,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--jobs", type=int, default=2, help="labs at a time (default: %(default)s)")
     score.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
     score.add_argument("--markdown", type=Path, metavar="FILE", help="write the table here, not to standard output")
+    demo = verbs.add_parser("demo", help="a lab, a broker, the collector with its monitor, and a probe on every line")
+    demo.add_argument("scenario", nargs="?", default=DEFAULT_SCENARIO, help="a scenario's name, or a TOML file with one")
+    demo.add_argument("--seconds", type=float, metavar="N", help="end after N seconds (default: $DEMO_SECONDS, else Ctrl-C)")
 
 
 def _name(parser: argparse.ArgumentParser) -> None:
@@ -70,6 +73,8 @@ def run(args: argparse.Namespace) -> int:
             return _exec(args)
         case "score":
             return _score(args)
+        case "demo":
+            return _demo(args)
     return 0
 
 
@@ -130,6 +135,22 @@ def _exec(args: argparse.Namespace) -> int:
             os.execvp(args.command[0], args.command)  # noqa: S606 - the person's own command
         except OSError as error:
             raise UsageError(f"{args.command[0]}: {error.strerror}") from error
+
+
+def _demo(args: argparse.Namespace) -> int:
+    import asyncio
+
+    from probe.lab import demo
+
+    seconds = args.seconds
+    if seconds is None and (text := os.environ.get("DEMO_SECONDS", "")):
+        try:
+            seconds = float(text)
+        except ValueError:
+            raise UsageError(f"DEMO_SECONDS is {text!r}, not a number of seconds") from None
+    rows = asyncio.run(demo.run(_scenario(args.scenario), seconds, lambda line: print(line, flush=True)))
+    print(f"\n{demo.table(rows)}")
+    return 1 if any(row.right is False for row in rows) else 0
 
 
 def _tell(line: str) -> None:
