@@ -26,7 +26,7 @@ ROOMS: dict[str, set[str]] = {
     "model": set(),
     "wire": {"model"},
     "measurements": {"model", "wire"},
-    "engine": {"model", "wire"},
+    "engine": {"model", "wire", "measurements"},  # it drives their generators, live and in a replay
     "agent": {"model", "engine", "measurements"},
     "collector": {"model", "wire", "measurements"},
     "reflector": {"model", "wire", "engine", "measurements"},

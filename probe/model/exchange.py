@@ -15,6 +15,7 @@ from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
 
 FULL_TTL = 64
 """The TTL of a packet that is meant to arrive (IANA's recommended default)."""
+_SYN_ACK = Flags.SYN | Flags.ACK
 
 
 class UdpStep(msgspec.Struct, tag="udp", frozen=True, kw_only=True):
@@ -38,7 +39,7 @@ class UdpStep(msgspec.Struct, tag="udp", frozen=True, kw_only=True):
 class TcpStep(msgspec.Struct, tag="tcp", frozen=True, kw_only=True):
     """Handshake by the kernel from a fresh source port at full TTL, then ``payload`` at ``ttl``, then listen.
 
-    ``payload`` may be cut in ``segments`` (each sent as a segment of its own). No payload: the handshake alone.
+    No payload: the handshake alone.
     Listening ends at ``wait`` after the payload, or ``linger`` after the first event that answers it. At most
     ``read_limit`` bytes of answer are taken. The flow is aborted with one RST at full TTL.
     ``path`` asks for the routers at those TTLs *of this very flow*: bare ACKs, sent after the handshake and before
@@ -131,7 +132,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
         """The SYN-ACK that opened the flow, if there was one."""
         for h in self.heard:
             header = h.packet.header
-            if not h.outgoing and isinstance(header, Tcp) and header.flags & (Flags.SYN | Flags.ACK) == Flags.SYN | Flags.ACK:
+            if not h.outgoing and isinstance(header, Tcp) and header.flags & _SYN_ACK == _SYN_ACK:
                 return h
         return None
 

@@ -1,4 +1,7 @@
-"""Contract 1: a finding, the judged measurement that is published. Field names and enums are stable; add, never change."""
+"""Contract 1: a finding, the judged measurement that is published.
+
+Field names and enums are stable: add, never change.
+"""
 
 from __future__ import annotations
 
