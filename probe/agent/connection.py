@@ -209,7 +209,7 @@ async def connect(config: MqttConfig, client_id: str, username: str, will: Will 
     if will is not None:
         client.will_set(will.topic, will.payload, qos=1, retain=True)
     connection = Connection(client, asyncio.get_running_loop())
-    abandoned = threading.Event()
+    handover = _Handover()
 
     def dial() -> None:
         password = _first_line(config.password_file) if config.password_file else None
@@ -226,7 +226,7 @@ async def connect(config: MqttConfig, client_id: str, username: str, will: Will 
             if context is not None and context.wrapped is not None:
                 context.wrapped.close()  # paho leaves it open when the handshake fails
             raise
-        if abandoned.is_set():
+        if not handover.offer():
             client.disconnect()
 
     try:
@@ -234,10 +234,31 @@ async def connect(config: MqttConfig, client_id: str, username: str, will: Will 
         async with asyncio.timeout(_DIAL_LIMIT):
             await _in_thread(dial)
     except BaseException:
-        abandoned.set()
+        if handover.abandon():
+            connection.abort()
         raise
     await connection.start()
     return connection
+
+
+class _Handover:
+    """Who closes what the dialling thread has opened, when nobody waits for it any more."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._offered = self._abandoned = False
+
+    def offer(self) -> bool:
+        """The thread has connected; False: nobody wants it, the thread has to close it."""
+        with self._lock:
+            self._offered = True
+            return not self._abandoned
+
+    def abandon(self) -> bool:
+        """Nobody waits any more; True: the thread had connected before, and will not close it."""
+        with self._lock:
+            self._abandoned = True
+            return self._offered
 
 
 class TlsContext(ssl.SSLContext):

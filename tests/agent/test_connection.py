@@ -199,11 +199,13 @@ def test_a_server_that_is_no_broker_is_given_up(monkeypatch: pytest.MonkeyPatch)
     run(scene)
 
 
-def test_a_dial_that_is_cancelled_leaves_nothing_behind() -> None:
+@pytest.mark.parametrize("moment", [0.0, 0.001, 0.002, 0.004, 0.008, 0.05])
+def test_a_dial_that_is_cancelled_leaves_nothing_behind(moment: float) -> None:
     async def scene() -> None:
         with socket.create_server(("127.0.0.1", 0)) as mute:
             dialling = asyncio.create_task(connect(MqttConfig(host="127.0.0.1", port=mute.getsockname()[1]), "x", "x"))
             other, _ = await asyncio.to_thread(mute.accept)
+            await asyncio.sleep(moment)
             dialling.cancel()
             with pytest.raises(asyncio.CancelledError):
                 await dialling
