@@ -158,7 +158,6 @@ class Publisher:
         since = self._heard_at = self._clock()
         self._link, self.trouble, self._info_due = link, "", since
         self._flights.clear()
-        self._spool.forget_sent()
         log.info("connected to the broker")
         try:
             link.subscribe(feed.stored(self._probe))

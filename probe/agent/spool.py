@@ -181,11 +181,6 @@ class Spool:
         )
         self._db.commit()
 
-    def forget_sent(self) -> None:
-        """Take everything as not sent: what was under way on a lost connection may never have arrived."""
-        self._db.execute("DELETE FROM sent")
-        self._db.commit()
-
     def remove(self, ids: Iterable[str]) -> int:
         """Let findings go, in one commit, because they are safe elsewhere; returns how many of them were here."""
         removed = 0

@@ -131,6 +131,31 @@ def test_tls_with_our_certificate_carries_large_messages_both_ways(tls: tuple[Br
     broker.stop()
 
 
+def test_what_tls_has_already_decrypted_is_read_at_once(tmp_path: Path) -> None:
+    """A broker may put several packets into one TLS record; the socket is readable only for the first."""
+    certificates = Certificates(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(*certificates.issue("broker"))
+    message = b"\x30\x06\x00\x01t\x00hi"  # QoS 0: topic "t", no properties, "hi"
+
+    async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(4096)
+        writer.write(b"\x20\x03\x00\x00\x00" + 3 * message)
+        await reader.read()
+        writer.close()
+
+    async def scene() -> None:
+        async with await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
+            port = server.sockets[0].getsockname()[1]
+            connection = await connect(
+                MqttConfig(host="127.0.0.1", port=port, tls=TlsConfig(ca=certificates.ca)), "a", "a"
+            )
+            assert [await event(connection, Message) for _ in range(3)] == [Message("t", b"hi", retained=False)] * 3
+            await connection.close()
+
+    run(scene)
+
+
 def test_a_broker_of_another_authority_is_not_believed(tls: tuple[Broker, Certificates], tmp_path: Path) -> None:
     broker, certificates = tls
     broker.start()

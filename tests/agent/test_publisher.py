@@ -133,6 +133,23 @@ def test_unanswered_findings_are_sent_again_and_do_not_hold_up_others(
     assert len(collector.stored()) == 6
 
 
+def test_one_word_of_the_collector_may_free_many(broker: Broker, collector: FakeCollector, spool: Spool) -> None:
+    collector.answers = False
+    findings = [make_finding(number) for number in range(5)]
+
+    async def scene() -> None:
+        async with publishing(spool, broker.port) as publisher:
+            for finding in findings:
+                publisher.submit(finding, 0.0)
+            await until(lambda: len(collector.on(feed.finding(PROBE, "dns_injection"))) == 5)
+            word = feed.Stored(ids=[finding.id for finding in findings[:4]])
+            collector.say(feed.stored(PROBE), msgspec.json.encode(word))
+            await until(lambda: spool.depth == 1)
+            assert spool.pending(10, 1e9)[0].id == findings[4].id
+
+    run(scene, spool)
+
+
 def test_a_puback_is_no_safety_unless_the_configuration_says_so(
     broker: Broker, collector: FakeCollector, spool: Spool
 ) -> None:
@@ -228,10 +245,12 @@ def test_a_finding_too_large_for_the_broker_stays_and_the_others_pass(
             publisher.submit(large, 0.0)
             publisher.submit(make_finding(2), 0.0, b"z" * 30_000)
             await until(lambda: spool.depth == 1)
+            publisher.submit(make_finding(3), 0.0)
+            await until(lambda: spool.depth == 1)
 
     run(scene, spool)
     broker.stop()
-    assert f"finding {large.id} is larger than the broker takes" in caplog.text
+    assert caplog.text.count(f"finding {large.id} is larger than the broker takes") == 1
 
 
 def test_without_a_broker_findings_wait(spool: Spool) -> None:
