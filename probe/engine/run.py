@@ -14,6 +14,7 @@ from probe.engine.budget import Budget
 from probe.engine.clock import synchronised
 from probe.engine.guard import Guard, networks
 from probe.engine.interfaces import own_addresses
+from probe.engine.networks import name_networks
 from probe.engine.observe import Flow
 from probe.engine.perform import Performer
 from probe.engine.ports import Ports
@@ -21,6 +22,7 @@ from probe.engine.raw import RawSender
 from probe.engine.record import seal
 from probe.measurements import Context, Measurement, load, parse_options
 from probe.model.config import Config
+from probe.model.errors import ConfigError
 from probe.model.exchange import Exchange, Failure, Step
 from probe.model.finding import Judgement
 from probe.model.outcome import Entry, ExchangeLog, Outcome
@@ -68,9 +70,10 @@ class EngineRunner:
         started, mark = time.time(), time.monotonic()
         try:
             async with performer:
-                judgement, batches = await _drive(kind, parsed, Context(Random(seed), progress), performer)
+                bare, batches = await _drive(kind, parsed, Context(Random(seed), progress), performer)
         finally:
             self._budget.flush()
+        judgement = _named(bare, self._config.measure.prefixes, progress)
         duration = time.monotonic() - mark
         stepped = abs(time.time() - started - duration) > _STEPPED
         log = ExchangeLog(
@@ -95,6 +98,14 @@ class EngineRunner:
             evidence=evidence,
             pcapng=pcapng,
         )
+
+
+def _named(judgement: Judgement, table: str, progress: Callable[[str], None]) -> Judgement:
+    try:
+        return name_networks(judgement, table)
+    except ConfigError as error:
+        progress(f"networks stay without names: {error}")  # no reason to lose a finding
+        return judgement
 
 
 async def _drive(

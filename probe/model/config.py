@@ -108,6 +108,9 @@ class MeasureConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     control_address: Annotated[str, _doc("Address of a web server of ours, which answers any name.")] = ""
     control_resolver: Annotated[str, _doc("A resolver that is trusted.")] = ""
     reflector: Annotated[str, _doc("Our far end.")] = ""
+    prefixes: Annotated[
+        str, _doc("File that names networks (`prefix AS-number name` a line), to say whose addresses a place has.")
+    ] = ""
     trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
 
 
