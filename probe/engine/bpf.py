@@ -88,7 +88,8 @@ def assemble(base: int, mask: int) -> bytes:
 def attach(sock: socket.socket, code: bytes) -> None:
     """Attach machine code to a socket. Do it before bind: nothing unfiltered may queue."""
     buffer = ctypes.create_string_buffer(code, len(code))
-    program = struct.pack("HxxxxxxP" if ctypes.sizeof(ctypes.c_void_p) == 8 else "HxxP", len(code) // 8, ctypes.addressof(buffer))
+    # struct sock_fprog; "@" pads as the compiler of this machine does, on 32 bits as on 64
+    program = struct.pack("@HP", len(code) // 8, ctypes.addressof(buffer))
     sock.setsockopt(socket.SOL_SOCKET, _SO_ATTACH_FILTER, program)
 
 

@@ -9,27 +9,41 @@ from collections.abc import Callable
 
 from probe.model.config import SafetyConfig
 from probe.model.errors import BudgetExhausted
+from probe.wire.address import address_bytes
 
+HANDSHAKE = 4
+"""Packets of a TCP flow that the kernel sends by itself and close together: SYN, ACK, the payload, the closing RST."""
 _BURST = 0.1  # share of a second's allowance that may leave at once
+_NOTHING = 1e-9  # seconds: what floating point may leave of a wait that is over
+_MANY = 4096  # targets remembered before the idle ones among them are forgotten
 
 
 class Rate:
-    """A leaky bucket (GCRA): in no window of one second do more than ``per_second`` units pass."""
+    """A token bucket: in no second, wherever it begins, do more than ``per_second`` units pass.
+
+    That holds for takes of at most ``burst`` units. A larger one (a handshake where fewer than four packets a second
+    are allowed) passes when the bucket is full, and its debt is waited for by the next.
+    """
 
     def __init__(self, per_second: int) -> None:
-        burst = max(1, int(per_second * _BURST))
-        steady = max(1, per_second - burst)
-        self._each = 1.0 / steady
-        self._slack = (burst - 1) * self._each
+        self.burst = min(per_second, max(HANDSHAKE, int(per_second * _BURST)))
+        self._each = 1.0 / max(1, per_second - self.burst)
+        self._slack = (self.burst - 1) * self._each
         self._next = float("-inf")
 
-    def delay(self, now: float, units: int = 1) -> float:
-        """Reserve ``units`` and say how many seconds to wait before using them."""
+    def wait(self, now: float, units: int = 1) -> float:
+        """Seconds until ``units`` may pass; 0.0: now. Takes nothing."""
         start = max(self._next, now - self._slack)
-        # A reservation of several is usable when its last unit is.
-        last = start + (units - 1) * self._each
-        self._next = start + units * self._each
-        return max(0.0, last - now)
+        delay = start + (min(units, self.burst) - 1) * self._each - now
+        return delay if delay > _NOTHING else 0.0
+
+    def use(self, now: float, units: int = 1) -> None:
+        """Take ``units``, allowed or not: the debt delays what comes after."""
+        self._next = max(self._next, now - self._slack) + units * self._each
+
+    def idle(self, now: float) -> bool:
+        """Whether the bucket is full, so that a new one would be no different."""
+        return self._next <= now - self._slack
 
 
 class Budget:
@@ -46,31 +60,56 @@ class Budget:
     ) -> None:
         self._safety = safety
         self._all = Rate(safety.packets_per_second)
-        self._targets: dict[str, Rate] = {}
+        self._targets: dict[bytes, Rate] = {}
+        self._most = _MANY
         self._day, self.used = load() if load else ("", 0)
         self._save = save
 
-    def take(self, address: str, packets: int, octets: int, now: float, day: str) -> float:
-        """Reserve ``packets`` packets of ``octets`` bytes in all towards ``address``; returns seconds to wait first.
+    def wait(self, address: str, packets: int, now: float) -> float:
+        """Seconds until ``packets`` may leave as far as ``address`` itself is concerned. Takes nothing."""
+        return self._target(address, now).wait(now, packets)
 
-        Raises BudgetExhausted when the day's bytes are used up.
+    def take(self, address: str, packets: int, octets: int, now: float, day: str) -> float:
+        """Take ``packets`` packets of ``octets`` bytes in all towards ``address``.
+
+        Returns 0.0 if they were taken; else nothing was, and it is worth asking again after so many seconds. Raises
+        BudgetExhausted when the day's bytes are used up.
         """
-        if day != self._day:
-            self._day, self.used = day, 0
+        self._today(day)
         if self.used + octets > self._safety.bytes_per_day:
             raise BudgetExhausted(
                 f"the day's budget of {self._safety.bytes_per_day} bytes is used up",
                 "it starts anew at midnight UTC; [safety] bytes_per_day sets it",
             )
+        delay = max(self._all.wait(now, packets), self.wait(address, packets, now))
+        if not delay:
+            self.spend(address, packets, octets, now, day)
+        return delay
+
+    def spend(self, address: str, packets: int, octets: int, now: float, day: str) -> None:
+        """Count what has left already (the kernel's retransmissions and acknowledgements)."""
+        self._today(day)
         self.used += octets
-        target = self._targets.get(address)
-        if target is None:
-            if len(self._targets) > 4096:
-                self._targets.clear()
-            target = self._targets[address] = Rate(self._safety.target_packets_per_second)
-        return max(self._all.delay(now, packets), target.delay(now, packets))
+        self._all.use(now, packets)
+        self._target(address, now).use(now, packets)
 
     def flush(self) -> None:
-        """Keep the count."""
+        """Keep the count. Raises what ``save`` raises."""
         if self._save:
             self._save(self._day, self.used)
+
+    def _today(self, day: str) -> None:
+        if day != self._day:
+            self._day, self.used = day, 0
+
+    def _target(self, address: str, now: float) -> Rate:
+        # By its bytes: another spelling of an IPv6 address is not another target.
+        key = address_bytes(address)
+        target = self._targets.get(key)
+        if target is None:
+            if len(self._targets) >= self._most:
+                # Only the idle are forgotten: many targets are no way around the pace of one.
+                self._targets = {k: rate for k, rate in self._targets.items() if not rate.idle(now)}
+                self._most = max(_MANY, 2 * len(self._targets))
+            target = self._targets[key] = Rate(self._safety.target_packets_per_second)
+        return target

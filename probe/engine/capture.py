@@ -9,32 +9,38 @@ import struct
 from collections.abc import Callable
 
 from probe.engine import bpf
-from probe.model.errors import NoPermission, NoRoute
+from probe.engine.clock import Timeline
+from probe.model.errors import CannotMeasure, NoPermission, NoRoute
 
 _ETH_P_ALL = 0x0003
 _PACKET_OUTGOING = 4
-_SO_TIMESTAMPNS = 35
+_SOL_PACKET, _PACKET_STATISTICS = 263, 6
+_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
 _RECEIVE_BUFFER = 4 << 20
 _TIMESPEC = struct.Struct("@ll")
 _SNAPLEN = 65535
+_AT_ONCE = 256  # packets handed on before other tasks get their turn: a flood must not stop the clock of a step
+_STALE = 16 * _AT_ONCE
 
-OnPacket = Callable[[int, bool, bytearray], None]
-"""Called with (nanoseconds since the epoch, outgoing, IP packet)."""
+OnPacket = Callable[[int, bool, bytearray, str], None]
+"""Called with (nanoseconds on the run's time line, outgoing, IP packet, interface)."""
 
 
 class Capture:
     """Captures on the interfaces it is told of, and hands each packet to ``on_packet`` from the event loop."""
 
-    def __init__(self, base: int, mask: int, on_packet: OnPacket) -> None:
+    def __init__(self, base: int, mask: int, on_packet: OnPacket, timeline: Timeline) -> None:
         self._code = bpf.assemble(base, mask)
         self._on_packet = on_packet
+        self._timeline = timeline
         self._sockets: dict[str, socket.socket] = {}
         self._loop = asyncio.get_running_loop()
 
     def listen(self, interface: str) -> None:
         """Begin to capture on an interface, if that is not done yet.
 
-        Raises NoPermission without CAP_NET_RAW, NoRoute where the interface does not exist.
+        Raises NoPermission without CAP_NET_RAW, NoRoute where the interface does not exist, CannotMeasure where this
+        process has no descriptors left.
         """
         if interface in self._sockets:
             return
@@ -45,10 +51,12 @@ class Capture:
                 "this process may not capture packets (CAP_NET_RAW)",
                 "run it as root, or through the daemon: be a member of the group colibri",
             ) from None
+        except OSError as error:
+            raise CannotMeasure(f"can't open a packet socket: {error.strerror}") from None
         try:
             bpf.attach(sock, self._code)
             with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN; the plain limit serves without
-                sock.setsockopt(socket.SOL_SOCKET, 33, _RECEIVE_BUFFER)
+                sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             sock.setblocking(False)
             sock.bind((interface, _ETH_P_ALL))
@@ -56,35 +64,36 @@ class Capture:
             sock.close()
             raise NoRoute(f"can't capture on interface {interface!r}: {error.strerror}") from None
         self._sockets[interface] = sock
-        self._loop.add_reader(sock, self._drain, sock)
+        self._loop.add_reader(sock, self._hand_on, sock, interface, _AT_ONCE)
+
+    @property
+    def interfaces(self) -> int:
+        """How many interfaces are captured."""
+        return len(self._sockets)
 
     def drain(self) -> None:
         """Hand on what the kernel has already captured."""
-        for sock in self._sockets.values():
-            self._drain(sock)
+        for interface, sock in self._sockets.items():
+            self._hand_on(sock, interface, _STALE)
 
-    def _drain(self, sock: socket.socket) -> None:
-        receive, on_packet, unpack = sock.recvmsg, self._on_packet, _TIMESPEC.unpack
-        with contextlib.suppress(BlockingIOError):
-            while True:
-                try:
-                    data, ancillary, _flags, address = receive(_SNAPLEN, 64)
-                except InterruptedError:
-                    continue
-                except OSError as error:
-                    if isinstance(error, BlockingIOError):
-                        return
-                    return  # the interface went down: the flows time out, which is what a finding should say
-                if not ancillary:
-                    continue
-                seconds, nanoseconds = unpack(ancillary[0][2][:16])
-                on_packet(seconds * 1_000_000_000 + nanoseconds, address[2] == _PACKET_OUTGOING, bytearray(data))
+    def _hand_on(self, sock: socket.socket, interface: str, most: int) -> None:
+        timeline, on_packet, unpack = self._timeline, self._on_packet, _TIMESPEC.unpack
+        timeline.refresh()
+        for _ in range(most):
+            try:
+                data, ancillary, _flags, address = sock.recvmsg(_SNAPLEN, 64)
+            except OSError:
+                # Nothing more, or the interface went down: its flows time out, which is what a finding should say.
+                return
+            seconds, nanoseconds = unpack(ancillary[0][2][:16])
+            ns = timeline.place(seconds * 1_000_000_000 + nanoseconds)
+            on_packet(ns, address[2] == _PACKET_OUTGOING, bytearray(data), interface)
 
     def dropped(self) -> int:
-        """Packets that the kernel had to drop since the last call (PACKET_STATISTICS)."""
+        """Packets that the kernel had to drop since the last call (packet(7), PACKET_STATISTICS)."""
         lost = 0
         for sock in self._sockets.values():
-            lost += struct.unpack("II", sock.getsockopt(263, 6, 8))[1]
+            lost += struct.unpack("II", sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
         return lost
 
     def close(self) -> None:

@@ -62,11 +62,19 @@ def networks(texts: Iterable[str], where: str = "safety.allow_networks") -> tupl
 
 
 class Guard:
-    """Says whether an address may be measured."""
+    """Says whether an address may be measured.
 
-    def __init__(self, allow: Iterable[Network] = (), own: frozenset[str] = frozenset()) -> None:
+    ``allow``: networks that the configuration opens. ``own``: this machine's addresses, never measured at all.
+    ``local``: the subnets that it is on, forbidden like the well-known ranges.
+    """
+
+    def __init__(
+        self, allow: Iterable[Network] = (), own: frozenset[str] = frozenset(), local: Iterable[Network] = ()
+    ) -> None:
         self._allow = tuple(allow)
-        self._own = own
+        self._own = frozenset(ipaddress.ip_address(text) for text in own)
+        subnets = ((network, "the local network") for network in local if network.num_addresses > 1)
+        self._forbidden = (*FORBIDDEN, *subnets)
         self._passed: set[str] = set()
 
     def check(self, address: str) -> None:
@@ -79,10 +87,12 @@ class Guard:
             raise ForbiddenDestination(f"{address!r} is not an IP address", "give an IPv4 or IPv6 address") from None
         if ip.version == 6 and ip.scope_id:
             raise ForbiddenDestination(f"{address} is on the local link (scope {ip.scope_id})")
-        if address in self._own:
+        if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:
+            raise ForbiddenDestination(f"{address} is an IPv4 address in disguise", f"write {ip.ipv4_mapped}")
+        if ip in self._own:
             raise ForbiddenDestination(f"{address} is this machine itself")
         if not any(ip in network for network in self._allow if network.version == ip.version):
-            for network, what in FORBIDDEN:
+            for network, what in self._forbidden:
                 if network.version == ip.version and ip in network:
                     raise ForbiddenDestination(
                         f"{address} is never measured: {network} is {what}",

@@ -10,6 +10,7 @@ import msgspec
 
 from probe.model.errors import NoRoute
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
 
 
@@ -23,6 +24,21 @@ class Own(msgspec.Struct, frozen=True):
     def addresses(self) -> frozenset[str]:
         """Every own address as text."""
         return frozenset(str(i.ip) for i in self.interfaces)
+
+    @property
+    def networks(self) -> tuple[Network, ...]:
+        """The subnets that this machine is on: the home's other devices live there."""
+        return tuple(dict.fromkeys(i.network for i in self.interfaces))
+
+    def siblings(self, source: str) -> frozenset[int]:
+        """Indices of the other interfaces on the subnet of an own address.
+
+        A machine with cable and radio in one network answers ARP for either address on both (ip-sysctl, arp_ignore):
+        what is sent by the one may be answered by way of the other.
+        """
+        subnets = {i.network for i in self.interfaces if str(i.ip) == source}
+        found = {self.index[str(i.ip)] for i in self.interfaces if i.network in subnets}
+        return frozenset(found - {self.index.get(source, 0), 0})
 
 
 def own_addresses() -> Own:

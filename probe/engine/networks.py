@@ -62,7 +62,10 @@ def name_networks(judgement: Judgement, path: str) -> Judgement:
         return judgement
     words = location.attribution + _about(location, found)
     named = msgspec.structs.replace(
-        location, clean_hop=_numbered(location.clean_hop, found), first_hop=_numbered(location.first_hop, found), attribution=words
+        location,
+        clean_hop=_numbered(location.clean_hop, found),
+        first_hop=_numbered(location.first_hop, found),
+        attribution=words,
     )
     return msgspec.structs.replace(
         judgement,

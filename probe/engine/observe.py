@@ -8,6 +8,7 @@ import msgspec
 
 from probe.model.exchange import EchoStep, Exchange, Failure, Heard, PauseStep, Step, SynStep, TcpStep, UdpStep
 from probe.model.packet import Flags, Icmp, Packet, Protocol, Tcp, Udp
+from probe.wire.address import address_bytes, address_text
 
 _ECHO_REQUEST = {4: 8, 6: 128}
 
@@ -51,6 +52,11 @@ def local_port(packet: Packet, outgoing: bool) -> tuple[int, int] | None:
     return None
 
 
+def is_error(packet: Packet) -> bool:
+    """Whether it is an ICMP error (which quotes a packet of the flow)."""
+    return isinstance(packet.header, Icmp) and packet.header.quoted is not None
+
+
 def observe(step: Step, flow: Flow, records: Iterable[Record], failure: Failure = "", note: str = "") -> Exchange:
     """Select and time what belongs to ``step`` among the records of its local port."""
     watch = Watch(step)
@@ -71,6 +77,8 @@ class Watch:
     def __init__(self, step: Step) -> None:
         self._step = step
         self._own, self._answers = _matchers(step)
+        # Steps may spell an IPv6 address as they like; packets have one spelling.
+        self._address = "" if isinstance(step, PauseStep) else address_text(address_bytes(step.address))
         self.sent: Record | None = None
 
     def takes(self, record: Record) -> bool:
@@ -81,7 +89,7 @@ class Watch:
         header = packet.header
         quoted = header.quoted if isinstance(header, Icmp) else None
         far_end = quoted.destination if quoted else packet.destination if record.outgoing else packet.source
-        if far_end != step.address:
+        if far_end != self._address:
             return False
         if record.outgoing:
             if self.sent is None and self._own(packet):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import socket
 from random import Random
 
@@ -29,11 +30,16 @@ class Ports:
         return port
 
     def bind(self, sock: socket.socket, source: str) -> int:
-        """Bind ``sock`` to ``source`` and the next port that is free; returns the port."""
+        """Bind ``sock`` to ``source`` and the next port that is free; returns the port.
+
+        Raises CannotMeasure when all are used, OSError when it is not the port that is wrong (the address has gone).
+        """
         while True:
             port = self.take()
             try:
                 sock.bind((source, port))
-            except OSError:
+            except OSError as error:
+                if error.errno != errno.EADDRINUSE:
+                    raise
                 continue
             return port

@@ -10,11 +10,14 @@ import socket
 import struct
 from random import Random
 
+from probe.engine import sockets
 from probe.engine.bpf import attach_drop_all
 from probe.model.errors import NoPermission
 from probe.model.packet import Flags, Protocol
 from probe.wire.address import address_bytes
 from probe.wire.checksum import checksum, pseudo_header
+
+_MSS = b"\x02\x04\x05\xb4"  # 1460 bytes (RFC 9293, section 3.7.1)
 
 
 class RawSender:
@@ -34,7 +37,8 @@ class RawSender:
 
     def syn(self, source: str, destination: str, source_port: int, port: int, ttl: int) -> None:
         """A SYN with a random sequence number and the MSS option alone (RFC 9293, section 3.7.1)."""
-        self._tcp(source, destination, source_port, port, ttl, self._random.getrandbits(32), 0, Flags.SYN, b"\x02\x04\x05\xb4")
+        sequence = self._random.getrandbits(32)
+        self._tcp(source, destination, source_port, port, ttl, sequence, 0, Flags.SYN, _MSS)
 
     def ack(
         self, source: str, destination: str, source_port: int, port: int, ttl: int, sequence: int, acknowledgement: int
@@ -67,13 +71,9 @@ class RawSender:
         self._send(destination, Protocol.ICMP, body[:2] + struct.pack(">H", checksum(body)) + body[4:], ttl)
 
     def _send(self, destination: str, protocol: Protocol, body: bytes, ttl: int) -> None:
-        family = socket.AF_INET6 if ":" in destination else socket.AF_INET
+        family = sockets.family(destination)
         sock = self._open(family, protocol)
-        if family == socket.AF_INET6:
-            level, kind = socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT
-        else:
-            level, kind = socket.IPPROTO_IP, socket.IP_TTL
-        sock.sendmsg([body], [(level, kind, struct.pack("@i", ttl))], 0, (destination, 0))
+        sock.sendmsg([body], sockets.ttl_message(family, ttl), 0, (destination, 0))
 
     def _open(self, family: int, protocol: Protocol) -> socket.socket:
         sock = self._sockets.get((family, protocol))
@@ -85,8 +85,12 @@ class RawSender:
                     "this process may not send raw packets (CAP_NET_RAW)",
                     "run it as root, or through the daemon: be a member of the group colibri",
                 ) from None
-            attach_drop_all(sock)
-            if self._interface:
-                sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, self._interface.encode())
+            try:
+                sock.setblocking(False)
+                attach_drop_all(sock)
+                sockets.bind_device(sock, self._interface)
+            except OSError:
+                sock.close()
+                raise
             self._sockets[family, protocol] = sock
         return sock

@@ -1,4 +1,4 @@
-"""Evidence: one pcapng with exactly the packets of the run's own flows, and the exchange log in its section comments."""
+"""Evidence: one pcapng with exactly the packets of the run's own flows, the exchange log in its section comments."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def unseal(data: bytes, where: str = "evidence") -> tuple[list[Record], Exchange
         # A bomb of a log is refused: no honest one comes near this size.
         inflated = zlib.decompressobj().decompress(base64.b64decode(text, validate=True), 64 << 20)
         log = msgspec.json.decode(inflated, type=ExchangeLog)
-    except (ValueError, zlib.error, msgspec.MsgspecError) as error:
+    except (ValueError, zlib.error, msgspec.MsgspecError, RecursionError) as error:
         raise MalformedRecord(where, f"the exchange log can't be read: {error}") from None
     records: list[Record] = []
     for number, (ns, outgoing, packet) in enumerate(capture.packets, 1):

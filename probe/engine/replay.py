@@ -10,7 +10,7 @@ import msgspec
 from probe.engine.observe import Flow, Record, local_port, observe, transport
 from probe.engine.record import unseal
 from probe.measurements import Context, Steps, load, parse_options
-from probe.model.errors import ReplayMismatch
+from probe.model.errors import ReplayMismatch, UsageError
 from probe.model.exchange import Exchange, Step
 from probe.model.finding import Judgement
 from probe.model.outcome import Entry, ExchangeLog
@@ -31,8 +31,11 @@ def replay(data: bytes, where: str = "evidence") -> Replayed:
     Raises MalformedRecord if it can't be read, ReplayMismatch if today's rules ask for what was not recorded.
     """
     records, log = unseal(data, where)
-    measurement = load(log.measurement)
-    options = parse_options(measurement, log.options)
+    try:
+        measurement = load(log.measurement)
+        options = parse_options(measurement, log.options)
+    except UsageError as error:
+        raise ReplayMismatch(f"{where}: the rules of today can't run what was recorded: {error}") from None
     index: dict[tuple[int, int], list[Record]] = defaultdict(list)
     for record in records:
         key = local_port(record.packet, record.outgoing)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import time
+import logging
 from collections.abc import Callable, Mapping
 from random import Random, SystemRandom
 
@@ -11,11 +11,13 @@ import msgspec
 
 from probe import __version__
 from probe.engine.budget import Budget
-from probe.engine.clock import synchronised
+from probe.engine.clock import Timeline, synchronised
 from probe.engine.guard import Guard, networks
+from probe.engine.intake import Intake
 from probe.engine.interfaces import own_addresses
 from probe.engine.networks import name_networks
 from probe.engine.observe import Flow
+from probe.engine.pace import Pace
 from probe.engine.perform import Performer
 from probe.engine.ports import Ports
 from probe.engine.raw import RawSender
@@ -29,7 +31,8 @@ from probe.model.outcome import Entry, ExchangeLog, Outcome
 from probe.wire.scrub import Scrubber, home_networks
 
 SOFTWARE = f"colibri {__version__}"
-_STEPPED = 0.005  # seconds: more than this is not drift within one run
+
+log = logging.getLogger(__name__)
 
 
 class EngineRunner:
@@ -43,7 +46,7 @@ class EngineRunner:
     ) -> None:
         self._config = config
         self._allow = networks(config.safety.allow_networks)
-        self._budget = Budget(config.safety, load_count, save_count)
+        self._pace = Pace(Budget(config.safety, load_count, save_count))
 
     async def run(
         self, measurement: str, options: Mapping[str, object], progress: Callable[[str], None] = lambda _: None
@@ -58,25 +61,28 @@ class EngineRunner:
         chance = Random(seed ^ 0x5DEECE66D)  # the engine's own: ports and sequence numbers need no replay
         own = own_addresses()
         interface = self._config.probe.interface
+        timeline = Timeline()
         performer = Performer(
-            guard=Guard(self._allow, own.addresses),
-            budget=self._budget,
+            guard=Guard(self._allow, own.addresses, own.networks),
+            pace=self._pace,
             own=own,
             scrubber=Scrubber(own.addresses, home_networks(list(own.interfaces)), self._allow),
             ports=Ports(chance),
             raw=RawSender(chance, interface),
+            timeline=timeline,
             interface=interface,
         )
-        started, mark = time.time(), time.monotonic()
+        started = timeline.now()
         try:
             async with performer:
                 bare, batches = await _drive(kind, parsed, Context(Random(seed), progress), performer)
+                bare = _with_losses(bare, performer.intake)
         finally:
-            self._budget.flush()
-        judgement = _named(bare, self._config.measure.prefixes, progress)
-        duration = time.monotonic() - mark
-        stepped = abs(time.time() - started - duration) > _STEPPED
-        log = ExchangeLog(
+            self._flush()
+        duration = (timeline.now() - started) / 1e9
+        timeline.refresh()
+        judgement = await _named(bare, self._config.measure.prefixes, progress)
+        exchange_log = ExchangeLog(
             software=SOFTWARE,
             measurement=kind.name,
             version=kind.version,
@@ -87,22 +93,37 @@ class EngineRunner:
             technique=judgement.interference.technique if judgement.interference else "",
             rule=judgement.rule,
         )
-        evidence, pcapng = seal(performer.records, log)
+        evidence, pcapng = seal(performer.intake.records, exchange_log)
         return Outcome(
             measurement=kind.name,
             version=kind.version,
             judgement=judgement,
-            started=started,
+            started=started / 1e9,
             duration=duration,
-            clock="synchronised" if synchronised() and not stepped else "unsynchronised",
+            clock="synchronised" if synchronised() and not timeline.stepped else "unsynchronised",
             evidence=evidence,
             pcapng=pcapng,
         )
 
 
-def _named(judgement: Judgement, table: str, progress: Callable[[str], None]) -> Judgement:
+    def _flush(self) -> None:
+        try:
+            self._pace.flush()
+        except OSError as error:
+            log.warning("the day's count of bytes sent could not be kept: %s", error)
+
+
+def _with_losses(judgement: Judgement, intake: Intake) -> Judgement:
+    """The judgement, with a note of what the capture lost. A loss invents no packet: the verdict stands."""
+    losses = {"capture_dropped": intake.dropped(), "capture_malformed": intake.malformed}
+    noted = {name: count for name, count in losses.items() if count}
+    return msgspec.structs.replace(judgement, details={**judgement.details, **noted}) if noted else judgement
+
+
+async def _named(judgement: Judgement, table: str, progress: Callable[[str], None]) -> Judgement:
     try:
-        return name_networks(judgement, table)
+        # A table of the whole Internet takes a Pi seconds to read: the other runs must not stand still.
+        return await asyncio.to_thread(name_networks, judgement, table)
     except ConfigError as error:
         progress(f"networks stay without names: {error}")  # no reason to lose a finding
         return judgement
@@ -118,12 +139,12 @@ async def _drive(
         while True:
             entries: list[Entry] = []
 
-            def log(step: Step, flow: Flow, failure: Failure, note: str, entries: list[Entry] = entries) -> None:
+            def note_down(step: Step, flow: Flow, failure: Failure, note: str, entries: list[Entry] = entries) -> None:
                 entries.append(
                     Entry(step=step, port=flow.port, began=flow.began, ended=flow.ended, failure=failure, note=note)
                 )
 
-            exchanges: list[Exchange] = await performer.perform(batch, log)
+            exchanges: list[Exchange] = await performer.perform(batch, note_down)
             batches.append(entries)
             batch = steps.send(exchanges)
     except StopIteration as stop:
@@ -132,6 +153,8 @@ async def _drive(
         steps.close()
 
 
-def run_once(config: Config, measurement: str, options: Mapping[str, object], progress: Callable[[str], None]) -> Outcome:
+def run_once(
+    config: Config, measurement: str, options: Mapping[str, object], progress: Callable[[str], None] = lambda _: None
+) -> Outcome:
     """Run one measurement outside a daemon (contract 2: in process, with CAP_NET_RAW)."""
     return asyncio.run(EngineRunner(config).run(measurement, options, progress))

@@ -1,0 +1,123 @@
+"""From the capture to the run: what belongs to its flows is scrubbed, decoded, kept, and shown to whoever waits."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections import defaultdict
+from collections.abc import Iterator
+
+from probe.engine.capture import Capture
+from probe.engine.clock import Timeline
+from probe.engine.observe import Record, Watch, local_port
+from probe.engine.ports import MASK
+from probe.model.errors import MalformedPacket
+from probe.model.exchange import Step
+from probe.wire import ip
+from probe.wire.scrub import Scrubber
+
+_MOST_BYTES = 32 << 20  # of packets kept in one run: a flood on one of its flows must not fill a Pi's memory
+_TWIN = 50_000_000  # nanoseconds within which a packet passes all interfaces of a stack (bridge, VLAN)
+
+Key = tuple[int, int]
+"""A flow: (protocol, local port or echo identifier)."""
+
+
+class Waiter:
+    """Somebody who waits, from ``since`` on (nanoseconds), for a packet that settles a step."""
+
+    def __init__(self, step: Step, since: int) -> None:
+        self.watch = Watch(step)
+        self.since = since
+        self.settled = asyncio.Event()
+
+    async def listen(self, wait: float, linger: float) -> None:
+        """Until ``wait`` seconds are over, or ``linger`` seconds after the first packet that settles the step."""
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self.settled.wait(), wait)
+            if linger:
+                await asyncio.sleep(linger)
+
+
+class Intake:
+    """Everything that was heard in one run. ``records``: its packets, as captured. ``malformed``: how many of its block
+    of ports could not be read; ``overflow``: how many found no room."""
+
+    def __init__(self, scrubber: Scrubber, base: int, timeline: Timeline) -> None:
+        self._scrubber = scrubber
+        self._capture = Capture(base, MASK, self._take, timeline)
+        self._flows: dict[Key, list[Record]] = {}
+        self._via: dict[Key, list[str]] = defaultdict(list)
+        self._waiters: dict[Key, list[Waiter]] = defaultdict(list)
+        self._bytes = 0
+        self.records: list[Record] = []
+        self.malformed = self.overflow = 0
+
+    def open(self, key: Key) -> None:
+        """From now on, keep the packets of a flow."""
+        self._flows.setdefault(key, [])
+
+    def of(self, key: Key) -> list[Record]:
+        """The packets of a flow so far, in order of time (queues of several interfaces come in no order)."""
+        return sorted(self._flows.get(key, ()), key=lambda record: record.ns)
+
+    def listen(self, interface: str) -> None:
+        """Capture on an interface too. Raises as :meth:`Capture.listen`."""
+        self._capture.listen(interface)
+
+    def drain(self) -> None:
+        """Take what the kernel has captured."""
+        self._capture.drain()
+
+    @contextlib.contextmanager
+    def waiter(self, key: Key, step: Step, since: int) -> Iterator[Waiter]:
+        """Somebody who waits for an answer to ``step`` on a flow."""
+        waiter = Waiter(step, since)
+        self._waiters[key].append(waiter)
+        try:
+            yield waiter
+        finally:
+            self._waiters[key].remove(waiter)
+
+    def dropped(self) -> int:
+        """Packets lost on the way from the line to :attr:`records` since the last call."""
+        overflow, self.overflow = self.overflow, 0
+        return self._capture.dropped() + overflow
+
+    def close(self) -> None:
+        """Stop capturing."""
+        self._capture.close()
+
+    def _take(self, ns: int, outgoing: bool, data: bytearray, interface: str) -> None:
+        try:
+            self._scrubber.scrub(data, outgoing)
+            octets = bytes(data)
+            packet = ip.decode(octets)
+        except MalformedPacket:
+            self.malformed += 1
+            return
+        key = local_port(packet, outgoing)
+        if key is None or key not in self._flows:
+            return  # inside our block of ports, yet no flow of this run
+        record = Record(ns, outgoing, octets, packet)
+        if self._capture.interfaces > 1 and self._is_twin(key, record, interface):
+            return
+        if self._bytes + len(octets) > _MOST_BYTES:
+            self.overflow += 1
+            return
+        self._bytes += len(octets)
+        self._flows[key].append(record)
+        self._via[key].append(interface)
+        self.records.append(record)
+        for waiter in self._waiters.get(key, ()):
+            if ns >= waiter.since and waiter.watch.settles(record):
+                waiter.settled.set()
+
+    def _is_twin(self, key: Key, record: Record, interface: str) -> bool:
+        """Whether this is a packet that passed another interface of the same stack a moment ago."""
+        for kept, via in zip(reversed(self._flows[key]), reversed(self._via[key]), strict=True):
+            if record.ns - kept.ns > _TWIN:
+                return False
+            if via != interface and kept.outgoing == record.outgoing and kept.data == record.data:
+                return True
+        return False

@@ -1,0 +1,51 @@
+"""Waiting for the budget: one turn after another, for each address and then for the line."""
+
+from __future__ import annotations
+
+import asyncio
+import datetime as dt
+import time
+from weakref import WeakValueDictionary
+
+from probe.engine.budget import Budget
+
+
+class Pace:
+    """Lets packets leave as the budget allows, in the order of asking; shared by all runs of one event loop.
+
+    Packets are taken from the budget at the very moment they may leave, for the address and for the line at once, so
+    that a slow target neither holds up the others nor leaves a burst behind.
+    """
+
+    def __init__(self, budget: Budget) -> None:
+        self._budget = budget
+        self._line = asyncio.Lock()
+        self._turns: WeakValueDictionary[str, asyncio.Lock] = WeakValueDictionary()
+
+    async def allow(self, address: str, packets: int, octets: int) -> None:
+        """Return when ``packets`` packets of ``octets`` bytes in all may leave towards ``address``.
+
+        Raises BudgetExhausted when the day's bytes are used up.
+        """
+        turn = self._turns.get(address) or self._turns.setdefault(address, asyncio.Lock())
+        async with turn:
+            while delay := self._budget.wait(address, packets, time.monotonic()):  # noqa: ASYNC110 - only time mends it
+                await asyncio.sleep(delay)
+            async with self._line:
+                while delay := self._take(address, packets, octets):  # noqa: ASYNC110
+                    await asyncio.sleep(delay)
+
+    def _take(self, address: str, packets: int, octets: int) -> float:
+        return self._budget.take(address, packets, octets, time.monotonic(), _today())
+
+    def spend(self, address: str, packets: int, octets: int) -> None:
+        """Count what has left without asking: later packets wait for it."""
+        self._budget.spend(address, packets, octets, time.monotonic(), _today())
+
+    def flush(self) -> None:
+        """Keep the day's count. Raises what the budget's ``save`` raises."""
+        self._budget.flush()
+
+
+def _today() -> str:
+    return dt.datetime.now(dt.UTC).date().isoformat()

@@ -1,0 +1,82 @@
+"""What the kernel's own sockets are told: TTLs, the end of a flow; and what their errors mean."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import errno
+import socket
+import struct
+from collections.abc import Callable
+
+from probe.model.exchange import FULL_TTL, Failure
+
+_FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)  # a queue of this machine is full for the moment
+_ATTEMPTS, _PATIENCE = 10, 0.01  # seconds between two attempts
+
+
+def family(address: str) -> socket.AddressFamily:
+    """AF_INET or AF_INET6."""
+    return socket.AF_INET6 if ":" in address else socket.AF_INET
+
+
+def ttl_message(of: int, ttl: int) -> list[tuple[int, int, bytes]]:
+    """Ancillary data for one packet's TTL (hop limit: RFC 3542, section 6.3) on a socket of family ``of``."""
+    value = struct.pack("@i", ttl)
+    if of == socket.AF_INET6:
+        return [(socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT, value)]
+    return [(socket.IPPROTO_IP, socket.IP_TTL, value)]
+
+
+def set_ttl(sock: socket.socket, ttl: int) -> None:
+    """TTL of all that the socket sends from now on."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_UNICAST_HOPS, ttl)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
+
+
+def bind_device(sock: socket.socket, interface: str) -> None:
+    """Tie a socket to an interface; "": to none. Raises OSError where there is no such interface."""
+    if interface:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+
+
+def abort(sock: socket.socket) -> None:
+    """End a TCP flow with one RST at full TTL instead of FINs that are sent again and again."""
+    with contextlib.suppress(OSError):
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
+        set_ttl(sock, FULL_TTL)
+    sock.close()
+
+
+async def patiently(send: Callable[[], object]) -> None:
+    """Call ``send``; where a queue of this machine is full, again a little later. Raises OSError if it stays full."""
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            send()
+        except OSError as error:
+            if error.errno not in _FULL:
+                raise
+            await asyncio.sleep(_PATIENCE)
+        else:
+            return
+    send()
+
+
+def connect_failure(error: OSError) -> tuple[Failure, str]:
+    """Why a handshake failed, and in which words of the kernel."""
+    if isinstance(error, ConnectionRefusedError):
+        return "refused", ""
+    if isinstance(error, TimeoutError) or error.errno == errno.ETIMEDOUT:
+        return "timeout", ""
+    if error.errno in (errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EACCES, errno.EPROTO):
+        return "unreachable", explain(error)
+    if isinstance(error, ConnectionResetError):
+        return "refused", "reset during the handshake"
+    return "error", explain(error)
+
+
+def explain(error: OSError) -> str:
+    """The kernel's name of an error, such as EMFILE."""
+    return errno.errorcode.get(error.errno or 0, str(error))
