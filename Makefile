@@ -6,6 +6,7 @@ COLIBRI := $(PYTHON) -m probe
 PYTEST := $(PYTHON) -m pytest
 # Packets fly only in network namespaces: as root, in a user's own, or through sudo where a system forbids those.
 NETNS := deploy/with-namespaces.sh
+AS_ROOT := $(shell [ "$$(id -u)" -eq 0 ] || command -v sudo)
 DEMO_SECONDS ?=
 export DEMO_SECONDS
 
@@ -38,8 +39,8 @@ demo: install ## Three operators in a lab, a broker, the monitor (DEMO_SECONDS=4
 	@$(NETNS) $(COLIBRI) lab demo
 
 .PHONY: run
-run: install ## Measure this machine's own line, once, and print what was found
-	@$(COLIBRI) run --once
+run: install ## Measure this machine's own line, once, and print what was found (packets need root)
+	@$(AS_ROOT) $(COLIBRI) run --once --config $(or $(CONFIG),deploy/own-line.toml)
 
 .PHONY: lab lab-score
 lab: install ## Raise the lab and keep it up until Ctrl-C

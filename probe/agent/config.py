@@ -16,6 +16,7 @@ import msgspec
 
 from probe.agent.identity import TOKEN
 from probe.agent.options import options
+from probe.agent.paths import anchored
 from probe.engine.guard import networks
 from probe.measurements import load as load_measurement
 from probe.measurements import names as measurement_names
@@ -44,12 +45,13 @@ def load(given: str | Path | None = None, environment: Mapping[str, str] = os.en
     """The configuration in force (:func:`find`); the defaults where there is no file.
 
     Raises ConfigError with the file and the dotted path of the key: unreadable file, TOML syntax (with its line),
-    unknown key, wrong type, value out of range, a network or a key that is none.
+    unknown key, wrong type, value out of range, a network or a key that is none. Relative paths in the file are
+    relative to it.
     """
     path = find(given, environment)
     if path is None:
         return Config()
-    config = _convert(path, _read_toml(path, _read(path)), Config)
+    config = anchored(_convert(path, _read_toml(path, _read(path)), Config), path.absolute().parent)
     _check(path, config)
     return config
 
