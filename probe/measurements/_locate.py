@@ -37,8 +37,8 @@ class Shot(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where it happens. ``agreeing`` of ``sweeps`` sweeps gave this answer; ``mirrored``: the box copies the TTL of what
-    it answers, and the place was computed from that instead."""
+    """Where it happens. ``agreeing`` of ``sweeps`` tries gave this answer. ``copied``: the box copies the TTL of what it
+    answers, and the place was computed from that (:func:`copies_ttl`) instead."""
 
     clean_ttl: int
     first_ttl: int
@@ -47,7 +47,12 @@ class Place(msgspec.Struct, frozen=True):
     placement: Placement
     agreeing: int
     sweeps: int
-    mirrored: bool = False
+    copied: int | None = None
+
+    @property
+    def mirrored(self) -> bool:
+        """Whether the place was computed from copied TTLs."""
+        return self.copied is not None
 
     def location(self) -> Location:
         """As a finding shows it."""
@@ -75,25 +80,20 @@ def sweep(
     make: Callable[[int, int], list[Step]],
     read: Callable[[int, list[Exchange]], Shot],
     between: Callable[[int], Part[bool]] | None = None,
-    *,
-    whole: bool = False,
 ) -> Part[list[Shot]]:
     """Shoot at each of ``ttls``, again near the lowest that elicits, until one answer has come three times.
 
     ``make(ttl, number)`` gives the steps of the ``number``-th shot at ``ttl``, ``read`` makes a shot of their exchanges.
-    ``between(number)`` runs before every sweep but the first and says whether to go on. ``whole``: what is looked for is
-    silence, so there is nothing to narrow down to: three whole sweeps.
+    ``between(number)`` runs before every sweep but the first and says whether to go on.
     """
     shots: list[Shot] = []
     answers: Counter[int | None] = Counter()
     wanted = list(ttls)
-    for number in range(AGREE if whole else _MOST):
+    for number in range(_MOST):
         if number and between is not None and not (yield from between(number)):
             break
         fresh = yield from _volley(wanted, number, make, read)
         shots += fresh
-        if whole:
-            continue
         lowest = min((s.ttl for s in fresh if s.elicited), default=None)
         answers[lowest] += 1
         if answers[lowest] >= AGREE or (lowest is None and number == 0):
@@ -150,33 +150,32 @@ def place(shots: list[Shot], known: Mapping[int, str], *, full: Iterable[Shot] =
         first = copied // 2 + 1
         clean = first - 1
         agreeing = sum(s.elicited for s in [*shots, *full])
-        return _named(shots, known, clean, first, agreeing, agreeing, mirrored=True, arrives=arrives)
+        return _named(shots, known, clean, first, agreeing, agreeing, copied=copied, arrives=arrives)
     if lowest is None:
         return None
     tried = sum(s.ttl == lowest for s in shots)
     hit = sum(s.ttl == lowest and s.elicited for s in shots)
     clean = max((s.ttl for s in shots if s.ttl < lowest), default=0)
-    return _named(shots, known, clean, lowest, hit, tried, mirrored=False, arrives=arrives)
+    return _named(shots, known, clean, lowest, hit, tried, arrives=arrives)
 
 
-def place_drop(shots: list[Shot], known: Mapping[int, str], *, arrives: int | None) -> Place | None:
-    """The place of what makes triggers vanish: behind the last router that quotes one, before the first that answers
-    harmless probes of the same flow but never quotes one. None where no such router or server is known.
+def place_drop(shots: list[Shot], twins: list[Shot], known: Mapping[int, str], *, arrives: int | None) -> Place | None:
+    """The place of what makes triggers vanish: behind the last router that quotes one, before the first that quotes
+    harmless twins but never one. None where no such router is known.
 
     Loss and rate limits hide quotes now and then, never invent them: all sweeps count together.
     """
     clean = max((s.ttl for s in shots if s.expired_at is not None), default=0)
-    harmless = {t for s in shots for t in s.routers} | set(known)
-    behind = sorted(t for t in harmless if t > clean and (arrives is None or t < arrives))
-    missing = sum(s.ttl > clean and s.ttl in s.routers and s.expired_at is None for s in shots)
+    behind = {t.ttl for t in twins if t.expired_at is not None and t.ttl > clean and (arrives is None or t.ttl < arrives)}
     if not behind:
         return None
-    return _named(shots, known, clean, behind[0], missing, missing, mirrored=False, arrives=arrives, dropping=True)
+    missing = sum(s.ttl in behind for s in shots)
+    return _named([*shots, *twins], known, clean, min(behind), missing, missing, arrives=arrives, dropping=True)
 
 
 def _named(
     shots: list[Shot], known: Mapping[int, str], clean: int, first: int, agreeing: int, sweeps: int,
-    *, mirrored: bool, arrives: int | None, dropping: bool = False,
+    *, copied: int | None = None, arrives: int | None, dropping: bool = False,
 ) -> Place:  # fmt: skip
     # Both ends from one flow if there is one: with equal-cost paths, two flows show two different links.
     pairs = Counter(
@@ -203,7 +202,7 @@ def _named(
         placement="in_path" if dropping else placement(shots, known, first, arrives),
         agreeing=agreeing,
         sweeps=sweeps,
-        mirrored=mirrored,
+        copied=copied,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from random import Random
 
 import msgspec
@@ -16,6 +17,9 @@ from probe.model.exchange import FULL_TTL, Exchange, PauseStep, Step, TcpStep
 _FARTHEST = 30
 _MOST_TRIALS = 9
 _SPEAK = 4.0  # seconds for a server's first words: a slow one is not an absent one
+_VANISHED = 0.8  # seconds after which a trigger with no echo at all is taken for gone: two retransmissions
+_CONFIRM = 4  # rounds at the most that rule out chance …
+_PAIRS = 3  # … by so many triggers and twins each
 _PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # residual blocking seen in the field lasts up to three minutes
 
 
@@ -93,8 +97,8 @@ def _trials(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     if plan.control:
         seen.control_trials += [react(next(exchanges)) for _ in range(plan.trials)]
         seen.control_twins += [react(next(exchanges)) for _ in range(plan.trials)]
-    for _ in short:
-        seen.short.append((react(next(exchanges)), react(next(exchanges))))
+    for ttl in short:
+        seen.short.append((ttl, react(next(exchanges)), react(next(exchanges))))
 
 
 def _recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
@@ -119,42 +123,101 @@ def _recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
 
 
 def _sweep(plan: Plan, seen: Seen, random: Random) -> Part[None]:
-    """Trigger at every TTL, beside it its twin in the first sweep (which tells what TTL arrives)."""
+    """Twins at every TTL, which tell what arrives; then triggers; then both at the place, until chance is ruled out.
+
+    Twins and triggers go apart: where a trigger blocks whoever sent it for a while, it would take the twins with it.
+    """
     reach = hops_away(seen.least_synack_ttl()) + 1
     top = min(_FARTHEST, reach + 2)
-    silent = seen.silent() >= seen.cut() and seen.silent() > 0
-    wait = seen.near() if not silent else max(0.8, seen.near())
-    linger = seen.linger()
-    arrives: list[int] = []
+    yield from _sweep_twins(plan, seen, random, range(1, top + 1))
+    while seen.arrives is None and top < _FARTHEST:  # the way there is longer than the way back
+        yield from _sweep_twins(plan, seen, random, range(top + 1, min(top + 6, _FARTHEST) + 1))
+        top = min(top + 6, _FARTHEST)
+    ttls = range(1, max(seen.arrives or top, 2))
+    if seen.silent() >= seen.cut() and seen.silent() > 0:
+        yield from _find_drop(plan, seen, random, ttls)
+    else:
+        yield from _find_answer(plan, seen, random, ttls)
+
+
+def _sweep_twins(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) -> Part[None]:
+    """Harmless twins at these TTLs."""
+    wanted = list(ttls)
+    payload = plan.trigger.payload(random, plan.twin)
+    batch: list[Step] = [
+        _step(plan, payload, plan.address, ttl=ttl, wait=seen.near(), linger=seen.linger()) for ttl in wanted
+    ]
+    for ttl, exchange in zip(wanted, (yield batch), strict=True):
+        reaction = react(exchange)
+        seen.swept_twins.append((ttl, reaction))
+        seen.twin_shots.append(shot(ttl, exchange, reaction))
+        if reaction.expired_at is not None:
+            seen.routers.setdefault(ttl, reaction.expired_at)
+
+
+def _find_answer(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) -> Part[None]:
+    """Where triggers are answered."""
 
     def make(ttl: int, number: int) -> list[Step]:
-        # In the first sweep the twins show the routers; later ones name both ends of the link on the trigger's own flow.
-        # A vanished trigger always needs that flow's own routers, to know that it was the trigger that vanished.
-        own = () if number == 0 and not silent else (ttl,) if ttl == 1 else (ttl - 1, ttl)
-        trigger = _step(plan, plan.trigger.payload(random), plan.address, ttl=ttl, wait=wait, linger=linger, path=own)
-        if number:
-            return [trigger]
-        return [trigger, _step(plan, plan.trigger.payload(random, plan.twin), plan.address, ttl=ttl, wait=wait, linger=linger)]
+        # In the first sweep the twins have shown the routers; later ones name both ends of the link on the trigger's own
+        # flow, which also proves that a packet with this TTL dies there.
+        own = () if number == 0 else (ttl,) if ttl == 1 else (ttl - 1, ttl)
+        payload = plan.trigger.payload(random)
+        return [_step(plan, payload, plan.address, ttl=ttl, wait=seen.near(), linger=seen.linger(), path=own)]
 
     def read(ttl: int, exchanges: list[Exchange]) -> Shot:
-        for exchange in exchanges[1:]:
-            reaction = react(exchange)
-            if reaction.data or reaction.acknowledged:
-                arrives.append(ttl)
-            seen.swept_twins.append((ttl, reaction))
-            if reaction.expired_at is not None:
-                seen.routers.setdefault(ttl, reaction.expired_at)
-        reaction = react(exchanges[0])
-        seen.swept_reactions.append((ttl, reaction))
-        return shot(ttl, exchanges[0], reaction)
+        return _read(seen, ttl, exchanges[0])
 
     def between(_number: int) -> Part[bool]:
         yield from _recover(plan, seen, random)
         return not seen.lasting
 
-    seen.swept = yield from sweep(range(1, top + 1), make, read, between, whole=silent)
-    seen.arrives = min(arrives, default=None)
-    if silent:
-        seen.place = place_drop(seen.swept, seen.routers, arrives=seen.arrives)
-    else:
-        seen.place = place(seen.swept, seen.routers, full=seen.odd_full(), arrives=seen.arrives)
+    yield from sweep(ttls, make, read, between)
+    for _ in range(_CONFIRM):
+        seen.place = place(seen.telling(), seen.routers, full=seen.odd_full(), arrives=seen.arrives)
+        arrives = seen.arrives
+        if seen.lasting or seen.place is None or arrives is None or seen.short_of_target():
+            break
+        if seen.place.first_ttl >= arrives:
+            break
+        ttl = seen.place.first_ttl
+        yield from _recover(plan, seen, random)
+        yield from _sweep_twins(plan, seen, random, [ttl] * _PAIRS)
+        exchanges = yield [step for _ in range(_PAIRS) for step in make(ttl, 1)]
+        for exchange in exchanges:
+            read(ttl, [exchange])
+    seen.place = place(seen.telling(), seen.routers, full=seen.odd_full(), arrives=seen.arrives)
+
+
+def _find_drop(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) -> Part[None]:
+    """Where triggers vanish. Twins and triggers take turns at going first: a router that may send only so many ICMP
+    errors must not spend them on one kind alone."""
+    wanted = list(ttls)
+    wait = max(_VANISHED, seen.near())
+    for number in range(1 + _CONFIRM):
+        if number and number % 2 == 0:
+            yield from _sweep_twins(plan, seen, random, wanted)
+        payload = plan.trigger.payload(random)
+        exchanges = yield [_step(plan, payload, plan.address, ttl=ttl, wait=wait) for ttl in wanted]
+        for ttl, exchange in zip(wanted, exchanges, strict=True):
+            _read(seen, ttl, exchange)
+        yield from _recover(plan, seen, random)
+        if seen.lasting:
+            break
+        if number % 2:
+            yield from _sweep_twins(plan, seen, random, wanted)
+        seen.place = place_drop(seen.swept, seen.twin_shots, seen.routers, arrives=seen.arrives)
+        arrives = seen.arrives
+        if seen.place is None or arrives is None or (number and seen.vanishes(AGREE)):
+            break
+        first = seen.place.first_ttl
+        wanted = [ttl for ttl in (first, first, first + 1, first + 2) if ttl < arrives]
+
+
+def _read(seen: Seen, ttl: int, exchange: Exchange) -> Shot:
+    """Note what a swept trigger did."""
+    reaction = react(exchange)
+    fresh = shot(ttl, exchange, reaction)
+    seen.swept_reactions.append((ttl, reaction))
+    seen.swept.append(fresh)
+    return fresh

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from probe.measurements._judge import sooner
+from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
+from probe.measurements._proof import MARGIN, RARE, ahead, by_chance, proven_short
 from probe.measurements._tcp import Reaction, Segment, Trigger
 
 _TTL_SLACK = 1  # beyond the line's own jitter
@@ -21,12 +22,12 @@ class Seen:
         self.full: list[Shot] = []
         self.control_trials: list[Reaction] = []  # trigger, our own server
         self.control_twins: list[Reaction] = []
-        self.short: list[tuple[Reaction, Reaction]] = []  # (trigger, twin) at TTLs just short of the target
+        self.short: list[tuple[int, Reaction, Reaction]] = []  # (TTL, trigger, twin), just short of the target
         self.routers: dict[int, str] = {}
         self.swept: list[Shot] = []
         self.swept_reactions: list[tuple[int, Reaction]] = []
         self.swept_twins: list[tuple[int, Reaction]] = []
-        self.arrives: int | None = None
+        self.twin_shots: list[Shot] = []
         self.place: Place | None = None
         self.residual: list[float] = []  # seconds that the twin needed to work again after a trigger
         self.lasting = False  # … and it never did
@@ -97,7 +98,7 @@ class Seen:
 
     def short_only(self) -> int:
         """Triggers that fell short of the target and drew an answer all the same, unlike their twins."""
-        return sum(trigger.elicited and not twin.elicited for trigger, twin in self.short)
+        return sum(trigger.elicited and not twin.elicited for _, trigger, twin in self.short)
 
     def contradictions(self) -> dict[str, int]:
         """How many cut trials show each physical contradiction (Weaver et al., NDSS 2009; `docs/measurements/tcp_reset.md`)."""
@@ -129,17 +130,64 @@ class Seen:
             if shot.elicited and (r.cut or self.odd_data(r))
         ]
 
+    # -- where --------------------------------------------------------------------------------------------------
+
+    @property
+    def arrives(self) -> int | None:
+        """Lowest TTL at which a harmless twin reached the target; None where none was seen to."""
+        twins = [*self.swept_twins, *((ttl, twin) for ttl, _, twin in self.short)]
+        return min((ttl for ttl, r in twins if r.data or r.acknowledged), default=None)
+
+    def telling(self) -> list[Shot]:
+        """The sweep's shots, those left out that the target itself may have answered like any other."""
+        limit = self.arrives if self.arrives is not None else 256
+        return [
+            s
+            for s, (_, r) in zip(self.swept, self.swept_reactions, strict=True)
+            if s.ttl < limit or not s.elicited or r.cut or self.odd_data(r)
+        ]
+
+    def control_hits(self, sign: str) -> int:
+        """Trials at our own server, whose harmless twins worked, that show a sign: the target can have no part in it."""
+        if not any(t.worked for t in self.control_twins) or any(getattr(t, sign) for t in self.control_twins):
+            return 0
+        return sum(bool(getattr(r, sign)) for r in self.control_trials)
+
+    def ahead(self, sign: str, need: int) -> bool:
+        """Whether the place lies before the target's own site; one link nearer where our own server is hit as well."""
+        margin = MARGIN - 1 if self.control_hits(sign) >= need else MARGIN
+        return ahead(self.place, self.arrives, hops_away(self.least_synack_ttl()), margin)
+
+    def short_of_target(self) -> bool:
+        """Whether physics puts the actor before the target: triggers that can't arrive draw it, or it copies TTLs."""
+        if self.place is not None and self.place.mirrored:
+            return True
+        twins = [(ttl, r.elicited) for ttl, r in self.swept_twins]
+        return bool(self.below()) and proven_short(self.swept, twins, self.arrives)
+
+    def vanishes(self, need: int) -> bool:
+        """Whether routers behind the place quote twins, but no trigger, beyond what chance explains."""
+        place, arrives = self.place, self.arrives
+        if place is None or arrives is None:
+            return False
+        twins = [t.expired_at is not None for t in self.twin_shots if place.first_ttl <= t.ttl < arrives]
+        tried = sum(place.first_ttl <= s.ttl < arrives for s in self.swept)
+        nearest = sum(s.ttl == place.first_ttl for s in self.swept)
+        return nearest >= need and by_chance(sum(twins), len(twins), 0, tried) < RARE
+
     def below(self) -> list[Reaction]:
         """Reactions of the sweep to triggers that could not reach the target but somebody; none if twins drew any too."""
-        if self.arrives is None or any(r.elicited for ttl, r in self.swept_twins if ttl < self.arrives):
+        arrives = self.arrives
+        if arrives is None or any(r.elicited for ttl, r in self.swept_twins if ttl < arrives):
             return []
-        return [r for ttl, r in self.swept_reactions if ttl < self.arrives and r.elicited]
+        return [r for ttl, r in self.swept_reactions if ttl < arrives and r.elicited]
 
     def tried_below(self) -> int:
         """Triggers of the sweep that reached the place, but not the target."""
-        if self.arrives is None or self.place is None:
+        arrives, place = self.arrives, self.place
+        if arrives is None or place is None:
             return 0
-        return sum(r.sent and self.place.first_ttl <= ttl < self.arrives for ttl, r in self.swept_reactions)
+        return sum(r.sent and place.first_ttl <= ttl < arrives for ttl, r in self.swept_reactions)
 
 
 def contradicts_itself(reaction: Reaction) -> bool:

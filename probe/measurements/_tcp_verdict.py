@@ -3,11 +3,11 @@ explains each rule by its name."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from probe.measurements._judge import confidence, is_home, milliseconds, plural
 from probe.measurements._locate import AGREE, Shot
+from probe.measurements._proof import acts_at_home
 from probe.measurements._tcp import Reaction
 from probe.measurements._tcp_seen import Seen
 from probe.model.errors import MalformedPacket
@@ -40,11 +40,13 @@ def judge(seen: Seen, target: Target) -> Judgement:
             seen, target, "control-failed", "inconclusive",
             f"The harmless {_KINDS[seen.trigger.kind]} for {seen.twin} got no answer {when} the test: nothing to compare with.",
         )  # fmt: skip
-    if _at_home(seen):
+    vanishing = seen.silent() >= seen.cut() and seen.silent() > 0
+    if acts_at_home(seen.telling(), seen.place, seen.routers, dropping=vanishing):
         return _say(
             seen, target, "home-router-acts", "inconclusive",
-            "Something inside the home acts on this name (a trigger that could not leave the home was answered): a filter of "
-            "the home's own, not the operator's.",
+            "Something acts on this name inside the home, or so near to it that the home's own router can't be told from the "
+            "operator's first one: it may be a filter of the home's own.",
+            agreed=max(seen.cut(), seen.silent()),
         )  # fmt: skip
     for rule in (_page, _reset, _drop):
         found = rule(seen, target)
@@ -63,36 +65,13 @@ def _not_opened(seen: Seen, target: Target) -> Judgement:
     return _say(seen, target, f"handshake-{failure or 'timeout'}", "inconclusive", what + ". `colibri measure blackhole` looks into that.")
 
 
-def _at_home(seen: Seen) -> bool:
-    """The first router answers, and is not known to be outside the home."""
-    at_one = any(s.elicited for s in seen.swept if s.ttl == 1)
-    router = seen.routers.get(1) or next((s.routers[1] for s in seen.swept if 1 in s.routers), None)
-    return at_one and (router is None or is_home(router))
-
-
-def _short_of_target(seen: Seen) -> bool:
-    """Physics puts the actor before the target: triggers that cannot arrive draw it (their twins do not), or it copies
-    the trigger's TTL."""
-    if seen.place is None:
-        return False
-    if seen.place.mirrored:
-        return True
-    return seen.arrives is not None and seen.place.first_ttl < seen.arrives and len(seen.below()) >= AGREE
-
-
-def _control_hits(reactions: Sequence[Reaction], twins: Sequence[Reaction], sign: str) -> int:
-    """Trials at our own server, whose harmless twins worked, that show the sign: the target can have no part in it."""
-    if not any(t.worked for t in twins) or any(getattr(t, sign) for t in twins):
-        return 0
-    return sum(bool(getattr(r, sign)) for r in reactions)
-
-
 def _page(seen: Seen, target: Target) -> Judgement | None:
     """A forged answer: data that the target did not send."""
     below = [r for r in seen.below() if r.data]
     mirrored = seen.place is not None and seen.place.mirrored
     odd = seen.odd_spoken()
-    if not _short_of_target(seen) or not (len(below) >= AGREE or (mirrored and odd >= AGREE)):
+    short = seen.short_of_target() and seen.ahead("elicited", AGREE)
+    if not short or not (len(below) >= AGREE or (mirrored and odd >= AGREE)):
         return None
     forged = [*below, *(r for r in seen.trials if seen.odd_data(r))]
     technique: Technique = "block_page" if any(_is_page(r) for r in forged) else "tcp_reset"
@@ -110,12 +89,12 @@ def _reset(seen: Seen, target: Target) -> Judgement | None:
     """Resets (or forged FINs) after the trigger, never after its twin, that the target did not send."""
     hits, made = seen.cut(), len(seen.trials)
     below = sum(r.cut for r in seen.below())
-    if hits < AGREE and not (_short_of_target(seen) and below >= AGREE):
+    control = seen.control_hits("cut")
+    short = seen.short_of_target() and seen.ahead("cut", AGREE)
+    if hits < AGREE and not (short and below >= AGREE):
         return None
     contradictions = {k: v for k, v in seen.contradictions().items() if v >= AGREE}
     word = "reset" if any(r.resets for r in (*seen.trials, *seen.below())) else "closed"
-    control = _control_hits(seen.control_trials, seen.control_twins, "cut")
-    behind = contradictions.get("data_behind_reset", 0)
     name = seen.trigger.host
     what = f"Connections that name {name} were {word} in {hits} of {plural(made, 'trial')}, harmless ones never"
     if hits < AGREE:
@@ -124,12 +103,12 @@ def _reset(seen: Seen, target: Target) -> Judgement | None:
             f"forged ones came in {below} of {made} cases where the {_KINDS[seen.trigger.kind]} was limited to die before it could "
             "reach the server (at full length the server's answer won the race, or the home router hid the loser)"
         )
-    elif _short_of_target(seen):
+    elif short and seen.place is not None and seen.place.mirrored:
+        rule = "reset-with-copied-ttl"
+        why = "their IP TTL copies that of the packet they answer, and so tells that they come from well before the server"
+    elif short:
         rule = "reset-below-server"
         why = f"it happened even where the {_KINDS[seen.trigger.kind]} was limited to die before it could reach the server"
-    elif behind:
-        rule = "data-behind-reset"
-        why = f"in {behind} of them the server's real answer still arrived behind it, which a server that closes never sends"
     elif control >= AGREE and contradictions:
         rule = "reset-at-control-too"
         why = f"so were {control} of {len(seen.control_trials)} to our own server at {seen.control}, which resets nobody"
@@ -147,13 +126,12 @@ def _drop(seen: Seen, target: Target) -> Judgement | None:
     silent = seen.silent()
     if silent < AGREE:
         return None
-    control = _control_hits(seen.control_trials, seen.control_twins, "silent")
+    control = seen.control_hits("silent")
     place = seen.place
-    located = place is not None and place.agreeing >= AGREE and (seen.arrives is None or place.first_ttl < seen.arrives)
     name = seen.trigger.host
-    if located and place is not None:
+    if place is not None and seen.vanishes(AGREE) and seen.ahead("silent", AGREE):
         rule = "trigger-vanishes-before-server"
-        why = f"routers behind hop {place.clean_ttl} answer harmless packets of the same connections, but never saw the one with the name"
+        why = f"routers behind hop {place.clean_ttl} report harmless ones that die on them, but never the ones with the name"
     elif control >= AGREE:
         rule = "trigger-vanishes-at-control-too"
         why = f"{control} of {len(seen.control_trials)} to our own server at {seen.control} vanished as well, although it answers harmless ones"
@@ -233,6 +211,11 @@ def _physics(seen: Seen, contradictions: dict[str, int]) -> list[str]:
         sentences.append(
             f"In {contradictions['ttl_unlike']} trials the reset's IP TTL ({example.ttl}) was not that of the server's own packets "
             f"({seen.least_synack_ttl()})."
+        )
+    if contradictions["data_behind_reset"]:
+        sentences.append(
+            f"In {contradictions['data_behind_reset']} trials the server's real answer still arrived behind the reset, which a "
+            "server that closes never sends."
         )
     if contradictions["sooner_than_round_trip"]:
         soonest = min(s.after for r in seen.trials for s in (*r.resets, *r.fins))

@@ -1,0 +1,84 @@
+"""Whether it was somebody on the way, and neither the target nor the home: the physics behind every accusation.
+
+A trigger whose TTL ends before the target can't be answered by it. What TTL ends before the target is not known for
+certain, though: packets get lost, and flows take ways of different length. So either the routers say it for this very
+flow, or harmless twins at the same TTLs do, in numbers that chance does not explain.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from math import comb
+
+from probe.measurements._judge import hops_away, is_home
+from probe.measurements._locate import AGREE, Place, Shot
+
+RARE = 0.002
+"""How seldom chance may give what is claimed (Fisher's exact test): 6 of 6 triggers against 0 of 6 twins is 1 in 924."""
+MARGIN = 2
+"""Links right before the target that are taken for the target's own (its firewall, its load balancer)."""
+
+
+def by_chance(hits: int, tries: int, twin_hits: int, twin_tries: int) -> float:
+    """Fisher's exact test, one-sided: how often chance gives triggers so many hits or more, if they fare like twins."""
+    total, all_hits = tries + twin_tries, hits + twin_hits
+    ways = comb(total, all_hits)
+    return sum(comb(tries, k) * comb(twin_tries, all_hits - k) for k in range(hits, min(tries, all_hits) + 1)) / ways
+
+
+def proven_short(shots: Sequence[Shot], twins: Iterable[tuple[int, bool]], arrives: int | None) -> bool:
+    """Whether triggers were answered that can't have reached the target.
+
+    ``twins``: (TTL, answered by anybody) of harmless twins; ``arrives``: lowest TTL at which one reached the target. Proof
+    is a router that reports this trigger, or a harmless probe of its own flow with its TTL, as dead on it, three times;
+    or answers to triggers, but to no twin, beyond what chance explains.
+    """
+    if arrives is None:
+        return False
+    below = [s for s in shots if s.elicited and s.ttl < arrives]
+    if len(below) < AGREE:
+        return False
+    if sum(s.expired_at is not None or s.ttl in s.routers for s in below) >= AGREE:
+        return True
+    first = min(s.ttl for s in below)
+    tried = sum(first <= s.ttl < arrives for s in shots)
+    answered = [hit for ttl, hit in twins if first <= ttl < arrives]
+    return by_chance(len(below), tried, sum(answered), len(answered)) < RARE
+
+
+def ahead(place: Place | None, arrives: int | None, back: int, margin: int = MARGIN) -> bool:
+    """Whether a place lies before the target's own site: ``margin`` links or more before the target.
+
+    ``back``: routers between the target and the probe, by its packets' TTL. A box that copies TTLs is compared with one
+    that would sit at the target, so that ways of different length there and back do not matter.
+    """
+    if place is None or arrives is None:
+        return False
+    if place.copied is not None:
+        return place.copied + 2 * margin <= arrives - 1 + back
+    return place.first_ttl + margin <= arrives
+
+
+def home_depth(routers: Mapping[int, str]) -> int:
+    """Routers inside the home: up to the last that shows a home address; a silent first one counts as the home's."""
+    return max((ttl for ttl, address in routers.items() if is_home(address)), default=0 if 1 in routers else 1)
+
+
+def acts_at_home(shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str], *, dropping: bool = False) -> bool:
+    """Whether it is, or may be, the home's own doing.
+
+    It is if a trigger that can't leave the home is answered. It may be on the link behind the home's last router, since
+    a router looks at what it forwards only after it has counted the TTL down: silence there says nothing, and an answer
+    whose own TTL too few routers counted down comes from inside.
+    """
+    depth = home_depth(routers)
+    if place is None or depth == 0:
+        return False
+    if place.first_ttl <= depth or any(s.elicited and s.ttl <= depth for s in shots):
+        return True
+    if place.first_ttl > depth + 1 or place.copied is not None:
+        return False
+    if dropping:
+        return True
+    crossed = [hops_away(s.reply_ttl) for s in shots if s.elicited and s.reply_ttl is not None]
+    return sum(count < depth for count in crossed) * 2 > len(crossed)
