@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from probe.measurements._dns import Reply, distinct
-from probe.measurements._judge import confidence, is_home, milliseconds, plural, sooner
+from probe.measurements._judge import confidence, hops_away, is_home, milliseconds, plural, sooner
 from probe.measurements._locate import Place, Shot
+from probe.measurements._proof import acts_at_home, ahead, proven_short
 from probe.model.finding import Interference, Judgement, Tally, Target, Technique
 
 _TTL_SLACK = 1  # return paths may differ by a hop
@@ -26,9 +27,10 @@ class Seen:
         self.full_silent: list[Shot] = []
         self.short: list[tuple[bool, bool]] = []  # at TTLs just short of the resolver: (name, harmless name) answered
         self.swept: list[Shot] = []
+        self.swept_replies: list[list[Reply]] = []
+        self.swept_twins: list[tuple[int, bool]] = []  # (TTL, answered) of the harmless name
         self.routers: dict[int, str] = {}
         self.at_silent = False
-        self.arrives: int | None = None
         self.place: Place | None = None
 
     def _control_answers(self) -> list[Reply]:
@@ -70,8 +72,14 @@ class Seen:
         return sum(self._conflict(trial) for trial in self.resolver_trials)
 
     def conflicting_and_odd(self) -> int:
-        """… one of which is physically odd."""
-        return sum(self._conflict(t) and any(self.odd(r) for r in t) for t in self.resolver_trials)
+        """… and come from different distances: a resolver that answers a doubled query twice is as far away each time."""
+        return sum(self._conflict(trial) and self._apart(trial) for trial in self.resolver_trials)
+
+    def _apart(self, trial: list[Reply]) -> bool:
+        usual = self.usual_ttls()
+        slack = _TTL_SLACK + (usual[1] - usual[0] if usual else 0)
+        different = distinct([r for r in trial if not r.truncated])
+        return max(r.ttl for r in different) - min(r.ttl for r in different) > slack
 
     def odd_answers(self) -> int:
         """Trials in which the resolver seemed to give a physically odd answer."""
@@ -89,22 +97,47 @@ class Seen:
         """Whether more trials would add nothing: none or enough of them show each sign."""
         return all(count == 0 or count >= need for count in (self.from_silent(), self.conflicting(), self.odd_answers()))
 
+    @property
+    def arrives(self) -> int | None:
+        """Lowest TTL at which the harmless name was answered; None where it never was in the sweep."""
+        return min((ttl for ttl, answered in self.swept_twins if answered), default=None)
+
+    def telling(self) -> list[Shot]:
+        """The sweep's shots, those left out that the resolver itself may have answered like any other."""
+        limit = 256 if self.at_silent else self.arrives if self.arrives is not None else 256
+        return [
+            shot
+            for shot, answers in zip(self.swept, self.swept_replies, strict=True)
+            if shot.ttl < limit or not shot.elicited or any(self.odd(r) for r in answers)
+        ]
+
     def below(self) -> int:
-        """Sweep probes answered at a TTL that reaches neither resolver nor silent address, above the home router."""
-        if self.place is None or self.place.mirrored:
-            return 0
+        """Sweep probes answered at a TTL that reaches neither resolver nor silent address."""
         limit = 256 if self.at_silent else (self.arrives or 0)
         return sum(s.elicited and s.ttl < limit for s in self.swept)
 
-    def home_answers(self) -> bool:
-        """Whether the first router answers by itself, and is not known to be outside the home.
+    def tried_below(self) -> int:
+        """Sweep probes with a TTL that was answered once, or a greater one, that reaches neither."""
+        limit = 256 if self.at_silent else (self.arrives or 0)
+        first = min((s.ttl for s in self.swept if s.elicited), default=256)
+        return sum(first <= s.ttl < limit for s in self.swept)
 
-        An answer at TTL 1 is the home router's own doing; only where that router shows an address outside the home is
-        it the operator's (a probe without a home router before it).
-        """
-        at_one = any(s.elicited for s in self.swept if s.ttl == 1)
-        router = self.routers.get(1) or next((s.expired_at for s in self.swept if s.ttl == 1 and s.expired_at), None)
-        return at_one and (router is None or is_home(router))
+    def short_of_resolver(self) -> bool:
+        """Whether physics puts the forger before the resolver: queries that can't arrive draw it, or it copies TTLs."""
+        usual = self.usual_ttls()
+        if self.at_silent or self.place is None or usual is None:
+            return False
+        if not ahead(self.place, self.arrives, hops_away(usual[0])):
+            return False
+        return self.place.mirrored or self.proven()
+
+    def proven(self) -> bool:
+        """Whether queries were answered that can't have reached the resolver."""
+        return not self.at_silent and proven_short(self.swept, self.swept_twins, self.arrives)
+
+    def home_answers(self) -> bool:
+        """Whether it is, or may be, the home's own router that answers."""
+        return acts_at_home(self.telling(), self.place, self.routers)
 
     def controls(self) -> Tally:
         """Harmless queries made, and those that went as they should."""
@@ -121,8 +154,8 @@ def judge(seen: Seen, need: int) -> Judgement:
     if seen.swept and seen.home_answers():
         return _say(
             seen, "home-router-answers", "inconclusive",
-            "The home router itself answers DNS queries, whoever they are sent to (a query that could not leave the home "
-            "was answered), so nothing can be said about the operator.",
+            "Something inside the home answers DNS queries in place of whoever is asked, or so near to it that the home's "
+            "own router can't be told from the operator's first one.",
         )  # fmt: skip
     if silent_answers and seen.from_silent():
         return _answers_everything(seen, silent_answers, need)
@@ -135,12 +168,12 @@ def judge(seen: Seen, need: int) -> Judgement:
         )  # fmt: skip
     if seen.from_silent() >= need:
         return _interfered(seen, "answer-from-silent-address", "dns_injection", seen.from_silent(), len(seen.silent_trials))
-    below = seen.below()
-    if not seen.at_silent and below >= need and seen.arrives is not None:
-        agreed = max(seen.odd_answers(), seen.conflicting(), need)
-        return _interfered(seen, "answer-below-resolver", "dns_injection", agreed, max(agreed, len(seen.resolver_trials)))
-    if seen.conflicting_and_odd() >= need:
-        return _interfered(seen, "two-answers-on-one-flow", "dns_injection", seen.conflicting_and_odd(), len(seen.resolver_trials))
+    if seen.short_of_resolver():
+        if seen.proven():
+            return _interfered(seen, "answer-below-resolver", "dns_injection", seen.below(), seen.tried_below())
+        if seen.conflicting_and_odd() >= need:
+            agreed, made = seen.conflicting_and_odd(), len(seen.resolver_trials)
+            return _interfered(seen, "two-answers-on-one-flow", "dns_injection", agreed, made)
     return _nothing_proven(seen, need)
 
 
@@ -207,7 +240,7 @@ def _interfered(seen: Seen, rule: str, technique: Technique, agreed: int, made: 
         interference=Interference(technique, place.placement if place else "unknown", place.location() if place else None),
         trials=Tally(made, agreed),
         controls=controls,
-        confidence=confidence((agreed, made), (controls.agreed, controls.made), (seen.below(), seen.below())),
+        confidence=confidence((agreed, made), (controls.agreed, controls.made), (seen.below(), seen.tried_below())),
         reasons=reasons,
         details=_details(seen),
     )

@@ -13,7 +13,7 @@ from probe.measurements import Context, Part, Steps
 from probe.measurements._dns import Asker, replies, shot
 from probe.measurements._dns_verdict import Seen, judge
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import Shot, expired_at, place, sweep
+from probe.measurements._locate import Place, Shot, expired_at, place, sweep
 from probe.model.errors import UsageError
 from probe.model.exchange import FULL_TTL, Exchange, Step
 
@@ -22,6 +22,8 @@ VERSION = "1"
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_TRIALS = 9
 _NEED = 3  # agreeing trials before anything is claimed
+_CONFIRM = 4  # rounds at the most that rule out chance …
+_PAIRS = 3  # … by so many queries of each kind
 _FARTHEST = 30  # no path on the Internet is longer
 
 
@@ -124,10 +126,9 @@ def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
     reach = hops_away(usual[0]) + 1 if (usual := seen.usual_ttls()) is not None else 16
     top = min(_FARTHEST, max(reach + 4, 8))
     wait, linger = _patience(seen), min(1.0, 0.1 + 2 * seen.round_trip())
-    arrives: list[int] = []
-    known: dict[int, str] = {}
+    seen.at_silent = at_silent
 
-    def make(ttl: int, number: int) -> list[Step]:
+    def make(ttl: int, _number: int) -> list[Step]:
         return [
             asker.ask(name, address, flow="sweep", ttl=ttl, wait=wait, linger=linger)
             for name in (o.target, o.control_name)
@@ -135,16 +136,27 @@ def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
 
     def read(ttl: int, exchanges: list[Exchange]) -> Shot:
         trigger, control = exchanges
-        if replies(control):
-            arrives.append(ttl)
+        seen.swept_twins.append((ttl, bool(replies(control))))
         if (router := expired_at(control)) is not None:
-            known.setdefault(ttl, router)
-        return shot(ttl, trigger, control)
+            seen.routers.setdefault(ttl, router)
+        seen.swept.append(shot(ttl, trigger, control))
+        seen.swept_replies.append(replies(trigger))
+        return seen.swept[-1]
 
-    seen.swept = yield from sweep(range(1, top + 1), make, read)
-    seen.at_silent = at_silent
-    seen.arrives = min(arrives, default=None)
-    seen.routers = known
-    seen.place = place(
-        seen.swept, known, full=seen.full_silent if at_silent else seen.odd_full(), arrives=seen.arrives
-    )
+    def locate() -> Place | None:
+        full = seen.full_silent if at_silent else seen.odd_full()
+        return place(seen.telling(), seen.routers, full=full, arrives=seen.arrives)
+
+    yield from sweep(range(1, top + 1), make, read)
+    seen.place = locate()
+    for _ in range(_CONFIRM):  # until chance is ruled out
+        arrives = seen.arrives
+        if at_silent or seen.place is None or arrives is None or seen.place.first_ttl >= arrives:
+            break
+        if seen.place.mirrored or seen.proven():
+            break
+        ttl = seen.place.first_ttl
+        exchanges = iter((yield [step for _ in range(_PAIRS) for step in make(ttl, 1)]))
+        for trigger, control in zip(exchanges, exchanges, strict=True):
+            read(ttl, [trigger, control])
+        seen.place = locate()
