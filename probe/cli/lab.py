@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 DEFAULT_NAME = "lab"
 DEFAULT_SCENARIO = "demo"
+_A_YEAR = 366 * 86400.0
+_INTERRUPTED = 130  # as a shell says it
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -43,8 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
     score.add_argument("--markdown", type=Path, metavar="FILE", help="write the table here, not to standard output")
     demo = verbs.add_parser("demo", help="a lab, a broker, the collector with its monitor, and a probe on every line")
-    demo.add_argument("scenario", nargs="?", default=DEFAULT_SCENARIO, help="a scenario's name, or a TOML file with one")
-    demo.add_argument("--seconds", type=float, metavar="N", help="end after N seconds (default: $DEMO_SECONDS, else Ctrl-C)")
+    demo.add_argument("scenario", nargs="?", default=DEFAULT_SCENARIO, help="a scenario's name, or its TOML file")
+    demo.add_argument("--seconds", type=float, metavar="N", help="end after N seconds ($DEMO_SECONDS; else on Ctrl-C)")
+    demo.add_argument("--until-complete", action="store_true", help="end as soon as every row has been measured")
 
 
 def _name(parser: argparse.ArgumentParser) -> None:
@@ -148,9 +151,17 @@ def _demo(args: argparse.Namespace) -> int:
             seconds = float(text)
         except ValueError:
             raise UsageError(f"DEMO_SECONDS is {text!r}, not a number of seconds") from None
-    rows = asyncio.run(demo.run(_scenario(args.scenario), seconds, lambda line: print(line, flush=True)))
+    if seconds is not None and not 0 < seconds < _A_YEAR:
+        raise UsageError("the demo lasts more than 0 seconds")
+    rows = asyncio.run(demo.run(_scenario(args.scenario), seconds, _print, until_complete=args.until_complete))
+    if not rows:
+        return _INTERRUPTED
     print(f"\n{demo.table(rows)}")
     return 1 if any(row.right is False for row in rows) else 0
+
+
+def _print(line: str) -> None:
+    print(line, flush=True)
 
 
 def _tell(line: str) -> None:

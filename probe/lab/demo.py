@@ -4,155 +4,165 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import json
+import os
 import secrets
 import shutil
 import signal
-import socket
-import subprocess
 import sys
-import tempfile
-import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from probe.lab import broker, state
 from probe.lab.demo_table import Row, table
 from probe.lab.files import config_text, targets_text
 from probe.lab.lab import Lab
-from probe.lab.namespaces import Namespace
+from probe.lab.namespaces import Namespace, raise_loopback
+from probe.lab.parts import Parts
 from probe.lab.relay import Relay
 from probe.lab.scenario import Scenario
-from probe.model.config import CollectorConfig, Config, ControlConfig, MqttConfig, ProbeConfig, ScheduleConfig, TargetsConfig
+from probe.model.config import (
+    CollectorConfig,
+    Config,
+    ControlConfig,
+    MqttConfig,
+    ProbeConfig,
+    ScheduleConfig,
+    TargetsConfig,
+)
 from probe.model.errors import CannotMeasure
+from probe.model.finding import Finding
 
-_READY_WITHIN = 20.0
+_READY_WITHIN = 30.0
 _MEASURE_EVERY = 20.0
 _MONITOR_PORT = 8080
-_PR_SET_PDEATHSIG = 1
-_ACL = """\
-user collector
-topic read colibri/v1/#
-pattern write colibri/v1/+/stored
-topic write colibri/v1/+/stored
-topic write colibri/v1/public/#
-"""
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+_HOME = "demo-{pid}-{started}"
 
 Tell = Callable[[str], None]
 
 
-async def run(scenario: Scenario, seconds: float | None, tell: Tell) -> list[Row]:
-    """Run the demo until ``seconds`` are over (None: until Ctrl-C); returns what each line measured, beside the truth.
+class _StopError(Exception):
+    """Ctrl-C while the demo was still being raised."""
 
-    Raises CannotMeasure where a part does not start. Leaves nothing behind: files are in a folder that is removed, and
-    children die with this process, however it ends.
+
+async def run(scenario: Scenario, seconds: float | None, tell: Tell, *, until_complete: bool = False) -> list[Row]:
+    """Run the demo until ``seconds`` are over, every row is measured (``until_complete``), or Ctrl-C.
+
+    Returns what each line measured, beside the truth; nothing if Ctrl-C came before all was up. Raises CannotMeasure
+    where a part does not start, or ends. It leaves no process and no namespace, however it ends; and no file, except
+    that of a demo that was killed the next one takes the folder away.
     """
     with contextlib.ExitStack() as stack:
-        folder = Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="colibri-demo-")))
-        lab = stack.enter_context(Lab.up(scenario))
-        tell(f"the lab is up: {scenario.description}")
-        parts = _Parts(folder)
-        stack.callback(parts.stop)
-        accounts = {operator: secrets.token_hex(16) for operator in ("collector", *lab.homes)}
-        broker = _broker(parts, folder, accounts)
-        relay = Relay(broker)
+        stop = stack.enter_context(_signals())
+        raise_loopback()
+        folder = stack.enter_context(_folder())
         try:
-            monitor = _collector(parts, folder, broker)
-            tell(f"the monitor: {monitor}")
-            for operator in lab.homes:
-                await _probe(parts, folder, lab, operator, relay)
-            tell(f"a probe on each line: {', '.join(lab.homes)}; findings as they arrive:")
-            return await _follow(parts, monitor, lab, seconds, tell)
+            lab = stack.enter_context(Lab.up(scenario))
+            stop.check()
+            tell(f"the lab is up: {scenario.description}")
+            parts = Parts(folder)
+            stack.callback(parts.stop)
+            relay, monitor = await _raise(parts, folder, lab, stop, tell)
+        except _StopError:
+            return []
+        try:
+            return await _follow(parts, monitor, lab, seconds, tell, stop, until_complete=until_complete)
         finally:
             await relay.close()
 
 
-class _Parts:
-    """The child processes; each writes to a log of its own, whose end is shown if it dies."""
+class _Stop:
+    """Whether we were told to end. A flag, so that no signal interrupts what cleans up."""
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        self._running: dict[str, subprocess.Popen[bytes]] = {}
+    def __init__(self) -> None:
+        self.asked = False
+        self._event = asyncio.Event()
+        self._loop = asyncio.get_running_loop()
 
-    def start(self, name: str, argv: Sequence[str]) -> None:
-        with (self._folder / f"{name}.log").open("wb") as log:
-            self._running[name] = subprocess.Popen(
-                argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=_die_with_parent
-            )
+    def ask(self, *_: object) -> None:
+        """The signal handler; it also runs while the event loop is busy elsewhere."""
+        self.asked = True
+        self._loop.call_soon_threadsafe(self._event.set)
 
     def check(self) -> None:
-        """Raise CannotMeasure if a part has ended."""
-        for name, process in self._running.items():
-            if process.poll() is not None:
-                raise CannotMeasure(f"{name} ended with status {process.returncode}: {self._last_words(name)}")
+        if self.asked:
+            raise _StopError
 
-    def _last_words(self, name: str) -> str:
-        text = (self._folder / f"{name}.log").read_text("utf-8", errors="replace").strip()
-        return " / ".join(text.splitlines()[-3:]) or "it said nothing"
-
-    def stop(self) -> None:
-        for process in reversed(self._running.values()):
-            process.send_signal(signal.SIGTERM)
-        deadline = time.monotonic() + 5
-        for process in reversed(self._running.values()):
-            try:
-                process.wait(max(0.1, deadline - time.monotonic()))
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+    async def wait(self, seconds: float) -> None:
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(self._event.wait(), seconds)
 
 
-def _die_with_parent() -> None:
-    # Also keeps Ctrl-C for the parent alone, which then ends the parts in their order.
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+@contextlib.contextmanager
+def _signals() -> Iterator[_Stop]:
+    stop = _Stop()
+    before = {number: signal.signal(number, stop.ask) for number in _ENDS}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
-def _broker(parts: _Parts, folder: Path, accounts: dict[str, str]) -> int:
-    """A Mosquitto on loopback: accounts with passwords, and an ACL that lets a probe write below its own name only."""
-    program = shutil.which("mosquitto", path="/usr/sbin:/usr/bin:/usr/local/sbin:/usr/local/bin")
-    hasher = shutil.which("mosquitto_passwd")
-    if program is None or hasher is None:
-        raise CannotMeasure("Mosquitto is not installed", "apt-get install mosquitto")
-    port = _free_port()
-    passwords = folder / "passwords"
-    passwords.touch(0o600)
+@contextlib.contextmanager
+def _folder() -> Iterator[Path]:
+    """A folder of our own, for as long as we live; what a killed demo left is removed."""
+    home = state.folder()
+    for left in home.glob(_HOME.format(pid="*", started="*")):
+        pid, started = left.name.split("-")[1:]
+        if state.start_time(int(pid)) != int(started):
+            shutil.rmtree(left, ignore_errors=True)
+    folder = home / _HOME.format(pid=os.getpid(), started=state.start_time(os.getpid()))
+    folder.mkdir(mode=0o700)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+async def _raise(parts: Parts, folder: Path, lab: Lab, stop: _Stop, tell: Tell) -> tuple[Relay, str]:
+    """Start broker, collector and probes; the probes' way out of the lab, and the monitor's address."""
+    port = broker.free_port()
+    accounts = {name: secrets.token_hex(16) for name in ("collector", *lab.homes)}
     for name, secret in accounts.items():
-        subprocess.run([hasher, "-b", passwords, name, secret], check=True, capture_output=True)
-        (folder / f"{name}.password").write_text(secret + "\n")
-    (folder / "acl").write_text(_ACL + "pattern write colibri/v1/%u/#\npattern read colibri/v1/%u/#\n")
-    config = folder / "mosquitto.conf"
-    config.write_text(
-        f"user root\npersistence false\nlistener {port} 127.0.0.1\nallow_anonymous false\n"
-        f"password_file {passwords}\nacl_file {folder / 'acl'}\nmax_inflight_messages 0\nmax_queued_messages 0\n"
-    )
-    parts.start("mosquitto", [program, "-c", str(config)])
-    _wait(parts, lambda: _listens(port), "mosquitto")
-    return port
+        (folder / f"{name}.password").write_text(secret + "\n", "utf-8")
+    parts.start("mosquitto", broker.prepare(folder, accounts, port))
+    await _ready(parts, lambda: broker.listens(port), "mosquitto", stop)
+    monitor = _collector(parts, folder, port)
+    await _ready(parts, lambda: _get(monitor + "healthz") is not None, "the collector", stop)
+    tell(f"the monitor: {monitor}")
+    relay = Relay(port)
+    try:
+        for operator in lab.homes:
+            await _probe(parts, folder, lab, operator, relay)
+            stop.check()
+    except BaseException:
+        await relay.close()
+        raise
+    tell(f"a probe on each line: {', '.join(lab.homes)}; findings as they arrive (Ctrl-C ends):")
+    return relay, monitor
 
 
-def _collector(parts: _Parts, folder: Path, broker: int) -> str:
-    port = _MONITOR_PORT if _is_free(_MONITOR_PORT) else _free_port()
+def _collector(parts: Parts, folder: Path, port: int) -> str:
+    listen = f"127.0.0.1:{broker.free_port(_MONITOR_PORT)}"
     config = Config(
         mqtt=MqttConfig(
-            host="127.0.0.1", port=broker, username="collector", password_file=str(folder / "collector.password")
+            host="127.0.0.1", port=port, username="collector", password_file=str(folder / "collector.password")
         ),
-        collector=CollectorConfig(database=str(folder / "findings.sqlite3"), listen=f"127.0.0.1:{port}"),
+        collector=CollectorConfig(database=str(folder / "findings.sqlite3"), listen=listen),
     )
     path = folder / "collector.toml"
     path.write_text(config_text(config), "utf-8")
     parts.start("collector", [sys.executable, "-m", "probe", "collector", "run", "--config", str(path)])
-    address = f"http://127.0.0.1:{port}/"
-    _wait(parts, lambda: _get(address + "healthz") is not None, "collector")
-    return address
+    return f"http://{listen}/"
 
 
-async def _probe(parts: _Parts, folder: Path, lab: Lab, operator: str, relay: Relay) -> None:
+async def _probe(parts: Parts, folder: Path, lab: Lab, operator: str, relay: Relay) -> None:
     """A daemon inside the home; only its connection to the broker leaves the lab, through the relay."""
     namespace = Namespace.open(operator, lab.homes[operator].netns_path)
     try:
@@ -161,14 +171,14 @@ async def _probe(parts: _Parts, folder: Path, lab: Lab, operator: str, relay: Re
         namespace.close()
     targets = folder / f"{operator}-targets.toml"
     targets.write_text(targets_text(lab.targets(operator)), "utf-8")
-    state = folder / operator
-    state.mkdir(mode=0o700)
+    home = folder / operator
+    home.mkdir(mode=0o700)
     config = msgspec.structs.replace(
         lab.config(operator),
-        probe=ProbeConfig(id=operator, state_dir=str(state)),
+        probe=ProbeConfig(id=operator, state_dir=str(home)),
         schedule=ScheduleConfig(every=_MEASURE_EVERY, jitter=0.1),
         mqtt=MqttConfig(host="127.0.0.1", port=port, password_file=str(folder / f"{operator}.password")),
-        control=ControlConfig(socket=str(state / "control.sock"), group=""),
+        control=ControlConfig(socket=str(home / "control.sock"), group=""),
         targets=TargetsConfig(files=[str(targets)]),
     )
     path = folder / f"{operator}.toml"
@@ -177,83 +187,65 @@ async def _probe(parts: _Parts, folder: Path, lab: Lab, operator: str, relay: Re
         parts.start(operator, [sys.executable, "-m", "probe", "run", "--config", str(path)])
 
 
-async def _follow(parts: _Parts, monitor: str, lab: Lab, seconds: float | None, tell: Tell) -> list[Row]:
-    """Tell each finding once; returns the last one of each line, target and measurement, beside the truth."""
-    stopped = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, stopped.set)
-    seen: set[str] = set()
-    last: dict[tuple[str, str, str], dict[str, Any]] = {}
-    end = None if seconds is None else loop.time() + seconds
-    while not stopped.is_set() and (end is None or loop.time() < end):
+async def _ready(parts: Parts, ready: Callable[[], bool], name: str, stop: _Stop) -> None:
+    end = asyncio.get_running_loop().time() + _READY_WITHIN
+    while not ready():
+        stop.check()
         parts.check()
+        if asyncio.get_running_loop().time() > end:
+            raise CannotMeasure(f"{name} is not ready after {_READY_WITHIN:.0f} s")
+        await stop.wait(0.05)
+
+
+async def _follow(
+    parts: Parts, monitor: str, lab: Lab, seconds: float | None, tell: Tell, stop: _Stop, *, until_complete: bool
+) -> list[Row]:
+    """Tell each finding once; the last one of each line, target and measurement, beside the truth."""
+    loop = asyncio.get_running_loop()
+    seen: set[str] = set()
+    last: dict[tuple[str, str, str], Finding] = {}
+    end = None if seconds is None else loop.time() + seconds
+    while True:
+        parts.check()
+        if state.read(lab.state.name) is None:
+            raise CannotMeasure("the lab's process has ended")
         for finding in await asyncio.to_thread(_fresh, monitor, seen):
-            key = finding["probe"]["id"], finding["measurement"], finding["target"]["input"]
-            last[key] = finding
+            last[finding.probe.id, finding.measurement, finding.target.input] = finding
             tell(_line(finding))
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stopped.wait(), 1.0)
-    return [Row.of(expected, last.get((expected.operator, expected.measurement, expected.target)), lab) for expected in lab.state.scenario.expect]
+        rows = [Row.of(e, last.get((e.operator, e.measurement, e.target)), lab) for e in lab.state.scenario.expect]
+        complete = until_complete and all(row.right is not None for row in rows)
+        if stop.asked or complete or (end is not None and loop.time() >= end):
+            return rows
+        await stop.wait(1.0 if end is None else max(0.0, min(1.0, end - loop.time())))
 
 
-def _fresh(monitor: str, seen: set[str]) -> Iterator[dict[str, Any]]:
+def _fresh(monitor: str, seen: set[str]) -> list[Finding]:
+    """Findings that the monitor has and we did not tell yet, oldest first."""
     listing = _get(monitor + "api/findings?limit=200") or {"findings": []}
-    fresh = [row["id"] for row in listing["findings"] if row["id"] not in seen]
-    found = []
-    for identifier in reversed(fresh):
-        finding = _get(f"{monitor}api/finding/{identifier}")
-        if finding is not None:
+    fresh = []
+    for identifier in [row["id"] for row in reversed(listing["findings"]) if row["id"] not in seen]:
+        found = _get(f"{monitor}api/finding/{identifier}")
+        if found is not None:
             seen.add(identifier)
-            found.append(finding)
-    return iter(found)
+            fresh.append(msgspec.convert(found, Finding))
+    return fresh
 
 
-def _line(finding: dict[str, Any]) -> str:
-    interference = finding["interference"] or {}
-    location = (interference.get("location") or {}).get("attribution", "")
-    what = " ".join(filter(None, (interference.get("technique", ""), location)))
+def _line(finding: Finding) -> str:
+    interference = finding.interference
+    place = interference.location.attribution if interference and interference.location else ""
     return (
-        f"{finding['started_at'][11:19]}  {finding['probe']['id']:<7} {finding['measurement']:<14} "
-        f"{finding['target']['input']:<28} {finding['verdict']:<13} {what}"
+        f"{finding.started_at[11:19]}  {finding.probe.id:<7} {finding.measurement:<14} {finding.target.input:<28} "
+        f"{finding.verdict:<13} {interference.technique if interference else ''} {place}"
     ).rstrip()
 
 
 def _get(url: str) -> Any:
     try:
         with urllib.request.urlopen(url, timeout=5) as answer:  # noqa: S310 - our own loopback
-            return json.load(answer)
-    except (OSError, ValueError, urllib.error.URLError):
+            return msgspec.json.decode(answer.read())
+    except (OSError, msgspec.DecodeError, urllib.error.URLError):
         return None
-
-
-def _wait(parts: _Parts, ready: Callable[[], bool], name: str) -> None:
-    end = time.monotonic() + _READY_WITHIN
-    while not ready():
-        parts.check()
-        if time.monotonic() > end:
-            raise CannotMeasure(f"{name} is not ready after {_READY_WITHIN:.0f} s")
-        time.sleep(0.05)
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-        return True
-
-
-def _listens(port: int) -> bool:
-    with socket.socket() as probe:
-        return probe.connect_ex(("127.0.0.1", port)) == 0
 
 
 __all__ = ["Row", "run", "table"]

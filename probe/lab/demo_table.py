@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 import msgspec
 
-from probe.lab.lab import Lab
+from probe.lab.lab import Lab, Truth
 from probe.lab.scenario import Expectation
+from probe.lab.score import Observation, Outcome
+from probe.model.finding import Finding, Location
 
 _HEADS = ("operator", "target", "measurement", "verdict", "technique", "located at", "expected", "")
+_MARKS = {True: "ok", False: "WRONG", None: "not yet"}
 
 
 class Row(msgspec.Struct, frozen=True):
@@ -26,36 +28,37 @@ class Row(msgspec.Struct, frozen=True):
     right: bool | None
 
     @classmethod
-    def of(cls, expected: Expectation, finding: dict[str, Any] | None, lab: Lab) -> Row:
-        """Compare a finding (JSON, or None) with an expectation."""
-        truth = f" at {expected.at}" if expected.at else ""
-        wanted = f"{' or '.join(expected.verdict)} {expected.technique or ''}".strip() + truth
+    def of(cls, expected: Expectation, finding: Finding | None, lab: Lab) -> Row:
+        """Compare a finding with an expectation, by the rules of the score."""
+        truth = lab.truth(expected.operator, expected.at) if expected.at else Truth(0, (), 0)
+        what = (expected.operator, expected.target, expected.measurement)
+        wanted = _wanted(expected, truth.ttl)
         if finding is None:
-            return cls(expected.operator, expected.target, expected.measurement, "-", "", "", wanted, None)
-        interference = finding["interference"] or {}
-        location = interference.get("location") or {}
-        technique = interference.get("technique", "")
-        right = finding["verdict"] in expected.verdict and (finding["verdict"] != "interfered" or technique == expected.technique)
-        if right and expected.at and finding["verdict"] == "interfered":
-            ttl = lab.truth(expected.operator, expected.at).ttl
-            right = bool(location) and location["clean_ttl"] <= ttl <= location["first_ttl"]
-        located = f"hops {location['clean_ttl']}-{location['first_ttl']} {_hop(location)}" if location else ""
-        return cls(
-            expected.operator, expected.target, expected.measurement, finding["verdict"], technique, located.strip(), wanted, right
-        )
+            return cls(*what, "-", "", "", wanted, None)
+        interference = finding.interference
+        technique = interference.technique if interference else ""
+        location = interference.location if interference else None
+        outcome = Outcome(finding.verdict, technique, finding.rule, location)
+        seen = Observation(lab.state.scenario.name, False, expected, truth.ttl, truth.addresses, outcome)
+        right = seen.technique_right and (not expected.at or finding.verdict != "interfered" or seen.place_right)
+        return cls(*what, finding.verdict, technique, _located(location), wanted, right)
 
 
-def _hop(location: dict[str, Any]) -> str:
-    return str((location.get("first_hop") or {}).get("address", ""))
+def _wanted(expected: Expectation, ttl: int) -> str:
+    place = f"at hop {ttl} ({expected.at})" if expected.at else ""
+    return " ".join(filter(None, (" or ".join(expected.verdict), expected.technique, place)))
+
+
+def _located(location: Location | None) -> str:
+    if location is None:
+        return ""
+    ends = [hop.address if hop and hop.address else "?" for hop in (location.clean_hop, location.first_hop)]
+    return f"hops {location.clean_ttl}-{location.first_ttl} ({' - '.join(ends)})"
 
 
 def table(rows: Sequence[Row]) -> str:
     """Aligned text. The last column says ``ok``, ``WRONG`` or ``not yet``."""
-    marks = {True: "ok", False: "WRONG", None: "not yet"}
-    cells = [
-        _HEADS,
-        *((r.operator, r.target, r.measurement, r.verdict, r.technique, r.located, r.expected, marks[r.right]) for r in rows),
-    ]
+    cells = [_HEADS, *((*msgspec.structs.astuple(row)[:-1], _MARKS[row.right]) for row in rows)]
     widths = [max(len(line[i]) for line in cells) for i in range(len(_HEADS))]
     lines = ["  ".join(text.ljust(width) for text, width in zip(line, widths, strict=True)).rstrip() for line in cells]
     lines.insert(1, "  ".join("-" * width for width in widths).rstrip())

@@ -68,8 +68,8 @@ class Lab:
             raise UsageError(f"a lab called {name!r} is up already")
         command = [sys.executable, "-m", "probe.lab.process", name, *(["--detached"] if detach else [])]
         process = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, start_new_session=detach,
-            stderr=subprocess.DEVNULL if detach else None,
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL if detach else None,
+            start_new_session=True,  # Ctrl-C is for us, who then end it in order
         )  # fmt: skip
         lab = cls._await(process, wanted)
         if detach:

@@ -21,7 +21,8 @@ _LIBC = ctypes.CDLL(None, use_errno=True)
 _SIOCETHTOOL = 0x8946
 # ETHTOOL_STXCSUM, ETHTOOL_STSO, ETHTOOL_SGSO, ETHTOOL_SGRO (linux/ethtool.h)
 _OFFLOADS = (0x17, 0x1F, 0x24, 0x2C)
-_SIOCGIFFLAGS, _IFF_RUNNING = 0x8913, 0x40
+_SIOCGIFFLAGS, _SIOCSIFFLAGS = 0x8913, 0x8914
+_IFF_UP, _IFF_RUNNING = 0x1, 0x40
 _CARRIER = 5.0  # seconds
 
 
@@ -93,6 +94,18 @@ def _returning() -> Iterator[None]:
             _check(_LIBC.setns(home, CLONE_NEWNET), "going back to the first namespace")
         finally:
             os.close(home)
+
+
+def raise_loopback() -> None:
+    """Bring ``lo`` up where we are: inside a new namespace (``unshare -Urn``) it is down. Raises NoPermission."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as control:
+        (flags,) = struct.unpack_from("16xH", fcntl.ioctl(control, _SIOCGIFFLAGS, struct.pack("16s24x", b"lo")))
+        if flags & _IFF_UP:
+            return
+        try:
+            fcntl.ioctl(control, _SIOCSIFFLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
+        except PermissionError:
+            raise NoPermission("the loopback interface is down", "as root: ip link set lo up") from None
 
 
 def prepare(interfaces: list[str]) -> None:

@@ -1,4 +1,4 @@
-"""A door for one TCP port out of a namespace: the only thing that leaves a lab, and only onto this machine's loopback."""
+"""A door for one TCP port out of a namespace: all that leaves a lab, and only onto this machine's own loopback."""
 
 from __future__ import annotations
 
