@@ -174,6 +174,9 @@ def _score(args: argparse.Namespace) -> int:
     if args.runs < 1 or args.jobs < 1:
         raise UsageError("--runs and --jobs must be 1 or more")
     result = score.run(args.scenarios, runs=args.runs, jobs=args.jobs, progress=_tell)
+    for path in (args.json, args.markdown):
+        if path is not None:
+            path.parent.mkdir(parents=True, exist_ok=True)
     if args.json is not None:
         args.json.write_bytes(report.to_json(result))
     if args.markdown is not None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from probe import __version__
 from probe.lab.score import Observation
 
 
@@ -97,8 +98,14 @@ def to_markdown(observations: Sequence[Observation]) -> str:
     """Score as tables."""
     score = summarise(observations)
     lines = [
-        f"{score.right} of {score.runs} runs as expected.",
-        f"{score.false_alarms} false alarms in {score.harmless} runs where nothing interferes.",
+        "# The lab's score",
+        "",
+        f"Colibri {__version__}, written by `make lab-score`. Every line is one expectation of one scenario "
+        "(`probe/lab/scenarios/`), measured that often in a lab of its own; *right* is verdict and technique, *link* the",
+        "reported link when it contains the true router, *s* the median duration in seconds.",
+        "",
+        f"- **{score.right} of {score.runs} runs as expected.**",
+        f"- **{score.false_alarms} false alarms in {score.harmless} runs where nothing interferes.**",
         "",
         "| technique | expected | found | claimed | precision | recall | right link | exact | widest |",
         "|---|---|---|---|---|---|---|---|---|",
