@@ -53,7 +53,7 @@ def test_the_longest_prefix_counts(table: str) -> None:
         ("198.18.30.2", "", ", leaving addresses of AS64503 (Sale Mobile)"),
     ],
 )
-def test_the_words_say_whose_addresses_they_are_and_blame_nobody(table: str, clean: str, first: str, words: str) -> None:
+def test_the_words_say_whose_addresses_they_are_and_blame_none(table: str, clean: str, first: str, words: str) -> None:
     named = name_networks(judgement(clean, first), table)
     assert named.interference is not None
     location = named.interference.location

@@ -113,5 +113,5 @@ def test_an_aborted_flow_ends_by_reset() -> None:
 def test_a_device_that_does_not_exist() -> None:
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
         sockets.bind_device(sock, "")
-        with pytest.raises(OSError, match="No such device|not permitted"):
+        with pytest.raises(OSError, match=r"No such device|not permitted"):
             sockets.bind_device(sock, "no-such")
