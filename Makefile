@@ -36,7 +36,7 @@ test-long: install-test ## What takes long: kills, soak, fuzzing
 
 .PHONY: demo
 demo: install ## Three operators in a lab, a broker, the monitor (DEMO_SECONDS=40 ends it with a table)
-	@$(NETNS) $(COLIBRI) lab demo
+	@$(NETNS) --visible $(COLIBRI) lab demo
 
 .PHONY: run
 run: install ## Measure this machine's own line, once, and print what was found (packets need root)
@@ -44,7 +44,7 @@ run: install ## Measure this machine's own line, once, and print what was found 
 
 .PHONY: lab lab-score
 lab: install ## Raise the lab and keep it up until Ctrl-C
-	@$(NETNS) $(COLIBRI) lab up --foreground
+	@$(NETNS) --visible $(COLIBRI) lab up --foreground
 
 lab-score: install ## Every scenario of the lab, RUNS=20 times each: precision, recall, localisation (half an hour)
 	@$(NETNS) $(COLIBRI) lab score --runs $(or $(RUNS),20) --jobs $(or $(JOBS),8) --json var/lab-score.json \
