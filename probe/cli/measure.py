@@ -10,12 +10,13 @@ from typing import Any
 
 from probe.cli.parser import Parser
 
+_COMMON = ("json", "pcap", "config", "interface", "exit_verdict", "quiet")
 INTERFERED = 10
 """Exit status of ``--exit-verdict`` when the verdict is interfered (contract 2)."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare what all kinds share; the kind's own options are declared once it is known (its module alone is loaded)."""
+    """Declare what all kinds share; the kind's own options follow once it is known: its module alone is loaded."""
     from probe.measurements import names
 
     kinds = ", ".join(name.replace("_", "-") for name in names())
@@ -57,14 +58,15 @@ def kind_parser(kind: str) -> Parser:
         while isinstance(kind_of, msgspec.inspect.Metadata):
             words = words or (kind_of.extra_json_schema or {}).get("description", "")
             kind_of = kind_of.type
+        option = f"--{field.name.replace('_', '-')}"
         if field.name == "target":
             parser.add_argument("target", metavar="TARGET", help=words)
         elif isinstance(kind_of, msgspec.inspect.BoolType):
-            parser.add_argument(f"--{field.name.replace('_', '-')}", dest=field.name, action="store_true", default=None, help=words)
+            parser.add_argument(option, dest=field.name, action="store_true", default=None, help=words)
         else:
             shown = "" if field.default in ("", msgspec.NODEFAULT) else f" (default {field.default})"
             metavar = {"StrType": "TEXT", "LiteralType": "WORD"}.get(type(kind_of).__name__, "N")
-            parser.add_argument(f"--{field.name.replace('_', '-')}", dest=field.name, metavar=metavar, help=words + shown)
+            parser.add_argument(option, dest=field.name, metavar=metavar, help=words + shown)
     _common(parser.add_argument_group("options of every kind"))
     return parser
 
@@ -73,8 +75,9 @@ def run(args: argparse.Namespace) -> int:
     """Measure, print; contract 2's exit status."""
     parser = kind_parser(args.kind)
     given = vars(parser.parse_args(args.rest))
-    common = {name: given.pop(name) or getattr(args, name) for name in ("json", "pcap", "config", "interface", "exit_verdict", "quiet")}
     repeat = max(given.pop("repeat"), args.repeat)
+    # They may stand before KIND, too.
+    common = {name: given.pop(name) or getattr(args, name) for name in _COMMON}
     options = {name: value for name, value in given.items() if value is not None}
     return asyncio.run(_measure(args.kind.replace("-", "_"), options, common, repeat))
 

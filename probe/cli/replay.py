@@ -11,9 +11,11 @@ DIFFERS = 10
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Declare the arguments."""
-    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="evidence: a pcapng that Colibri wrote (.gz too)")
+    parser.add_argument("files", metavar="FILE", nargs="+", type=Path, help="a pcapng that Colibri wrote (.gz too)")
     parser.add_argument("--json", action="store_true", help="one JSON object a file")
-    parser.add_argument("--exit-verdict", action="store_true", help=f"exit with {DIFFERS} when a verdict differs from the recorded one")
+    parser.add_argument(
+        "--exit-verdict", action="store_true", help=f"exit with {DIFFERS} when a verdict differs from the recorded one"
+    )
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,7 +46,9 @@ def run(args: argparse.Namespace) -> int:
                         "file": str(path),
                         "measurement": log.measurement,
                         "agrees": again.agrees,
-                        "recorded": {"verdict": log.verdict, "technique": log.technique, "rule": log.rule, "version": log.version},
+                        "recorded": {
+                            "verdict": log.verdict, "technique": log.technique, "rule": log.rule, "version": log.version,
+                        },
                         "version": again.version,
                         "judgement": judged,
                     }

@@ -21,11 +21,11 @@ _TECHNIQUES = {
 
 def at_a_glance(finding: Finding) -> str:
     """A few lines: verdict, technique, place, confidence, reasons."""
-    head = f"{_MARKS[finding.verdict]}  {finding.target.input}  ({finding.measurement.replace('_', '-')}, {finding.duration_s:.1f} s)"
-    lines = [head]
+    kind = finding.measurement.replace("_", "-")
+    lines = [f"{_MARKS[finding.verdict]}  {finding.target.input}  ({kind}, {finding.duration_s:.1f} s)"]
     if finding.interference is not None:
-        what = _TECHNIQUES.get(finding.interference.technique, finding.interference.technique.replace("_", " "))
-        lines.append(f"  what    {what} ({finding.interference.technique}, {finding.interference.placement.replace('_', ' ')})")
+        technique, placement = finding.interference.technique, finding.interference.placement.replace("_", " ")
+        lines.append(f"  what    {_TECHNIQUES.get(technique, technique.replace('_', ' '))} ({technique}, {placement})")
         if finding.interference.location is not None:
             lines.append(f"  where   {finding.interference.location.attribution}")
     if finding.confidence:

@@ -100,8 +100,8 @@ def to_markdown(observations: Sequence[Observation]) -> str:
     lines = [
         "# The lab's score",
         "",
-        f"Colibri {__version__}, written by `make lab-score`. Every line is one expectation of one scenario "
-        "(`probe/lab/scenarios/`), measured that often in a lab of its own; *right* is verdict and technique, *link* the",
+        f"Colibri {__version__}, written by `make lab-score`. Every line is one expectation of one scenario,",
+        "measured that often in a lab of its own (`probe/lab/scenarios/`); *right* is verdict and technique, *link* the",
         "reported link when it contains the true router, *s* the median duration in seconds.",
         "",
         f"- **{score.right} of {score.runs} runs as expected.**",
