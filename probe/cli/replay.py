@@ -47,7 +47,8 @@ def run(args: argparse.Namespace) -> int:
                         "measurement": log.measurement,
                         "agrees": again.agrees,
                         "recorded": {
-                            "verdict": log.verdict, "technique": log.technique, "rule": log.rule, "version": log.version,
+                            "verdict": log.verdict, "technique": log.technique,
+                            "rule": log.rule, "version": log.version,
                         },
                         "version": again.version,
                         "judgement": judged,
