@@ -7,7 +7,7 @@ from typing import Any
 from probe.measurements._dns import Reply, distinct
 from probe.measurements._judge import confidence, hops_away, is_home, milliseconds, plural, sooner
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import acts_at_home, ahead, proven_short
+from probe.measurements._proof import acts_at_home, ahead, home_depth, proven_short
 from probe.model.finding import Interference, Judgement, Tally, Target, Technique
 
 _TTL_SLACK = 1  # return paths may differ by a hop
@@ -91,7 +91,8 @@ class Seen:
 
     def suspicious(self) -> bool:
         """Whether anything calls for a sweep."""
-        return bool(self.from_silent() or self.conflicting() or self.odd_answers() or self.short_only())
+        next_door = (usual := self.usual_ttls()) is not None and hops_away(usual[0]) == 0
+        return bool(next_door or self.from_silent() or self.conflicting() or self.odd_answers() or self.short_only())
 
     def settled(self, need: int) -> bool:
         """Whether more trials would add nothing: none or enough of them show each sign."""
@@ -137,7 +138,15 @@ class Seen:
 
     def home_answers(self) -> bool:
         """Whether it is, or may be, the home's own router that answers."""
+        arrives = self.arrives
+        if arrives is not None and arrives <= home_depth(self.routers):
+            return True
         return acts_at_home(self.telling(), self.place, self.routers)
+
+    def farther(self) -> bool:
+        """Whether harmless packets to the same address die on a router behind the place: it is not the address itself
+        that answers there."""
+        return self.place is not None and any(ttl > self.place.first_ttl for ttl in self.routers)
 
     def controls(self) -> Tally:
         """Harmless queries made, and those that went as they should."""
@@ -179,7 +188,7 @@ def judge(seen: Seen, need: int) -> Judgement:
 
 def _answers_everything(seen: Seen, silent_answers: int, need: int) -> Judgement:
     """The silent address answers the harmless name too: somebody answers in place of whoever is asked."""
-    if seen.from_silent() >= need and silent_answers >= need and seen.place is not None and seen.place.first_ttl > 1:
+    if seen.from_silent() >= need and silent_answers >= need and seen.farther():
         return _interfered(seen, "silent-address-answers-everything", "dns_redirect", seen.from_silent(), len(seen.silent_trials))
     return _say(
         seen, "silent-address-answers", "inconclusive",

@@ -152,7 +152,8 @@ def _rest(seen: Seen, target: Target) -> Judgement:
     """Nothing proven: clean if the trials went like the twins, else inconclusive."""
     spoke = seen.spoke()
     signs = max(seen.cut(), seen.silent(), seen.odd_spoken())
-    if signs == 0 and not seen.short_only() and spoke >= AGREE:
+    # A trigger that should have fallen short and was answered may have gone a shorter way than its twin: the sweep tells.
+    if signs == 0 and not (seen.short_only() and seen.below()) and spoke >= AGREE:
         return _say(
             seen, target, "clean", "clean",
             f"The server at {seen.address} answered the {_KINDS[seen.trigger.kind]} for {seen.trigger.host} in {spoke} of "

@@ -15,7 +15,7 @@ from probe.measurements._dns_verdict import Seen, judge
 from probe.measurements._judge import hops_away
 from probe.measurements._locate import Place, Shot, expired_at, place, sweep
 from probe.model.errors import UsageError
-from probe.model.exchange import FULL_TTL, Exchange, Step
+from probe.model.exchange import FULL_TTL, Exchange, Step, UdpStep
 
 VERSION = "1"
 
@@ -24,6 +24,7 @@ _MOST_TRIALS = 9
 _NEED = 3  # agreeing trials before anything is claimed
 _CONFIRM = 4  # rounds at the most that rule out chance …
 _PAIRS = 3  # … by so many queries of each kind
+_NO_PORT = 33434  # where traceroute begins: nothing listens there
 _FARTHEST = 30  # no path on the Internet is longer
 
 
@@ -148,6 +149,8 @@ def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
         return place(seen.telling(), seen.routers, full=full, arrives=seen.arrives)
 
     yield from sweep(range(1, top + 1), make, read)
+    if any(answered for _, answered in seen.swept_twins if at_silent) or seen.arrives == 1:
+        yield from _plain_path(seen, address, top)
     seen.place = locate()
     for _ in range(_CONFIRM):  # until chance is ruled out
         arrives = seen.arrives
@@ -160,3 +163,16 @@ def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
         for trigger, control in zip(exchanges, exchanges, strict=True):
             read(ttl, [trigger, control])
         seen.place = locate()
+
+
+def _plain_path(seen: Seen, address: str, top: int) -> Part[None]:
+    """The routers towards an address, by datagrams that nobody takes for DNS: where every query is answered, queries
+    show none."""
+    batch: list[Step] = [
+        UdpStep(address=address, port=_NO_PORT, payload=b"colibri" + bytes((ttl,)), ttl=ttl, flow="path", wait=_patience(seen))
+        for ttl in range(1, top + 1)
+    ]
+    for exchange in (yield batch):
+        router = expired_at(exchange)
+        if router is not None and isinstance(exchange.step, UdpStep):
+            seen.routers.setdefault(exchange.step.ttl, router)

@@ -32,7 +32,8 @@ class _Flow:
 
 @dataclass(frozen=True)
 class Web:
-    """A server on every port. ``unknown``: what a name gets that is not in ``names`` (no names: all are served).
+    """A server on every port. ``unknown``: what a name gets that is not in ``names`` (no names: all are served);
+    "mute" takes the request and says nothing, "swallow" is a firewall of its own that does not even take it.
 
     ``data_ttl``, ``reset_ttl``: initial TTLs of another machine behind the same address (a load balancer's parts).
     ``banned_after``: so many unknown names, and for ``ban`` seconds nothing is answered any more.
@@ -40,7 +41,7 @@ class Web:
 
     hops: int = 0
     names: tuple[str, ...] = ()
-    unknown: Literal["serve", "reset", "close", "silent", "page"] = "serve"
+    unknown: Literal["serve", "reset", "close", "mute", "swallow", "page"] = "serve"
     port: Literal["open", "closed", "filtered", "unreachable"] = "open"
     delay: float = 0.0
     ttl: int = 64
@@ -94,6 +95,8 @@ class Web:
         if header.sequence == state.expected - 1 & 0xFFFFFFFF and not packet.payload:  # a keep-alive
             self._say(net, flow, packet, Flags.ACK, state.first + 1, state.expected)
         elif packet.payload and not state.asked:
+            if self.unknown == "swallow" and self.names and named(packet.payload) not in self.names:
+                return  # a firewall of its own
             state.asked = True
             state.expected = state.expected + len(packet.payload) & 0xFFFFFFFF
             self._asked(net, flow, packet, state, memory)
@@ -109,8 +112,9 @@ class Web:
                 memory["banned until"] = net.now + self.ban
                 return
         does = "serve" if served else self.unknown
-        if does == "silent":
-            return  # a firewall of its own swallowed the request
+        if does == "mute":
+            self._say(net, flow, packet, Flags.ACK, state.first + 1, state.expected)
+            return
         start = state.first + 1
         if does == "reset":
             ttl = packet.ttl if self.reset_ttl == "mirror" else self.reset_ttl or self.ttl
