@@ -76,12 +76,14 @@ class Group(msgspec.Struct, frozen=True):
 
 
 class OperatorSentence(msgspec.Struct, frozen=True):
-    """What is found on one operator now. ``found``: technique → targets."""
+    """What is found on one operator now, in so many ``tests``. ``unsure``: inconclusive ones; ``found``: technique →
+    targets."""
 
     operator: str
     access: str
     tests: int
     interfered: int
+    unsure: int
     found: dict[str, list[str]]
 
 
@@ -192,6 +194,7 @@ def _sentence(own: list[Cell]) -> OperatorSentence:
         access=words.ACCESS[newest.line.access],
         tests=len(own),
         interfered=sum(c.verdict == "interfered" for c in own),
+        unsure=sum(c.verdict == "inconclusive" for c in own),
         found={label: sorted(targets) for label, targets in sorted(found.items())},
     )
 

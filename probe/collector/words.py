@@ -85,8 +85,16 @@ def place(location: Location | None) -> str:
     """Where on the path, in a few words: always the link between two hops, never one router alone."""
     if location is None:
         return ""
+    ends = [f"hop {ttl} " in location.attribution for ttl in (location.clean_ttl, location.first_ttl)]
+    if all(ends):
+        return location.attribution
     between = f"between hops {location.clean_ttl} and {location.first_ttl}"
     return f"{between}, {location.attribution}" if location.attribution else between
+
+
+def unsure(number: int) -> str:
+    """How many tests decided nothing: never left out of a sentence that says that nothing was found."""
+    return f"{number} {'was' if number == 1 else 'were'} not conclusive"
 
 
 def count(number: int, one: str, many: str = "") -> str:

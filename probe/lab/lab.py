@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import ipaddress
 import os
 import signal
 import subprocess
@@ -162,7 +163,7 @@ class Lab:
         """The configuration of a probe on that line: its destinations opened, its line and usual options given."""
         home = self.state.homes[operator]
         return Config(
-            line=LineConfig(operator, home.asn, home.country, home.access),
+            line=LineConfig(operator.title(), home.asn, home.country, home.access),
             safety=SafetyConfig(
                 allow_networks=list(NETWORKS), packets_per_second=5000, target_packets_per_second=5000,
                 target_spacing=0.0, bytes_per_day=10**10,
@@ -176,11 +177,23 @@ class Lab:
         for expected in self.state.scenario.expect:
             if expected.operator != operator:
                 continue
-            known = entries.get(expected.target, TargetEntry(expected.target, group=_group(expected.target)))
+            known = entries.get(expected.target, TargetEntry(expected.target, group=self._group(expected.target)))
             kinds = list(dict.fromkeys([*known.measurements, expected.measurement]))
             options = {**known.options, **expected.options}
             entries[expected.target] = msgspec.structs.replace(known, measurements=kinds, options=options)
         return TargetList(targets=list(entries.values()))
+
+    def _group(self, target: str) -> str:
+        """The site that a target is of, by its name or its address."""
+        for site in ("octenium", "press"):
+            if site in target:
+                return site
+        try:
+            address = ipaddress.ip_address(target.rpartition(":")[0] if target.count(":") == 1 else target)
+        except ValueError:
+            return ""
+        sites = [(ipaddress.ip_network(row.prefix), row.name) for row in self.state.prefixes]
+        return next((name for network, name in sites if network.version == address.version and address in network), "")
 
     def truth(self, operator: str, node: str) -> Truth:
         """Where a node truly is, seen from a home. Raises UsageError."""
@@ -193,13 +206,6 @@ class Lab:
     def asn_of(self, address: str) -> int:
         """AS number of an address, 0 if it is nobody's."""
         return asn_of(self.state.prefixes, address)
-
-
-def _group(target: str) -> str:
-    for group in ("octenium", "press"):
-        if group in target:
-            return group
-    return ""
 
 
 def _close(process: subprocess.Popen[bytes]) -> None:

@@ -130,6 +130,15 @@ def test_the_monitor_says_what_is_found_in_words_and_shape(desk: Desk, probes: P
     assert page.count('scope="col"') == 4
 
 
+def test_what_decided_nothing_is_not_passed_over(desk: Desk, probes: Probes) -> None:
+    probe = probes()
+    unsure = [probe.finding("inconclusive", target=Target(f"{name}.example")) for name in "ab"]
+    desk.give(*unsure)
+    page = Pages().monitor(desk.reader.cells(), desk.reader.probes(), desk.reader.counters(), NOON)
+    assert "No interference found in 2 tests; 2 were not conclusive." in " ".join(parsed(page).text.split())
+    assert '<li class="v-inconclusive">' in page, "not green"
+
+
 def test_an_empty_store_has_a_page_too() -> None:
     page = Pages().monitor([], [], {}, NOON)
     assert "No measurement in the last 24 hours" in page

@@ -108,10 +108,11 @@ def test_a_sentence_names_techniques_and_targets_once() -> None:
             cell(verdict="interfered", measurement="ttl_path"),
             cell(name="calls.example", verdict="interfered", interference=Interference("tcp_reset")),
             cell(name="shop.example"),
+            cell(name="far.example", verdict="inconclusive"),
         ],
         NOW,
     ).operators
-    assert (sentence.tests, sentence.interfered) == (4, 3)
+    assert (sentence.tests, sentence.interfered, sentence.unsure) == (5, 3, 1)
     assert sentence.found == {"Connections cut": ["calls.example"], "Forged DNS answers": ["news.example"]}
 
 

@@ -31,11 +31,18 @@ def test_a_place_is_always_a_link() -> None:
     assert words.place(None) == ""
     assert words.place(Location(4, 5, Hop("198.18.4.1"), None)) == "between hops 4 and 5"
     assert words.place(Location(4, 5, attribution="inside AS64501")) == "between hops 4 and 5, inside AS64501"
+    named = "on the link between hop 4 (198.18.4.1) and hop 5"
+    assert words.place(Location(4, 5, attribution=f"{named} (198.18.4.2)")) == f"{named} (198.18.4.2)", "once"
+    assert words.place(Location(4, 15, attribution=f"{named} (x)")) == f"between hops 4 and 15, {named} (x)"
 
 
 def test_technique_of_nothing_is_nothing() -> None:
     assert words.technique(None) is None
     assert words.technique(Interference("tcp_reset")) == words.TECHNIQUES["tcp_reset"]
+
+
+def test_what_decided_nothing_is_counted() -> None:
+    assert [words.unsure(number) for number in (1, 2)] == ["1 was not conclusive", "2 were not conclusive"]
 
 
 def test_counting() -> None:

@@ -115,17 +115,21 @@ def test_a_line_has_its_configuration_targets_and_truth() -> None:
                     options={"resolver": "198.18.30.53"}),
         Expectation(operator="oran", measurement="dns_injection", target="octenium.example", verdict=("clean",)),
     )
+    others = tuple(
+        Expectation(operator="atlas", measurement="ttl_path", target=target, verdict=("clean",))
+        for target in ("198.51.100.10:443", "2001:db8:a0::10", "192.168.7.7", "other.example")
+    )
     boxes = (Impair(at="sale.core"),)
-    with Lab.up(Scenario(name="x", description="X.", expect=expect, boxes=boxes)) as lab:
+    with Lab.up(Scenario(name="x", description="X.", expect=expect + others, boxes=boxes)) as lab:
         config = lab.config("sale")
-        assert (config.line.operator, config.line.asn, config.line.access) == ("sale", 64503, "mobile")
+        assert (config.line.operator, config.line.asn, config.line.access) == ("Sale", 64503, "mobile")
         assert "203.0.113.0/24" in config.safety.allow_networks
         assert "192.168.0.0/16" not in config.safety.allow_networks
         assert lab.asn_of(config.measure.silent) == lab.asn_of(config.measure.resolver) == 64540
         (target,) = lab.targets("sale").targets
         assert (target.target, target.group) == ("press.example", "press")
         assert target.measurements == ["dns_injection", "dns_resolver"]
-        assert lab.targets("atlas").targets == []
+        assert [entry.group for entry in lab.targets("atlas").targets] == ["octenium", "press", "", ""]
         truth = lab.truth("sale", "sale.core")
         assert (truth.ttl, truth.addresses, truth.asn) == (4, ("198.18.30.4", "2001:db8:30::4"), 64503)
         assert "192.168.1.1" in lab.truth("oran", "oran.router").addresses
