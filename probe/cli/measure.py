@@ -88,6 +88,7 @@ async def _measure(kind: str, options: dict[str, Any], common: dict[str, Any], r
     from probe.agent import adhoc
     from probe.agent.config import load
     from probe.cli.show import at_a_glance
+    from probe.engine.counter import DayCount
     from probe.engine.run import EngineRunner
 
     config = load(common["config"])
@@ -95,7 +96,8 @@ async def _measure(kind: str, options: dict[str, Any], common: dict[str, Any], r
         config = msgspec.structs.replace(
             config, probe=msgspec.structs.replace(config.probe, interface=common["interface"])
         )
-    runner = EngineRunner(config)
+    count = DayCount(Path(config.probe.state_dir) / "sent-by-hand.json")
+    runner = EngineRunner(config, count.load, count.save)
 
     def progress(text: str) -> None:
         if not common["quiet"]:

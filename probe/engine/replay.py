@@ -31,17 +31,17 @@ def replay(data: bytes, where: str = "evidence") -> Replayed:
     Raises MalformedRecord if it can't be read, ReplayMismatch if today's rules ask for what was not recorded.
     """
     records, log = unseal(data, where)
-    try:
-        measurement = load(log.measurement)
-        options = parse_options(measurement, log.options)
-    except UsageError as error:
-        raise ReplayMismatch(f"{where}: the rules of today can't run what was recorded: {error}") from None
     index: dict[tuple[int, int], list[Record]] = defaultdict(list)
     for record in records:
         key = local_port(record.packet, record.outgoing)
         if key is not None:
             index[key].append(record)
-    judgement = _drive(measurement.measure(options, Context(Random(log.seed))), log.batches, index, where)
+    try:
+        measurement = load(log.measurement)
+        options = parse_options(measurement, log.options)
+        judgement = _drive(measurement.measure(options, Context(Random(log.seed))), log.batches, index, where)
+    except UsageError as error:
+        raise ReplayMismatch(f"{where}: the rules of today can't run what was recorded: {error}") from None
     technique = judgement.interference.technique if judgement.interference else ""
     return Replayed(
         judgement=judgement,
