@@ -128,7 +128,7 @@ class Seen:
         usual = self.usual_ttls()
         if self.at_silent or self.place is None or usual is None:
             return False
-        if not ahead(self.place, self.arrives, hops_away(usual[0])):
+        if not ahead(self.place, self.arrives, hops_away(usual[1])):
             return False
         return self.place.mirrored or self.proven()
 
@@ -183,6 +183,9 @@ def judge(seen: Seen, need: int) -> Judgement:
         if seen.conflicting_and_odd() >= need:
             agreed, made = seen.conflicting_and_odd(), len(seen.resolver_trials)
             return _interfered(seen, "two-answers-on-one-flow", "dns_injection", agreed, made)
+        if seen.odd_answers() >= need:
+            agreed, made = seen.odd_answers(), len(seen.resolver_trials)
+            return _interfered(seen, "answer-with-copied-ttl", "dns_injection", agreed, made)
     return _nothing_proven(seen, need)
 
 
@@ -262,6 +265,8 @@ _SENTENCES = {
     "all the same; queries for a harmless name were not: somebody on the way forges answers for this name.",
     "two-answers-on-one-flow": "In {agreed} of {made} trials one single query for {name} got two different answers, one of which did "
     "not come from as far away as the resolver {resolver}: it is forged.",
+    "answer-with-copied-ttl": "In {agreed} of {made} trials the answer for {name} bore an IP TTL that follows the query's own, and so "
+    "tells that it comes from well before the resolver {resolver}: it is forged.",
     "silent-address-answers-everything": "The address {silent}, which runs no resolver, answered every name in {agreed} of {made} "
     "trials, from beyond the home router: somebody on the way answers in place of the resolver that was asked.",
 }  # fmt: skip

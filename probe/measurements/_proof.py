@@ -49,13 +49,14 @@ def proven_short(shots: Sequence[Shot], twins: Iterable[tuple[int, bool]], arriv
 def ahead(place: Place | None, arrives: int | None, back: int, margin: int = MARGIN) -> bool:
     """Whether a place lies before the target's own site: ``margin`` links or more before the target.
 
-    ``back``: routers between the target and the probe, by its packets' TTL. A box that copies TTLs is compared with one
-    that would sit at the target, so that ways of different length there and back do not matter.
+    ``back``: least number of routers from the target to the probe, by the TTL of its packets. A box that copies TTLs is
+    compared with one that would sit at the target, so that a shorter way back accuses nobody (and where the target's
+    initial TTL is an odd one, which makes it look farther, the way there is what counts).
     """
     if place is None or arrives is None:
         return False
     if place.copied is not None:
-        return place.copied + 2 * margin <= arrives - 1 + back
+        return place.copied + 2 * margin <= arrives - 1 + min(back, arrives - 1)
     return place.first_ttl + margin <= arrives
 
 
@@ -76,7 +77,7 @@ def acts_at_home(shots: Iterable[Shot], place: Place | None, routers: Mapping[in
         return False
     if place.first_ttl <= depth or any(s.elicited and s.ttl <= depth for s in shots):
         return True
-    if place.first_ttl > depth + 1 or place.copied is not None:
+    if place.clean_ttl > depth or place.copied is not None:
         return False
     if dropping:
         return True

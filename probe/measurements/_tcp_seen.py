@@ -156,7 +156,8 @@ class Seen:
     def ahead(self, sign: str, need: int) -> bool:
         """Whether the place lies before the target's own site; one link nearer where our own server is hit as well."""
         margin = MARGIN - 1 if self.control_hits(sign) >= need else MARGIN
-        return ahead(self.place, self.arrives, hops_away(self.least_synack_ttl()), margin)
+        nearest = max((r.synack_ttl for r in self._opened() if r.synack_ttl is not None), default=64)
+        return ahead(self.place, self.arrives, hops_away(nearest), margin)
 
     def short_of_target(self) -> bool:
         """Whether physics puts the actor before the target: triggers that can't arrive draw it, or it copies TTLs."""

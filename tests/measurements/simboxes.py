@@ -6,10 +6,10 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from probe.model.errors import MalformedPacket
-from probe.model.packet import Flags, Packet, Tcp, Udp
+from probe.model.packet import Packet, Tcp, Udp
 from probe.wire import dns
 from tests.measurements.simhosts import HELLO, PAGE, named
-from tests.measurements.simnet import Passing
+from tests.measurements.simnet import ACK, FIN, PSH, RST, SYN, Passing
 
 Ttl = int | Literal["random", "mirror", "like"]
 """Initial TTL: a number; drawn anew; copied from the packet; or such that it arrives with the host's own."""
@@ -98,7 +98,7 @@ class _Inspector(_Box):
 
     def act(self, passing: Passing) -> bool:
         packet = passing.packet
-        if not isinstance(packet.header, Tcp) or packet.header.flags & Flags.RST or (self.forwards and packet.ttl <= 1):
+        if not isinstance(packet.header, Tcp) or packet.header.flags & RST or (self.forwards and packet.ttl <= 1):
             return False
         haunted = self.haunted(passing)
         name = named(packet.payload) if packet.payload else None
@@ -121,7 +121,7 @@ class _Inspector(_Box):
 class Resetter(_Inspector):
     """Resets (``flags``) a connection; copy i bears the expected sequence number plus ``i * step``."""
 
-    flags: int = int(Flags.RST | Flags.ACK)
+    flags: int = RST | ACK
     step: int = 0
     to_client: bool = True
     to_server: bool = False
@@ -133,7 +133,7 @@ class Resetter(_Inspector):
             back = Tcp(header.destination_port, header.source_port, sequence, ahead, self.flags, 0)
             passing.answer(initial(self.ttl, passing), back, b"", self.delay + copy * 0.0002)
         if self.to_server:
-            closing = Tcp(header.source_port, header.destination_port, ahead, 0, int(Flags.RST), 0)
+            closing = Tcp(header.source_port, header.destination_port, ahead, 0, RST, 0)
             _towards_host(passing, closing)
         return self.in_path
 
@@ -162,7 +162,7 @@ class Pager(_Inspector):
     def strike(self, passing: Passing, header: Tcp) -> bool:
         page = b"HTTP/1.1 403 Forbidden\r\nContent-Length: %d\r\n\r\n" % len(self.body) + self.body
         ahead = header.sequence + len(passing.packet.payload) & 0xFFFFFFFF
-        flags = int(Flags.ACK | Flags.FIN)
+        flags = ACK | FIN
         back = Tcp(header.destination_port, header.source_port, header.acknowledgement, ahead, flags, 0)
         passing.answer(initial(self.ttl, passing), back, page, self.delay)
         return self.in_path
@@ -174,16 +174,16 @@ class Proxy(_Box):
 
     def act(self, passing: Passing) -> bool:
         header, packet = passing.packet.header, passing.packet
-        if not isinstance(header, Tcp) or header.flags & Flags.RST:
+        if not isinstance(header, Tcp) or header.flags & RST:
             return False
         key = passing.flow.port
         first = passing.memory.setdefault(key, passing.net.random.randrange(1 << 32))
         body = b""
-        if header.flags & Flags.SYN:
-            sequence, ahead, flags = first, header.sequence + 1, int(Flags.SYN | Flags.ACK)
+        if header.flags & SYN:
+            sequence, ahead, flags = first, header.sequence + 1, SYN | ACK
         elif packet.payload:
             body = PAGE if packet.payload[:3] == b"GET" else HELLO
-            sequence, ahead, flags = first + 1, header.sequence + len(packet.payload), int(Flags.ACK | Flags.PSH)
+            sequence, ahead, flags = first + 1, header.sequence + len(packet.payload), ACK | PSH
         else:
             return True
         back = Tcp(header.destination_port, header.source_port, sequence & 0xFFFFFFFF, ahead & 0xFFFFFFFF, flags, 65160)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 from probe.model.exchange import EchoStep, Exchange, Failure, Heard, PauseStep, Step, SynStep, TcpStep, UdpStep
-from probe.model.packet import Flags, Icmp, Packet, Protocol, Tcp, Udp
-from tests.measurements.simnet import SELF, Internet
+from probe.model.packet import Icmp, Packet, Protocol, Tcp, Udp
+from tests.measurements.simnet import ACK, FIN, PSH, RST, SELF, SYN, Internet
 
 _SYN_AGAIN = (1.0, 3.0, 7.0)  # seconds after the first (RFC 6298)
 _FIRST_TIMEOUT = 0.2  # Linux's least retransmission timeout
@@ -107,7 +107,7 @@ class Syn(Client):
         self.detour = bool(sum(self.step.flow.encode()) & 1)
         self.sends_probe()
         sequence = self.net.random.randrange(1 << 32)
-        self.send(Tcp(self.port, self.step.port, sequence, 0, Flags.SYN, 64240), b"", self.step.ttl)
+        self.send(Tcp(self.port, self.step.port, sequence, 0, SYN, 64240), b"", self.step.ttl)
 
 
 class Echo(Client):
@@ -149,7 +149,7 @@ class Connection(Client):
 
     def _syn(self) -> None:
         if self.next is None and not self.ended:
-            self.send(Tcp(self.port, self.step.port, self.first, 0, Flags.SYN, 64240), b"", 64)
+            self.send(Tcp(self.port, self.step.port, self.first, 0, SYN, 64240), b"", 64)
 
     def _give_up(self) -> None:
         if self.next is None and not self.ended:
@@ -175,29 +175,29 @@ class Connection(Client):
             self.settle(self.step.linger)
 
     def _hear_segment(self, packet: Packet, header: Tcp) -> None:
-        if header.flags & Flags.SYN:
+        if header.flags & SYN:
             if self.next is None:
                 self.next = (header.sequence + 1) & 0xFFFFFFFF
-                self._send(Flags.ACK, b"", 64)
+                self._send(ACK, b"", 64)
                 self.net.at(self.net.now + 0.0003, self._payload)
             return
         if self.next is None:
-            if header.flags & Flags.RST:
+            if header.flags & RST:
                 self._fail("refused")
             return
-        if header.flags & Flags.RST:
+        if header.flags & RST:
             self.closed = self.closed or header.sequence == self.next
             if self.sent_at is None:
                 self._fail("lost_race")
                 return
         elif header.acknowledgement == (self.first + 1 + len(self.step.payload)) & 0xFFFFFFFF:
             self.acknowledged = True
-        length = len(packet.payload) + bool(header.flags & Flags.FIN)
-        if length and not header.flags & Flags.RST and not self.closed:
+        length = len(packet.payload) + bool(header.flags & FIN)
+        if length and not header.flags & RST and not self.closed:
             if header.sequence == self.next:
                 self.next = (self.next + length) & 0xFFFFFFFF
-            self._send(Flags.ACK, b"", self.step.ttl if self.sent_at is not None else 64)
-        if (packet.payload or header.flags & (Flags.RST | Flags.FIN)) and self.sent_at is not None:
+            self._send(ACK, b"", self.step.ttl if self.sent_at is not None else 64)
+        if (packet.payload or header.flags & (RST | FIN)) and self.sent_at is not None:
             self.settle(self.step.linger)
 
     def _payload(self) -> None:
@@ -207,7 +207,7 @@ class Connection(Client):
             self.end()
             return
         for ttl in self.step.path:
-            header = Tcp(self.port, self.step.port, self.first, self.next or 0, Flags.ACK, _PROBE_WINDOW + ttl)
+            header = Tcp(self.port, self.step.port, self.first, self.next or 0, ACK, _PROBE_WINDOW + ttl)
             self.send(header, b"", ttl)
         self.sends_probe()
         self._push(_FIRST_TIMEOUT)
@@ -215,7 +215,7 @@ class Connection(Client):
     def _push(self, timeout: float) -> None:
         if self.ended or self.acknowledged or self.closed:
             return
-        self._send(Flags.ACK | Flags.PSH, self.step.payload, self.step.ttl, at_start=True)
+        self._send(ACK | PSH, self.step.payload, self.step.ttl, at_start=True)
         self.net.at(self.net.now + timeout, lambda: self._push(2 * timeout))
 
     def _send(self, flags: int, payload: bytes, ttl: int, *, at_start: bool = False) -> None:
@@ -225,13 +225,13 @@ class Connection(Client):
 
     def out_of_window(self, packet: Packet) -> bool:
         header = packet.header
-        if not isinstance(header, Tcp) or not header.flags & Flags.RST or self.next is None:
+        if not isinstance(header, Tcp) or not header.flags & RST or self.next is None:
             return False
         return (header.sequence - self.next) & 0xFFFFFFFF > _WINDOW
 
     def end(self) -> None:
         if not self.ended and self.next is not None:
-            self._send(Flags.RST, b"", 64)
+            self._send(RST, b"", 64)
         super().end()
 
 

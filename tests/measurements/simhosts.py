@@ -6,10 +6,10 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from probe.model.errors import MalformedPacket
-from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
+from probe.model.packet import Icmp, Packet, Tcp, Udp
 from probe.wire import dns, http, tls
 from tests.measurements.simclients import Client
-from tests.measurements.simnet import Internet, reply
+from tests.measurements.simnet import ACK, FIN, PSH, RST, SYN, Internet, reply
 
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
 HELLO = b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"
@@ -62,7 +62,7 @@ class Web:
         if self.port == "unreachable":
             net.unreachable(flow, packet, 13)
             return
-        if header.flags & Flags.SYN:
+        if header.flags & SYN:
             self._open(net, flow, packet, header, memory)
         elif (state := memory.get(flow.port)) is not None and not state.closed:
             self._segment(net, flow, packet, header, state, memory)
@@ -77,23 +77,23 @@ class Web:
 
     def _open(self, net: Internet, flow: Client, packet: Packet, header: Tcp, memory: dict[Any, Any]) -> None:
         if self.port == "closed":
-            self._say(net, flow, packet, Flags.RST | Flags.ACK, 0, header.sequence + 1)
+            self._say(net, flow, packet, RST | ACK, 0, header.sequence + 1)
             return
         state = memory.get(flow.port)
         if state is None:
             state = memory[flow.port] = _Flow(net.random.randrange(1 << 32), header.sequence + 1 & 0xFFFFFFFF)
-        self._say(net, flow, packet, Flags.SYN | Flags.ACK, state.first, state.expected)
+        self._say(net, flow, packet, SYN | ACK, state.first, state.expected)
 
     def _segment(
         self, net: Internet, flow: Client, packet: Packet, header: Tcp, state: _Flow, memory: dict[Any, Any]
     ) -> None:
-        if header.flags & Flags.RST:
+        if header.flags & RST:
             state.closed = True
             return
-        if header.flags & Flags.ACK:
+        if header.flags & ACK:
             state.acknowledged = max(header.acknowledgement - state.first & 0xFFFFFFFF, state.acknowledged)
         if header.sequence == state.expected - 1 & 0xFFFFFFFF and not packet.payload:  # a keep-alive
-            self._say(net, flow, packet, Flags.ACK, state.first + 1, state.expected)
+            self._say(net, flow, packet, ACK, state.first + 1, state.expected)
         elif packet.payload and not state.asked:
             if self.unknown == "swallow" and self.names and named(packet.payload) not in self.names:
                 return  # a firewall of its own
@@ -101,7 +101,7 @@ class Web:
             state.expected = state.expected + len(packet.payload) & 0xFFFFFFFF
             self._asked(net, flow, packet, state, memory)
         elif packet.payload:
-            self._say(net, flow, packet, Flags.ACK, state.first + 1, state.expected)
+            self._say(net, flow, packet, ACK, state.first + 1, state.expected)
 
     def _asked(self, net: Internet, flow: Client, packet: Packet, state: _Flow, memory: dict[Any, Any]) -> None:
         name = named(packet.payload)
@@ -113,7 +113,7 @@ class Web:
                 return
         does = "serve" if served else self.unknown
         if does == "mute":
-            self._say(net, flow, packet, Flags.ACK, state.first + 1, state.expected)
+            self._say(net, flow, packet, ACK, state.first + 1, state.expected)
             return
         start = state.first + 1
         if does == "reset":
@@ -121,14 +121,14 @@ class Web:
             if self.reset_ttl == "mirror":
                 ttl -= net.distance(flow) - 1
             for _ in range(self.copies):
-                self._say(net, flow, packet, Flags.RST | Flags.ACK, start, state.expected, ttl=ttl)
+                self._say(net, flow, packet, RST | ACK, start, state.expected, ttl=ttl)
             state.closed = True
             return
         if does == "close":
-            self._say(net, flow, packet, Flags.FIN | Flags.ACK, start, state.expected)
+            self._say(net, flow, packet, FIN | ACK, start, state.expected)
             return
         if self.delay:
-            self._say(net, flow, packet, Flags.ACK, start, state.expected)
+            self._say(net, flow, packet, ACK, start, state.expected)
         body = PAGE if http.host(packet.payload) else HELLO
         if does == "page":
             body = PAGE.replace(b"200 OK", b"403 No")
@@ -143,11 +143,11 @@ class Web:
         for at in range(0, len(body), size):
             piece = body[at : at + size]
             ttl = self.data_ttl or self.ttl
-            self._say(net, flow, packet, Flags.ACK | Flags.PSH, start + at, state.expected, piece, ttl)
+            self._say(net, flow, packet, ACK | PSH, start + at, state.expected, piece, ttl)
         if self.farewell == "fin":
-            self._say(net, flow, packet, Flags.FIN | Flags.ACK, end, state.expected)
+            self._say(net, flow, packet, FIN | ACK, end, state.expected)
         elif self.farewell == "reset":
-            self._say(net, flow, packet, Flags.RST | Flags.ACK, end, state.expected)
+            self._say(net, flow, packet, RST | ACK, end, state.expected)
 
     def _say(
         self, net: Internet, flow: Client, packet: Packet, flags: int, sequence: int, acknowledgement: int,
