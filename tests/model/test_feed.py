@@ -1,0 +1,76 @@
+"""Contract 3's topics and small messages."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from probe.model import feed
+from probe.model.feed import Info, State, Stored
+
+ID = "0190a3b2-7c1d-7e2f-8a3b-4c5d6e7f8091"
+
+
+def test_the_topics_are_those_of_the_contract() -> None:
+    assert feed.availability("p-1") == "colibri/v1/p-1/availability"
+    assert feed.info("p-1") == "colibri/v1/p-1/info"
+    assert feed.finding("p-1", "dns_injection") == "colibri/v1/p-1/finding/dns_injection"
+    assert feed.evidence("p-1", ID) == f"colibri/v1/p-1/evidence/{ID}"
+    assert feed.stored("p-1") == "colibri/v1/p-1/stored"
+    assert (feed.AVAILABLE, feed.GONE) == (b"online", b"offline")
+
+
+@pytest.mark.parametrize(
+    ("target", "digest"),
+    [
+        ("press.example", "ccf670dc6b173790"),
+        ("http://press.example/a+b#c", "c1581e6d62fa9a3f"),
+        ("", "e3b0c44298fc1c14"),
+    ],
+)
+def test_the_hash_of_a_target_is_for_good(target: str, digest: str) -> None:
+    """Retained messages stay on brokers under these names."""
+    assert feed.short_hash(target) == digest
+
+
+@given(st.text(max_size=60))
+def test_no_target_can_leave_its_level(target: str) -> None:
+    topic = feed.state("p-1", "tcp_reset", target)
+    head, _, last = topic.rpartition("/")
+    assert head == "colibri/v1/p-1/state/tcp_reset"
+    assert len(last) == 16
+    assert set(last) <= set("0123456789abcdef")
+
+
+@given(st.lists(st.text(max_size=20), unique=True, min_size=2, max_size=20))
+def test_targets_are_told_apart(targets: list[str]) -> None:
+    assert len({feed.state("p", "m", target) for target in targets}) == len(targets)
+
+
+MESSAGES: list[tuple[type, dict[str, Any]]] = [
+    (Stored, {"schema": "colibri.stored/1", "ids": [ID], "refused": {ID: "clock"}}),
+    (Info, {"schema": "colibri.info/1", "probe": "p-1", "software": "colibri 0.1.0",
+            "line": {"operator": "", "asn": 0, "country": "", "access": "unknown"}, "measurements": {"tcp_reset": "1"},
+            "finding_schema": "colibri.finding/1", "spool_depth": 3, "dropped": 0, "at": "2026-01-02T03:04:05.678Z"}),
+    (State, {"schema": "colibri.state/1", "id": ID, "measurement": "tcp_reset",
+             "target": {"input": "x", "name": "", "address": "", "port": 0, "group": ""},
+             "line": {"operator": "", "asn": 0, "country": "MA", "access": "mobile"}, "verdict": "clean",
+             "interference": None, "confidence": 1.0, "at": "2026-01-02T03:04:05.678Z"}),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("kind", "sample"), MESSAGES, ids=[kind.__name__ for kind, _ in MESSAGES])
+def test_small_messages_keep_their_names(kind: type, sample: dict[str, Any]) -> None:
+    message: Any = msgspec.convert(sample, kind)
+    assert msgspec.to_builtins(message) == sample
+    assert msgspec.json.decode(msgspec.json.encode(message), type=kind) == message
+
+
+@pytest.mark.parametrize("ids", [["x"], [ID.upper()], ["../etc"], "all"])
+def test_stored_names_ids_only(ids: Any) -> None:
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.convert({"ids": ids}, Stored)
