@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.lab.namespaces import Namespace, prepare
+from probe.lab.namespaces import Namespace, prepare, raise_loopback
 
 pytestmark = pytest.mark.lab
 
@@ -72,3 +72,18 @@ def test_an_unknown_interface_cannot_be_prepared() -> None:
     with namespace.inside(), pytest.raises(OSError, match="No such device"):
         prepare(["nothing"])
     namespace.close()
+
+
+def test_a_new_namespace_gets_its_loopback() -> None:
+    namespace = Namespace.create("one")
+    try:
+        with namespace.inside(), socket.socket() as listener:
+            listener.bind(("127.0.0.1", 0))
+            listener.listen()
+            with pytest.raises(OSError, match="unreachable"):
+                socket.create_connection(listener.getsockname())
+            for _ in range(2):  # a second time changes nothing
+                raise_loopback()
+            socket.create_connection(listener.getsockname()).close()
+    finally:
+        namespace.close()
