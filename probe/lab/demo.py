@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import re
 import secrets
 import shutil
 import signal
@@ -41,7 +42,7 @@ _READY_WITHIN = 30.0
 _MEASURE_EVERY = 20.0
 _MONITOR_PORT = 8080
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-_HOME = "demo-{pid}-{started}"
+_FOLDER = re.compile(r"demo\.(\d+)\.(\d+)")  # process, and when it started: nobody else is meant
 
 Tell = Callable[[str], None]
 
@@ -113,11 +114,11 @@ def _signals() -> Iterator[_Stop]:
 def _folder() -> Iterator[Path]:
     """A folder of our own, for as long as we live; what a killed demo left is removed."""
     home = state.folder()
-    for left in home.glob(_HOME.format(pid="*", started="*")):
-        pid, started = left.name.split("-")[1:]
-        if state.start_time(int(pid)) != int(started):
+    for left in home.iterdir():
+        named = _FOLDER.fullmatch(left.name)
+        if named and state.start_time(int(named[1])) != int(named[2]):
             shutil.rmtree(left, ignore_errors=True)
-    folder = home / _HOME.format(pid=os.getpid(), started=state.start_time(os.getpid()))
+    folder = home / f"demo.{os.getpid()}.{state.start_time(os.getpid())}"
     folder.mkdir(mode=0o700)
     try:
         yield folder

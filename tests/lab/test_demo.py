@@ -187,18 +187,20 @@ def test_killed_it_leaves_no_process_and_no_namespace(start: Start, small: str, 
 def test_what_a_killed_demo_left_is_taken_away_by_the_next(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_RUNTIME_DIR", str(tmp_path))
     home = state.folder()
-    living = home / f"demo-{os.getpid()}-{state.start_time(os.getpid())}"
-    dead = home / f"demo-{os.getpid()}-1"
+    living = home / f"demo.{os.getpid()}.{state.start_time(os.getpid())}"
+    dead = home / f"demo.{os.getpid()}.1"
     for left in (living, dead):
         left.mkdir()
         (left / "passwords").write_text("secret")
+    (home / "demo-1-2.json").write_text("{}")  # a lab's
+    (home / "demo.1.2.json").write_text("{}")
     stale = demo._folder()
     living.rename(home / "other")
     with stale as own:
         assert own == living, "named after the process that owns it"
         assert not dead.exists()
         (own / "file").write_text("x")
-    assert sorted(path.name for path in home.iterdir()) == ["other"]
+    assert sorted(path.name for path in home.iterdir()) == ["demo-1-2.json", "demo.1.2.json", "other"]
 
 
 def test_a_part_that_dies_ends_it_with_a_reason(start: Start, small: str) -> None:
