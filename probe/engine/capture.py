@@ -34,6 +34,7 @@ class Capture:
         self._on_packet = on_packet
         self._timeline = timeline
         self._sockets: dict[str, socket.socket] = {}
+        self._lost = 0
         self._loop = asyncio.get_running_loop()
 
     def listen(self, interface: str) -> None:
@@ -55,7 +56,8 @@ class Capture:
             raise CannotMeasure(f"can't open a packet socket: {error.strerror}") from None
         try:
             bpf.attach(sock, self._code)
-            with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN; the plain limit serves without
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)  # as far as rmem_max allows
+            with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN
                 sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
             sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
             sock.setblocking(False)
@@ -91,13 +93,14 @@ class Capture:
 
     def dropped(self) -> int:
         """Packets that the kernel had to drop since the last call (packet(7), PACKET_STATISTICS)."""
-        lost = 0
+        lost, self._lost = self._lost, 0
         for sock in self._sockets.values():
             lost += struct.unpack("II", sock.getsockopt(_SOL_PACKET, _PACKET_STATISTICS, 8))[1]
         return lost
 
     def close(self) -> None:
         """Stop capturing."""
+        self._lost = self.dropped()
         for sock in self._sockets.values():
             self._loop.remove_reader(sock)
             sock.close()

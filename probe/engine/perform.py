@@ -30,6 +30,7 @@ from probe.model.exchange import EchoStep, Exchange, Failure, PauseStep, Step, S
 from probe.model.packet import Flags, Protocol, Tcp
 from probe.wire.scrub import Scrubber
 
+_DRAIN_EVERY = 64  # packets of a burst: without CAP_NET_ADMIN the capture's queue holds a few hundred
 _HEADERS = 60  # bytes counted against the budget for each packet besides its payload
 
 Log = Callable[[Step, Flow, Failure, str], None]
@@ -48,6 +49,7 @@ class Performer:
         self._flows: dict[tuple[object, ...], tuple[socket.socket, int]] = {}
         self._sources: dict[str, str] = {}
         self._names = dict(socket.if_nameindex())
+        self._sent = 0
 
     async def __aenter__(self) -> Self:
         self.intake = Intake(self._scrubber, self._ports.base, self._timeline)
@@ -128,6 +130,9 @@ class Performer:
             except OSError as error:
                 failure, note = "error", sockets.explain(error)
             else:
+                self._sent += 1
+                if not self._sent % _DRAIN_EVERY:
+                    self.intake.drain()
                 await waiter.listen(step.wait, step.linger if isinstance(step, UdpStep) else 0.0)
         self.intake.drain()
         return Flow(port, began, self._timeline.now()), failure, note

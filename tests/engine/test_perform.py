@@ -19,12 +19,13 @@ import pytest
 
 from probe.engine import sockets
 from probe.engine.guard import Guard
+from probe.engine.observe import is_error
 from probe.engine.perform import Performer
 from probe.lab.lab import Lab
 from probe.lab.scenario import Drop, ResetInjector, RouteAway
 from probe.model.errors import BudgetExhausted, ForbiddenDestination, NoRoute
 from probe.model.exchange import EchoStep, Exchange, PauseStep, Step, SynStep, TcpStep, UdpStep
-from probe.model.packet import Flags, Icmp, Tcp, Udp
+from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
 from probe.wire import dns, http
 
 if TYPE_CHECKING:
@@ -42,6 +43,11 @@ BOTH = pytest.mark.parametrize("server", [SERVER, SERVER6], ids=["IPv4", "IPv6"]
 
 def ask(name: str, ident: int, server: str = SERVER, ttl: int = 64, wait: float = 1.0) -> UdpStep:
     return UdpStep(address=server, port=53, payload=dns.query(name, ident), ttl=ttl, flow="q", match=(0, 2), wait=wait)
+
+
+def probes(eye: Eye) -> list[Packet]:
+    """What was sent on purpose. (The kernel still refuses late answers to the test before.)"""
+    return [packet for outgoing, packet in eye.packets() if outgoing and not is_error(packet)]
 
 
 def routers_heard(exchange: Exchange) -> list[str]:
@@ -238,20 +244,20 @@ def test_a_forbidden_destination_stops_the_batch_before_anything_is_sent(line: L
     with pytest.raises(ForbiddenDestination):
         line.perform(batch)
     time.sleep(0.05)
-    assert eye.packets() == []
+    assert probes(eye) == []
 
 
 def test_without_its_configuration_a_lab_is_forbidden(line: Line, eye: Eye) -> None:
     with pytest.raises(ForbiddenDestination, match="documentation"):
         line.perform([EchoStep(address=SERVER)], guard=Guard())
-    assert eye.packets() == []
+    assert probes(eye) == []
 
 
 def test_no_route_stops_the_batch_before_anything_is_sent(line: Line, chain: Lab, eye: Eye) -> None:
     chain.run("chain", ["ip", "route", "add", "unreachable", "192.0.2.77/32"], check=True)
     with pytest.raises(NoRoute):
         line.perform([ask("press.example", 1), EchoStep(address="192.0.2.77")])
-    assert eye.packets() == []
+    assert probes(eye) == []
 
 
 def test_an_interface_is_kept_to(line: Line, chain: Lab) -> None:
@@ -372,9 +378,12 @@ def test_who_is_cancelled_closes_the_flow(line: Line, eye: Eye) -> None:
     assert sent[-1] & RST
 
 
-def test_the_capture_misses_nothing_at_a_thousand_packets(line: Line) -> None:
-    steps: list[Step] = [ask("press.example", n, wait=5.0) for n in range(1000)]
-    (exchanges,) = line.perform(steps)
+def test_the_capture_misses_nothing_at_a_thousand_packets(line: Line, chain: Lab) -> None:
+    safety = msgspec.structs.replace(
+        chain.config("chain").safety, packets_per_second=2000, target_packets_per_second=2000
+    )
+    steps: list[Step] = [ask("press.example", n, wait=2.0) for n in range(1000)]
+    (exchanges,) = line.perform(steps, safety=safety)
     assert line.performer.intake.dropped() == 0
     assert sum(exchange.sent_at is not None for exchange in exchanges) == 1000
     assert sum(bool(exchange.answers) for exchange in exchanges) >= 990

@@ -61,7 +61,8 @@ def made_up(monkeypatch: pytest.MonkeyPatch, *batches: list[Step]) -> None:
     """``load`` gives a measurement that asks for these batches and finds nothing."""
 
     def measure(options: Options, context: Context) -> Steps:
-        yield from batches
+        for batch in batches:  # noqa: UP028 - exchanges are sent in, which a tuple does not take
+            yield batch
         details: dict[str, Any] = {"drawn": context.random.random(), "control_address": options.control_address}
         return Judgement(verdict="clean", rule="made_up/x", target=Target(options.target), details=details)
 
