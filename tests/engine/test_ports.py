@@ -40,9 +40,15 @@ def test_a_port_in_use_is_passed_over() -> None:
         assert sock.getsockname()[1] != port
 
 
-def test_an_address_that_has_gone_is_not_ten_thousand_tries() -> None:
+class Gone(socket.socket):
+    """A socket of a machine that has lost the address."""
+
+    def bind(self, address: object) -> None:
+        raise OSError(errno.EADDRNOTAVAIL, "Cannot assign requested address", address)
+
+
+def test_an_address_that_has_gone_is_not_a_thousand_tries() -> None:
     ports = Ports(Random(1))
-    with socket.socket() as sock, pytest.raises(OSError, match="assign") as caught:
+    with Gone() as sock, pytest.raises(OSError, match="assign"):
         ports.bind(sock, "198.51.100.200")
-    assert caught.value.errno == errno.EADDRNOTAVAIL
     assert len([ports.take() for _ in range(BLOCK - 1)]) == BLOCK - 1
