@@ -43,8 +43,8 @@ def endpoint(target: str, port: int, protocol: Protocol) -> tuple[str, int]:
     """Address and port of ``ADDR``, ``ADDR:PORT`` or ``[ADDR]:PORT``. Raises UsageError."""
     host, given = target, ""
     if target.startswith("["):
-        host, _, rest = target[1:].partition("]")
-        given = rest.removeprefix(":")
+        host, closed, rest = target[1:].partition("]")
+        host, given = (host, rest.removeprefix(":")) if closed else (target, "")
     elif target.count(":") == 1:
         host, _, given = target.partition(":")
     try:

@@ -1,0 +1,47 @@
+"""Finding measurements by name, and their options from loosely typed values."""
+
+from __future__ import annotations
+
+import pytest
+
+from probe.measurements import load, names, parse_options
+from probe.model.errors import UsageError
+
+
+def test_every_file_without_an_underscore_is_a_measurement() -> None:
+    assert names() == ["dns_injection", "tcp_reset", "ttl_path"]
+    for name in names():
+        measurement = load(name.replace("_", "-"))
+        assert measurement.name == name
+        assert measurement.version
+        assert measurement.summary.endswith(".")
+
+
+@pytest.mark.parametrize("name", ["nothing", "_dns", "__init__", ""])
+def test_other_names_are_refused(name: str) -> None:
+    with pytest.raises(UsageError, match="no measurement is called"):
+        load(name)
+
+
+def test_texts_become_values_and_defaults_fill_in() -> None:
+    dns = load("dns_injection")
+    options = parse_options(
+        dns,
+        {"target": "a.example", "trials": "5", "locate": "true"},
+        {"resolver": "192.0.2.1", "silent": "", "reflector": "x"},
+    )
+    assert (options.trials, options.locate, options.resolver, options.silent) == (5, True, "192.0.2.1", "")
+
+
+@pytest.mark.parametrize(
+    ("given", "words"),
+    [
+        ({"target": "a", "typo": "1"}, "no option is called 'typo'"),
+        ({"target": "a", "trials": "2"}, "trials"),
+        ({"target": "a", "port": "x"}, "port"),
+        ({}, "target"),
+    ],
+)
+def test_what_is_wrong_is_named(given: dict[str, object], words: str) -> None:
+    with pytest.raises(UsageError, match=words):
+        parse_options(load("dns_injection"), given)
