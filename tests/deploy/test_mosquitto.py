@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 import os
 import queue
+import re
 import shutil
 import socket
 import subprocess
@@ -123,7 +124,7 @@ def free_port() -> int:
 def broker(tmp_path: Path) -> Iterator[Broker]:
     """The probes' and the collector's."""
     authority = Authority(tmp_path)
-    for name in ("colibri-broker", "colibri-bridge", "collector", ONE, OTHER):
+    for name in ("colibri-broker", "colibri-bridge", "collector", "jane", ONE, OTHER):
         authority.issue(name, "bridge" if name == "colibri-bridge" else name)
     port = free_port()
     one = Broker(tmp_path, "colibri.conf", port, {
@@ -327,5 +328,21 @@ def test_what_waits_for_the_collector_survives_a_restart_of_the_broker(broker: B
     until(lambda: len(back.heard) == 1100, "all that waited arrives")
 
 
-def test_the_two_ways_to_the_list_are_one_file() -> None:
+def test_the_demo_s_list_is_this_one() -> None:
     assert (FOLDER / "acl").resolve() == Path(__file__).parents[2] / "probe/lab/broker.acl"
+
+
+def test_the_example_of_a_reader_does_what_it_says(broker: Broker, peers: Join) -> None:
+    shipped = (FOLDER / "acl").read_text()
+    opened = broker.folder / "opened.acl"
+    opened.write_text(re.sub(r"^#(user jane|topic read colibri/v1/#)$", r"\1", shipped, flags=re.MULTILINE))
+    assert len(opened.read_text()) == len(shipped) - 2
+    broker.stop()
+    config = broker.folder / "colibri.conf"
+    config.write_text(config.read_text().replace(str(FOLDER / "acl"), str(opened)))
+    broker.start()
+    jane, one = peers(broker, "jane"), peers(broker, ONE)
+    jane.hear("colibri/v1/#")
+    assert one.say(feed.finding(ONE, "tcp_reset")) != REFUSED
+    until(lambda: jane.heard, "the reader hears")
+    assert jane.say(feed.stored(ONE)) == REFUSED
