@@ -4,8 +4,8 @@ its judgement. It never touches a socket, a clock or a source of chance of its o
 A file ``name.py`` in this package is a measurement if its name has no leading underscore. It defines
 
 * ``VERSION``: version of its rules (a change of verdict on old evidence is a new version);
-* ``Options``: a frozen ``msgspec.Struct``; its fields are the command line's options and the keys that a target list may
-  set (``control_name`` is ``--control-name``), their descriptions the help texts; the first field is ``target``;
+* ``Options``: a frozen ``msgspec.Struct``; its fields are the command line's options and the keys that a target list
+  may set (``control_name`` is ``--control-name``), their descriptions the help texts; the first is ``target``;
 * ``measure(options, context)``: the generator.
 
 Nothing is registered anywhere: :func:`load` finds the file by its name.
@@ -53,7 +53,9 @@ class Measurement(msgspec.Struct, frozen=True):
     summary: str
 
 
-def parse_options(measurement: Measurement, given: Mapping[str, object], defaults: Mapping[str, object] | None = None) -> Any:
+def parse_options(
+    measurement: Measurement, given: Mapping[str, object], defaults: Mapping[str, object] | None = None
+) -> Any:
     """Options of a measurement from loosely typed values (a command line's texts, a list's entries, a log's).
 
     ``defaults`` fills what is not given; keys that the measurement does not know are errors in ``given`` and ignored in

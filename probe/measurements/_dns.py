@@ -81,9 +81,13 @@ def replies(exchange: Exchange) -> list[Reply]:
         says = frozenset(f"{record.type} {record.text}" for record in message.answers)
         found.append(
             Reply(
-                heard.at - (exchange.sent_at or 0.0), heard.packet.ttl, heard.packet.ident, message.rcode,
-                message.truncated, says,
-            )  # fmt: skip
+                heard.at - (exchange.sent_at or 0.0),
+                heard.packet.ttl,
+                heard.packet.ident,
+                message.rcode,
+                message.truncated,
+                says,
+            )
         )
     return found
 

@@ -46,7 +46,8 @@ class Seen:
         return min((reply.after for reply in self._control_answers()), default=0.1)
 
     def odd(self, reply: Reply) -> bool:
-        """Whether physics says that another machine answered: a TTL unlike the resolver's, or sooner than its distance."""
+        """Whether physics says that another machine answered: a TTL unlike the resolver's, or sooner than its "
+        "distance."""
         usual = self.usual_ttls()
         if usual is None:
             return False
@@ -72,7 +73,8 @@ class Seen:
         return sum(self._conflict(trial) for trial in self.resolver_trials)
 
     def conflicting_and_odd(self) -> int:
-        """… and come from different distances: a resolver that answers a doubled query twice is as far away each time."""
+        """… and come from different distances: a resolver that answers a doubled query twice is as far away each "
+        "time."""
         return sum(self._conflict(trial) and self._apart(trial) for trial in self.resolver_trials)
 
     def _apart(self, trial: list[Reply]) -> bool:
@@ -96,7 +98,9 @@ class Seen:
 
     def settled(self, need: int) -> bool:
         """Whether more trials would add nothing: none or enough of them show each sign."""
-        return all(count == 0 or count >= need for count in (self.from_silent(), self.conflicting(), self.odd_answers()))
+        return all(
+            count == 0 or count >= need for count in (self.from_silent(), self.conflicting(), self.odd_answers())
+        )
 
     @property
     def arrives(self) -> int | None:
@@ -144,9 +148,12 @@ class Seen:
         return acts_at_home(self.telling(), self.place, self.routers)
 
     def farther(self) -> bool:
-        """Whether harmless packets to the same address die on a router behind the place: it is not the address itself
-        that answers there."""
-        return self.place is not None and any(ttl > self.place.first_ttl for ttl in self.routers)
+        """Whether harmless packets to the same address die on a router behind the place, so that it is not the address
+        itself that answers there; and it is not the home's own router either."""
+        place = self.place
+        if place is None or (place.clean_ttl <= home_depth(self.routers) and place.first_ttl not in self.routers):
+            return False
+        return any(ttl > place.first_ttl for ttl in self.routers)
 
     def controls(self) -> Tally:
         """Harmless queries made, and those that went as they should."""
@@ -163,7 +170,8 @@ def judge(seen: Seen, need: int) -> Judgement:
     if seen.swept and seen.home_answers():
         return _say(
             seen, "home-router-answers", "inconclusive",
-            "Something inside the home answers DNS queries in place of whoever is asked, or so near to it that the home's "
+            "Something inside the home answers DNS queries in place of whoever is asked, or so near to it that the "
+            "home's "
             "own router can't be told from the operator's first one.",
         )  # fmt: skip
     if silent_answers and seen.from_silent():
@@ -176,7 +184,9 @@ def judge(seen: Seen, need: int) -> Judgement:
             "the line or the resolver has a problem of its own.",
         )  # fmt: skip
     if seen.from_silent() >= need:
-        return _interfered(seen, "answer-from-silent-address", "dns_injection", seen.from_silent(), len(seen.silent_trials))
+        return _interfered(
+            seen, "answer-from-silent-address", "dns_injection", seen.from_silent(), len(seen.silent_trials)
+        )
     if seen.short_of_resolver():
         if seen.proven():
             return _interfered(seen, "answer-below-resolver", "dns_injection", seen.below(), seen.tried_below())
@@ -192,7 +202,9 @@ def judge(seen: Seen, need: int) -> Judgement:
 def _answers_everything(seen: Seen, silent_answers: int, need: int) -> Judgement:
     """The silent address answers the harmless name too: somebody answers in place of whoever is asked."""
     if seen.from_silent() >= need and silent_answers >= need and seen.farther():
-        return _interfered(seen, "silent-address-answers-everything", "dns_redirect", seen.from_silent(), len(seen.silent_trials))
+        return _interfered(
+            seen, "silent-address-answers-everything", "dns_redirect", seen.from_silent(), len(seen.silent_trials)
+        )
     return _say(
         seen, "silent-address-answers", "inconclusive",
         f"The address {seen.silent}, which should run no resolver, answers for harmless names as well: either it does "
@@ -210,11 +222,15 @@ def _nothing_proven(seen: Seen, need: int) -> Judgement:
         if seen.resolver:
             sentences.append(
                 f"The resolver {seen.resolver} answered {seen.target.name} in {answered} of "
-                f"{plural(len(seen.resolver_trials), 'trial')}, each time with one answer only, which came from as far as its "
+                f"{plural(len(seen.resolver_trials), 'trial')}, each time with one answer only, which came from as "
+                f"far as its "
                 "answers for harmless names."
             )
         if seen.silent:
-            sentences.append(f"The silent address {seen.silent} stayed silent in {quiet} of {plural(len(seen.silent_trials), 'trial')}.")
+            sentences.append(
+                f"The silent address {seen.silent} stayed silent in {quiet} of "
+                f"{plural(len(seen.silent_trials), 'trial')}."
+            )
         return _say(seen, "clean", "clean", *sentences, agreed=answered + quiet, made=made)
     if answered < need and seen.resolver and signs == 0:
         return _say(
@@ -233,23 +249,36 @@ def _nothing_proven(seen: Seen, need: int) -> Judgement:
 def _interfered(seen: Seen, rule: str, technique: Technique, agreed: int, made: int) -> Judgement:
     place = seen.place
     controls = seen.controls()
-    reasons = [_SENTENCES[rule].format(name=seen.target.name, agreed=agreed, made=made, silent=seen.silent, resolver=seen.resolver)]
-    example = next((r for t in (*seen.silent_trials, *seen.resolver_trials) for r in t if seen.odd(r) or t in seen.silent_trials), None)
+    reasons = [
+        _SENTENCES[rule].format(
+            name=seen.target.name, agreed=agreed, made=made, silent=seen.silent, resolver=seen.resolver
+        )
+    ]
+    example = next(
+        (r for t in (*seen.silent_trials, *seen.resolver_trials) for r in t if seen.odd(r) or t in seen.silent_trials),
+        None,
+    )
     usual = seen.usual_ttls()
     if example is not None and usual is not None:
         reasons.append(
-            f"A forged answer came after {milliseconds(example.after)} with IP TTL {example.ttl}; the resolver's own take at least "
+            f"A forged answer came after {milliseconds(example.after)} with IP TTL {example.ttl}; the resolver's own "
+            f"take at least "
             f"{milliseconds(seen.round_trip())} and arrive with IP TTL {usual[0]} to {usual[1]}."
         )
-    reasons.append(f"{controls.agreed} of {plural(controls.made, 'control query') if controls.made == 1 else f'{controls.made} control queries'} "
-                   "went as they should, before and after.")
+    reasons.append(
+        f"{controls.agreed} of "
+        f"{plural(controls.made, 'control query') if controls.made == 1 else f'{controls.made} control queries'} "
+        "went as they should, before and after."
+    )
     if place is not None:
-        reasons.append(_where(place, seen))
+        reasons.append(_where(place))
     return Judgement(
         verdict="interfered",
         rule=f"dns_injection/{rule}",
         target=seen.target,
-        interference=Interference(technique, place.placement if place else "unknown", place.location() if place else None),
+        interference=Interference(
+            technique, place.placement if place else "unknown", place.location() if place else None
+        ),
         trials=Tally(made, agreed),
         controls=controls,
         confidence=confidence((agreed, made), (controls.agreed, controls.made), (seen.below(), seen.tried_below())),
@@ -259,20 +288,30 @@ def _interfered(seen: Seen, rule: str, technique: Technique, agreed: int, made: 
 
 
 _SENTENCES = {
-    "answer-from-silent-address": "Asked for {name}, the address {silent}, which runs no resolver, seemed to answer in {agreed} of "
-    "{made} trials; for harmless names it stayed silent: somebody on the way forges answers for this name.",
-    "answer-below-resolver": "Queries for {name} that were limited to die before they could reach the resolver {resolver} were answered "
-    "all the same; queries for a harmless name were not: somebody on the way forges answers for this name.",
-    "two-answers-on-one-flow": "In {agreed} of {made} trials one single query for {name} got two different answers, one of which did "
-    "not come from as far away as the resolver {resolver}: it is forged.",
-    "answer-with-copied-ttl": "In {agreed} of {made} trials the answer for {name} bore an IP TTL that follows the query's own, and so "
-    "tells that it comes from well before the resolver {resolver}: it is forged.",
-    "silent-address-answers-everything": "The address {silent}, which runs no resolver, answered every name in {agreed} of {made} "
-    "trials, from beyond the home router: somebody on the way answers in place of the resolver that was asked.",
-}  # fmt: skip
+    "answer-from-silent-address": (
+        "Asked for {name}, the address {silent}, which runs no resolver, seemed to answer in {agreed} of {made} "
+        "trials; for harmless names it stayed silent: somebody on the way forges answers for this name."
+    ),
+    "answer-below-resolver": (
+        "Queries for {name} that were limited to die before they could reach the resolver {resolver} were answered all "
+        "the same; queries for a harmless name were not: somebody on the way forges answers for this name."
+    ),
+    "two-answers-on-one-flow": (
+        "In {agreed} of {made} trials one single query for {name} got two different answers, one of which did not come "
+        "from as far away as the resolver {resolver}: it is forged."
+    ),
+    "answer-with-copied-ttl": (
+        "In {agreed} of {made} trials the answer for {name} bore an IP TTL that follows the query's own, and so tells "
+        "that it comes from well before the resolver {resolver}: it is forged."
+    ),
+    "silent-address-answers-everything": (
+        "The address {silent}, which runs no resolver, answered every name in {agreed} of {made} trials, from beyond "
+        "the home router: somebody on the way answers in place of the resolver that was asked."
+    ),
+}
 
 
-def _where(place: Place, seen: Seen) -> str:
+def _where(place: Place) -> str:
     how = (
         "computed from the TTL that the forged answers copy from the query"
         if place.mirrored
@@ -285,7 +324,9 @@ def _where(place: Place, seen: Seen) -> str:
     return f"It happens {place.location().attribution} ({how}).{real}"
 
 
-def _say(seen: Seen, rule: str, verdict: str, *reasons: str, agreed: int | None = None, made: int | None = None) -> Judgement:
+def _say(
+    seen: Seen, rule: str, verdict: str, *reasons: str, agreed: int | None = None, made: int | None = None
+) -> Judgement:
     controls = seen.controls()
     all_made = len(seen.resolver_trials) + len(seen.silent_trials)
     trials = Tally(all_made if made is None else made, 0 if agreed is None else agreed)
@@ -295,7 +336,9 @@ def _say(seen: Seen, rule: str, verdict: str, *reasons: str, agreed: int | None 
         target=seen.target,
         trials=trials,
         controls=controls,
-        confidence=confidence((trials.agreed, trials.made), (controls.agreed, controls.made)) if verdict == "clean" else 0.0,
+        confidence=confidence((trials.agreed, trials.made), (controls.agreed, controls.made))
+        if verdict == "clean"
+        else 0.0,
         reasons=list(reasons),
         details=_details(seen),
     )
@@ -313,6 +356,7 @@ def _details(seen: Seen) -> dict[str, Any]:
         "arrives_at_ttl": seen.arrives,
         "path": [{"ttl": t, "address": "" if is_home(a) else a} for t, a in sorted(seen.routers.items())],
         "sweep": [
-            {"ttl": s.ttl, "answered": s.elicited, "reply_ttl": s.reply_ttl, "expired": s.expired_at is not None} for s in seen.swept
+            {"ttl": s.ttl, "answered": s.elicited, "reply_ttl": s.reply_ttl, "expired": s.expired_at is not None}
+            for s in seen.swept
         ],
     }

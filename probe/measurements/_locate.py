@@ -14,12 +14,15 @@ import msgspec
 
 from probe.measurements import Part
 from probe.measurements._judge import hop
-from probe.model.exchange import Exchange, Step
+from probe.model.exchange import FULL_TTL, Exchange, Step
 from probe.model.finding import Location, Placement
 from probe.model.packet import Icmp
 
 AGREE = 3  # sweeps that must give the same answer
 _MOST = 8  # sweeps at the most
+_APART = 6  # TTLs: no two ways between the same ends differ so much in length
+TRIAL_TTLS = (FULL_TTL, FULL_TTL - 7, FULL_TTL - 14)
+"""TTLs of trials that are meant to arrive: they differ by so much that a box that copies them shows."""
 
 
 class Shot(msgspec.Struct, frozen=True):
@@ -37,8 +40,8 @@ class Shot(msgspec.Struct, frozen=True):
 
 
 class Place(msgspec.Struct, frozen=True):
-    """Where it happens. ``agreeing`` of ``sweeps`` tries gave this answer. ``copied``: the box copies the TTL of what it
-    answers, and the place was computed from that (:func:`copies_ttl`) instead."""
+    """Where it happens. ``agreeing`` of ``sweeps`` tries gave this answer. ``copied``: the box copies the TTL of what
+    it answers, and the place was computed from that (:func:`copies_ttl`) instead."""
 
     clean_ttl: int
     first_ttl: int
@@ -83,7 +86,7 @@ def sweep(
 ) -> Part[list[Shot]]:
     """Shoot at each of ``ttls``, again near the lowest that elicits, until one answer has come three times.
 
-    ``make(ttl, number)`` gives the steps of the ``number``-th shot at ``ttl``, ``read`` makes a shot of their exchanges.
+    ``make(ttl, number)`` gives the steps of the ``number``-th shot at ``ttl``, ``read`` makes their exchanges a shot.
     ``between(number)`` runs before every sweep but the first and says whether to go on.
     """
     shots: list[Shot] = []
@@ -138,7 +141,9 @@ def routers(shots: Iterable[Shot]) -> dict[int, Counter[str]]:
     return found
 
 
-def place(shots: list[Shot], known: Mapping[int, str], *, full: Iterable[Shot] = (), arrives: int | None = None) -> Place | None:
+def place(
+    shots: list[Shot], known: Mapping[int, str], *, full: Iterable[Shot] = (), arrives: int | None = None
+) -> Place | None:
     """The place of what acts on a trigger; None where no shot elicited anything.
 
     ``known``: TTL → router from a control sweep. ``full``: shots at TTLs that reach the server (they tell a box that
@@ -166,7 +171,9 @@ def place_drop(shots: list[Shot], twins: list[Shot], known: Mapping[int, str], *
     Loss and rate limits hide quotes now and then, never invent them: all sweeps count together.
     """
     clean = max((s.ttl for s in shots if s.expired_at is not None), default=0)
-    behind = {t.ttl for t in twins if t.expired_at is not None and t.ttl > clean and (arrives is None or t.ttl < arrives)}
+    behind = {
+        t.ttl for t in twins if t.expired_at is not None and t.ttl > clean and (arrives is None or t.ttl < arrives)
+    }
     if not behind:
         return None
     missing = sum(s.ttl in behind for s in shots)
@@ -225,7 +232,8 @@ def placement(shots: Iterable[Shot], known: Mapping[int, str], first: int, arriv
 def copies_ttl(shots: Iterable[Shot]) -> int | None:
     """The constant (TTL sent − TTL received) of a box that copies the trigger's TTL into its reply, else None.
 
-    Real hosts send with a TTL of their own: the reply's TTL must follow the trigger's over three shots and two TTLs.
+    Real hosts send with a TTL of their own: the reply's TTL must follow the trigger's over three shots, whose TTLs
+    differ by more than the lengths of two ways (flows are spread over several) do.
     """
     pairs = [(s.ttl, s.reply_ttl) for s in shots if s.elicited and s.reply_ttl is not None]
     constants = Counter(sent - received for sent, received in pairs)
@@ -233,6 +241,6 @@ def copies_ttl(shots: Iterable[Shot]) -> int | None:
         return None
     constant, count = constants.most_common(1)[0]
     spread = {sent for sent, received in pairs if sent - received == constant}
-    if count >= AGREE and len(spread) >= 2 and count >= 0.8 * len(pairs) and constant >= 0:
+    if count >= AGREE and max(spread) - min(spread) >= _APART and count >= 0.8 * len(pairs) and constant >= 0:
         return constant
     return None

@@ -14,7 +14,8 @@ from probe.measurements._judge import hops_away, is_home
 from probe.measurements._locate import AGREE, Place, Shot
 
 RARE = 0.002
-"""How seldom chance may give what is claimed (Fisher's exact test): 6 of 6 triggers against 0 of 6 twins is 1 in 924."""
+"""How seldom chance may give what is claimed (Fisher's exact test): 6 of 6 triggers, 0 of 6 twins is 1 in 924."""
+_MOST = 0.75  # of the triggers that reach somebody on the way, and of the twins that arrive, are answered
 MARGIN = 2
 """Links right before the target that are taken for the target's own (its firewall, its load balancer)."""
 
@@ -29,9 +30,9 @@ def by_chance(hits: int, tries: int, twin_hits: int, twin_tries: int) -> float:
 def proven_short(shots: Sequence[Shot], twins: Iterable[tuple[int, bool]], arrives: int | None) -> bool:
     """Whether triggers were answered that can't have reached the target.
 
-    ``twins``: (TTL, answered by anybody) of harmless twins; ``arrives``: lowest TTL at which one reached the target. Proof
-    is a router that reports this trigger, or a harmless probe of its own flow with its TTL, as dead on it, three times;
-    or answers to triggers, but to no twin, beyond what chance explains.
+    ``twins``: (TTL, answered by anybody) of harmless twins; ``arrives``: lowest TTL at which one reached the target.
+    Proof is a router that reports this trigger, or a harmless probe of its own flow with its TTL, as dead on it, three
+    times; or answers to triggers, but to no twin, beyond what chance explains.
     """
     if arrives is None:
         return False
@@ -42,7 +43,13 @@ def proven_short(shots: Sequence[Shot], twins: Iterable[tuple[int, bool]], arriv
         return True
     first = min(s.ttl for s in below)
     tried = sum(first <= s.ttl < arrives for s in shots)
+    twins = list(twins)
     answered = [hit for ttl, hit in twins if first <= ttl < arrives]
+    reaching = [hit for ttl, hit in twins if ttl >= arrives]
+    if len(below) < _MOST * tried:
+        return False  # half of them: some flows take a shorter way and do arrive
+    if sum(reaching) < _MOST * len(reaching):
+        return False  # twins get lost, or the target limits its rate: that they are not answered says little
     return by_chance(len(below), tried, sum(answered), len(answered)) < RARE
 
 
@@ -65,7 +72,9 @@ def home_depth(routers: Mapping[int, str]) -> int:
     return max((ttl for ttl, address in routers.items() if is_home(address)), default=0 if 1 in routers else 1)
 
 
-def acts_at_home(shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str], *, dropping: bool = False) -> bool:
+def acts_at_home(
+    shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str], *, dropping: bool = False
+) -> bool:
     """Whether it is, or may be, the home's own doing.
 
     It is if a trigger that can't leave the home is answered. It may be on the link behind the home's last router, since

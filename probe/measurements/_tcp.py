@@ -30,7 +30,9 @@ class Trigger(msgspec.Struct, frozen=True):
         """First flight of the client, for ``host`` instead if given (the harmless twin)."""
         name = self.host if host is None else host
         if self.kind == "http":
-            return http.request(name, self.path if host is None else "/", headers=(("Accept", "*/*"), ("Connection", "close")))
+            return http.request(
+                name, self.path if host is None else "/", headers=(("Accept", "*/*"), ("Connection", "close"))
+            )
         return tls.client_hello(name, random.randbytes(32), random.randbytes(32), random.randbytes(32))
 
 
@@ -138,7 +140,13 @@ def react(exchange: Exchange) -> Reaction:
     payload_end = _payload_end(exchange)
     for heard in exchange.heard:
         header = heard.packet.header
-        if heard.outgoing or sent_at is None or heard.at < sent_at or not isinstance(header, Tcp) or header.flags & Flags.SYN:
+        if (
+            heard.outgoing
+            or sent_at is None
+            or heard.at < sent_at
+            or not isinstance(header, Tcp)
+            or header.flags & Flags.SYN
+        ):
             continue
         segment = _segment(heard, header, sent_at)
         if header.flags & Flags.RST:

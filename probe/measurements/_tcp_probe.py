@@ -9,7 +9,7 @@ import msgspec
 
 from probe.measurements import Part
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import AGREE, Shot, place, place_drop, sweep
+from probe.measurements._locate import AGREE, TRIAL_TTLS, Shot, place, place_drop, sweep
 from probe.measurements._tcp import Reaction, Trigger, path, react, shot
 from probe.measurements._tcp_seen import Seen
 from probe.model.exchange import FULL_TTL, Exchange, PauseStep, Step, TcpStep
@@ -37,7 +37,7 @@ class Plan(msgspec.Struct, frozen=True):
 def ask(plan: Plan, random: Random) -> Part[Seen]:
     """The whole protocol for one trigger. Returns what was seen, unjudged."""
     seen = Seen(plan.trigger, plan.address, plan.twin, plan.control)
-    yield from _twins(plan, seen, random, seen.before, plan.trials)
+    yield from _twins(plan, random, seen.before, plan.trials)
     if not any(r.worked for r in seen.before):
         return seen  # nothing to compare with: the trigger need not be sent at all
     for _ in range(max(1, _MOST_TRIALS // plan.trials)):
@@ -49,7 +49,7 @@ def ask(plan: Plan, random: Random) -> Part[Seen]:
         yield from _sweep(plan, seen, random)
         yield from _recover(plan, seen, random)
     if not seen.lasting:
-        yield from _twins(plan, seen, random, seen.after, plan.trials)
+        yield from _twins(plan, random, seen.after, plan.trials)
     return seen
 
 
@@ -60,7 +60,7 @@ def _step(plan: Plan, payload: bytes, address: str, *, ttl: int = FULL_TTL, path
     )
 
 
-def _twins(plan: Plan, seen: Seen, random: Random, into: list[Reaction], count: int) -> Part[None]:
+def _twins(plan: Plan, random: Random, into: list[Reaction], count: int) -> Part[None]:
     payload = plan.trigger.payload(random, plan.twin)
     exchanges = yield [_step(plan, payload, plan.address) for _ in range(count)]
     into += [react(e) for e in exchanges]
@@ -72,7 +72,7 @@ def _trials(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     wait, linger = seen.patience(), seen.linger()
     reach = hops_away(seen.least_synack_ttl()) + 1
     batch: list[Step] = []
-    ttls = [FULL_TTL - i % 3 for i in range(plan.trials)]
+    ttls = [TRIAL_TTLS[i % len(TRIAL_TTLS)] for i in range(plan.trials)]
     for i, ttl in enumerate(ttls):
         trace = tuple(range(1, min(_FARTHEST, reach + 2) + 1)) if i == 0 and not seen.routers else ()
         payload = plan.trigger.payload(random)
@@ -110,7 +110,7 @@ def _recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
             yield [PauseStep(seconds=pause)]
             waited += pause
         fresh: list[Reaction] = []
-        yield from _twins(plan, seen, random, fresh, 1)
+        yield from _twins(plan, random, fresh, 1)
         if fresh[0].worked:
             seen.between += fresh
             if waited:
@@ -159,8 +159,8 @@ def _find_answer(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) ->
     """Where triggers are answered."""
 
     def make(ttl: int, number: int) -> list[Step]:
-        # In the first sweep the twins have shown the routers; later ones name both ends of the link on the trigger's own
-        # flow, which also proves that a packet with this TTL dies there.
+        # In the first sweep the twins have shown the routers; later ones name both ends of the link on the trigger's
+        # own flow, which also proves that a packet with this TTL dies there.
         own = () if number == 0 else (ttl,) if ttl == 1 else (ttl - 1, ttl)
         payload = plan.trigger.payload(random)
         return [_step(plan, payload, plan.address, ttl=ttl, wait=seen.near(), linger=seen.linger(), path=own)]

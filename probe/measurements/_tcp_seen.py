@@ -101,7 +101,7 @@ class Seen:
         return sum(trigger.elicited and not twin.elicited for _, trigger, twin in self.short)
 
     def contradictions(self) -> dict[str, int]:
-        """How many cut trials show each physical contradiction (Weaver et al., NDSS 2009; `docs/measurements/tcp_reset.md`)."""
+        """How many cut trials show each physical contradiction (Weaver et al., NDSS 2009)."""
         found = dict.fromkeys(("ttl_unlike", "sooner_than_round_trip", "data_behind_reset", "stepped_sequences"), 0)
         for r in self.trials:
             if not r.cut:
@@ -148,7 +148,7 @@ class Seen:
         ]
 
     def control_hits(self, sign: str) -> int:
-        """Trials at our own server, whose harmless twins worked, that show a sign: the target can have no part in it."""
+        """Trials at our own server, whose harmless twins worked, that show a sign: the target has no part in it."""
         if not any(t.worked for t in self.control_twins) or any(getattr(t, sign) for t in self.control_twins):
             return 0
         return sum(bool(getattr(r, sign)) for r in self.control_trials)
@@ -177,7 +177,7 @@ class Seen:
         return nearest >= need and by_chance(sum(twins), len(twins), 0, tried) < RARE
 
     def below(self) -> list[Reaction]:
-        """Reactions of the sweep to triggers that could not reach the target but somebody; none if twins drew any too."""
+        """Reactions of the sweep to triggers that can't have reached the target; none if twins drew any too."""
         arrives = self.arrives
         if arrives is None or any(r.elicited for ttl, r in self.swept_twins if ttl < arrives):
             return []

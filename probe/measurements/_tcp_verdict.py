@@ -31,20 +31,23 @@ def judge(seen: Seen, target: Target) -> Judgement:
     if seen.lasting:
         return _say(
             seen, target, "control-did-not-recover", "inconclusive",
-            f"After the {_KINDS[seen.trigger.kind]} for {seen.trigger.host}, even harmless ones to the same server failed, and did "
+            f"After the {_KINDS[seen.trigger.kind]} for {seen.trigger.host}, even harmless ones to the same server "
+            f"failed, and did "
             "not work again for as long as this measurement may wait: residual blocking, or the server's own defence.",
         )  # fmt: skip
     if not all(worked) or not seen.trials:
         when = "before" if not worked[0] else "after"
         return _say(
             seen, target, "control-failed", "inconclusive",
-            f"The harmless {_KINDS[seen.trigger.kind]} for {seen.twin} got no answer {when} the test: nothing to compare with.",
+            f"The harmless {_KINDS[seen.trigger.kind]} for {seen.twin} got no answer {when} the test: nothing to "
+            f"compare with.",
         )  # fmt: skip
     vanishing = seen.silent() >= seen.cut() and seen.silent() > 0
     if acts_at_home(seen.telling(), seen.place, seen.routers, dropping=vanishing):
         return _say(
             seen, target, "home-router-acts", "inconclusive",
-            "Something acts on this name inside the home, or so near to it that the home's own router can't be told from the "
+            "Something acts on this name inside the home, or so near to it that the home's own router can't be told "
+            "from the "
             "operator's first one: it may be a filter of the home's own.",
             agreed=max(seen.cut(), seen.silent()),
         )  # fmt: skip
@@ -58,11 +61,17 @@ def judge(seen: Seen, target: Target) -> Judgement:
 def _not_opened(seen: Seen, target: Target) -> Judgement:
     failure = next((r.failure for r in seen.before if r.failure), "timeout")
     what = {
-        "refused": f"{seen.address} refuses connections on port {seen.trigger.port} (a reset answers the SYN itself): closed, or "
-        "blocked regardless of any name",
+        "refused": f"{seen.address} refuses connections on port {seen.trigger.port} (a reset answers the SYN itself): "
+        "closed, or blocked regardless of any name",
         "unreachable": f"{seen.address} is reported unreachable",
     }.get(failure, f"{seen.address} does not complete a handshake on port {seen.trigger.port}")
-    return _say(seen, target, f"handshake-{failure or 'timeout'}", "inconclusive", what + ". `colibri measure blackhole` looks into that.")
+    return _say(
+        seen,
+        target,
+        f"handshake-{failure or 'timeout'}",
+        "inconclusive",
+        what + ". `colibri measure blackhole` looks into that.",
+    )
 
 
 def _page(seen: Seen, target: Target) -> Judgement | None:
@@ -80,7 +89,8 @@ def _page(seen: Seen, target: Target) -> Judgement | None:
     agreed, made = (odd, len(seen.trials)) if odd >= AGREE else (len(below), seen.tried_below())
     return _interfered(
         seen, target, "answer-below-server", technique, agreed, made,
-        f"An answer{named} came to {_KINDS[seen.trigger.kind]}s for {seen.trigger.host} that were limited to die before they could reach "
+        f"An answer{named} came to {_KINDS[seen.trigger.kind]}s for {seen.trigger.host} that were limited to die "
+        f"before they could reach "
         f"the server; harmless ones drew none: somebody on the way answers in the server's place.",
     )  # fmt: skip
 
@@ -100,18 +110,21 @@ def _reset(seen: Seen, target: Target) -> Judgement | None:
     if hits < AGREE:
         rule, hits, made = "reset-below-server-only", below, seen.tried_below()
         why = (
-            f"forged ones came in {below} of {made} cases where the {_KINDS[seen.trigger.kind]} was limited to die before it could "
+            f"forged ones came in {below} of {made} cases where the {_KINDS[seen.trigger.kind]} was limited to die "
+            f"before it could "
             "reach the server (at full length the server's answer won the race, or the home router hid the loser)"
         )
     elif short and seen.place is not None and seen.place.mirrored:
         rule = "reset-with-copied-ttl"
-        why = "their IP TTL copies that of the packet they answer, and so tells that they come from well before the server"
+        why = "their IP TTL copies that of the packet they answer: they come from well before the server"
     elif short:
         rule = "reset-below-server"
-        why = f"it happened even where the {_KINDS[seen.trigger.kind]} was limited to die before it could reach the server"
+        why = f"it happened even where the {_KINDS[seen.trigger.kind]} was limited to die before it reached the server"
     elif control >= AGREE and contradictions:
         rule = "reset-at-control-too"
-        why = f"so were {control} of {len(seen.control_trials)} to our own server at {seen.control}, which resets nobody"
+        why = (
+            f"so were {control} of {len(seen.control_trials)} to our own server at {seen.control}, which resets nobody"
+        )
     else:
         return _say(
             seen, target, "reset-may-be-the-servers", "inconclusive",
@@ -131,20 +144,28 @@ def _drop(seen: Seen, target: Target) -> Judgement | None:
     name = seen.trigger.host
     if place is not None and seen.vanishes(AGREE) and seen.ahead("silent", AGREE):
         rule = "trigger-vanishes-before-server"
-        why = f"routers behind hop {place.clean_ttl} report harmless ones that die on them, but never the ones with the name"
+        why = (
+            f"routers behind hop {place.clean_ttl} report harmless ones that die on them, but never the ones with the "
+            "name"
+        )
     elif control >= AGREE:
         rule = "trigger-vanishes-at-control-too"
-        why = f"{control} of {len(seen.control_trials)} to our own server at {seen.control} vanished as well, although it answers harmless ones"
+        why = (
+            f"{control} of {len(seen.control_trials)} to our own server at {seen.control} vanished as well, although "
+            "it answers harmless ones"
+        )
     else:
         return _say(
             seen, target, "silence-may-be-the-servers", "inconclusive",
-            f"The {_KINDS[seen.trigger.kind]} for {name} got no answer at all in {silent} of {len(seen.trials)} trials, but nothing shows "
+            f"The {_KINDS[seen.trigger.kind]} for {name} got no answer at all in {silent} of {len(seen.trials)} "
+            f"trials, but nothing shows "
             "that it was not the server, or a device right before it, that ignored it.",
             agreed=silent,
         )  # fmt: skip
     return _interfered(
         seen, target, rule, "trigger_drop", silent, len(seen.trials),
-        f"The {_KINDS[seen.trigger.kind]} for {name} vanished in {silent} of {len(seen.trials)} trials, harmless ones never; {why}.",
+        f"The {_KINDS[seen.trigger.kind]} for {name} vanished in {silent} of {len(seen.trials)} trials, harmless ones "
+        f"never; {why}.",
     )  # fmt: skip
 
 
@@ -152,11 +173,12 @@ def _rest(seen: Seen, target: Target) -> Judgement:
     """Nothing proven: clean if the trials went like the twins, else inconclusive."""
     spoke = seen.spoke()
     signs = max(seen.cut(), seen.silent(), seen.odd_spoken())
-    # A trigger that should have fallen short and was answered may have gone a shorter way than its twin: the sweep tells.
+    # A trigger that should have fallen short and was answered may have gone a shorter way: the sweep tells.
     if signs == 0 and not (seen.short_only() and seen.below()) and spoke >= AGREE:
         return _say(
             seen, target, "clean", "clean",
-            f"The server at {seen.address} answered the {_KINDS[seen.trigger.kind]} for {seen.trigger.host} in {spoke} of "
+            f"The server at {seen.address} answered the {_KINDS[seen.trigger.kind]} for {seen.trigger.host} in "
+            f"{spoke} of "
             f"{plural(len(seen.trials), 'trial')}, as it does for the harmless {seen.twin}.",
             agreed=spoke,
         )  # fmt: skip
@@ -168,13 +190,16 @@ def _rest(seen: Seen, target: Target) -> Judgement:
         )  # fmt: skip
     return _say(
         seen, target, "too-little-evidence", "inconclusive",
-        f"Something looked odd in {signs} of {plural(len(seen.trials), 'trial')}; {AGREE} agreeing trials with physical evidence "
+        f"Something looked odd in {signs} of {plural(len(seen.trials), 'trial')}; {AGREE} agreeing trials with "
+        f"physical evidence "
         "are needed.",
         agreed=signs,
     )  # fmt: skip
 
 
-def _interfered(seen: Seen, target: Target, rule: str, technique: Technique, agreed: int, made: int, sentence: str) -> Judgement:
+def _interfered(
+    seen: Seen, target: Target, rule: str, technique: Technique, agreed: int, made: int, sentence: str
+) -> Judgement:
     place = seen.place
     controls = _controls(seen)
     reasons = [sentence]
@@ -183,12 +208,18 @@ def _interfered(seen: Seen, target: Target, rule: str, technique: Technique, agr
         reasons += _physics(seen, contradictions)
     reasons.append(f"{controls.agreed} of {controls.made} harmless connections went as they should, before and after.")
     if place is not None:
-        how = "computed from the TTL that the forged packets copy" if place.mirrored else f"seen {plural(place.agreeing, 'time')}"
+        how = (
+            "computed from the TTL that the forged packets copy"
+            if place.mirrored
+            else f"seen {plural(place.agreeing, 'time')}"
+        )
         reasons.append(f"It happens {place.location().attribution} ({how}).")
     if seen.residual:
-        reasons.append(f"After it, even harmless connections to the server failed for about {max(seen.residual):.0f} s.")
+        reasons.append(
+            f"After it, even harmless connections to the server failed for about {max(seen.residual):.0f} s."
+        )
     placement: Placement = place.placement if place else "unknown"
-    # Sweep probes whose TTL alone decides what they may elicit (a drop's are those that routers behind it never quoted).
+    # Sweep probes whose TTL alone decides what they may elicit (a drop's: those that routers behind it never quoted).
     swept = len(seen.below()), seen.tried_below()
     if place is not None and (place.mirrored or technique == "trigger_drop"):
         swept = place.agreeing, place.sweeps
@@ -210,18 +241,21 @@ def _physics(seen: Seen, contradictions: dict[str, int]) -> list[str]:
     example = next((s for r in seen.trials for s in r.resets if seen.unlike(r, s)), None)
     if contradictions["ttl_unlike"] and example is not None:
         sentences.append(
-            f"In {contradictions['ttl_unlike']} trials the reset's IP TTL ({example.ttl}) was not that of the server's own packets "
+            f"In {contradictions['ttl_unlike']} trials the reset's IP TTL ({example.ttl}) was not that of the "
+            f"server's own packets "
             f"({seen.least_synack_ttl()})."
         )
     if contradictions["data_behind_reset"]:
         sentences.append(
-            f"In {contradictions['data_behind_reset']} trials the server's real answer still arrived behind the reset, which a "
+            f"In {contradictions['data_behind_reset']} trials the server's real answer still arrived behind the "
+            f"reset, which a "
             "server that closes never sends."
         )
     if contradictions["sooner_than_round_trip"]:
         soonest = min(s.after for r in seen.trials for s in (*r.resets, *r.fins))
         sentences.append(
-            f"A reset came after {milliseconds(soonest)}; a round trip to the server takes {milliseconds(seen.round_trip())}."
+            f"A reset came after {milliseconds(soonest)}; a round trip to the server takes "
+            f"{milliseconds(seen.round_trip())}."
         )
     return sentences
 
@@ -256,7 +290,9 @@ def _events(r: Reaction) -> dict[str, Any]:
     return {
         "handshake_ms": None if r.round_trip is None else round(r.round_trip * 1000, 3),
         "synack_ttl": r.synack_ttl,
-        "resets": [{"after_ms": round(s.after * 1000, 3), "ttl": s.ttl, "ip_id": s.ident, "window": s.window} for s in r.resets],
+        "resets": [
+            {"after_ms": round(s.after * 1000, 3), "ttl": s.ttl, "ip_id": s.ident, "window": s.window} for s in r.resets
+        ],
         "fins": len(r.fins),
         "data": [{"after_ms": round(s.after * 1000, 3), "ttl": s.ttl, "bytes": len(s.payload)} for s in r.data[:4]],
         "acknowledged": r.acknowledged,

@@ -9,7 +9,7 @@ from probe.model.exchange import Step
 
 
 def together(parts: Sequence[Part[T]]) -> Part[list[T]]:
-    """Drive all parts in step; returns their results in order. A part that ends early leaves the batches to the rest."""
+    """Drive all parts in step; returns their results in order. Those that end early wait for the others."""
     results: dict[int, T] = {}
     wanted: dict[int, list[Step]] = {}
     for i, part in enumerate(parts):

@@ -97,7 +97,13 @@ def _hop(ttl: int, exchanges: list[Exchange], address: str) -> TraceHop:
             if sent is not None:
                 changed |= _changes(sent, heard.packet)
             break
-    return TraceHop(ttl, dict(routers), min(times, default=None), tuple(sorted(changed)), any(_arrived(e, address) for e in exchanges))
+    return TraceHop(
+        ttl,
+        dict(routers),
+        min(times, default=None),
+        tuple(sorted(changed)),
+        any(_arrived(e, address) for e in exchanges),
+    )
 
 
 def _changes(sent: Packet, error: Packet) -> set[str]:
@@ -115,6 +121,11 @@ def _changes(sent: Packet, error: Packet) -> set[str]:
     if isinstance(quoted.header, Tcp) and isinstance(sent.header, Tcp):
         if quoted.header.sequence != sent.header.sequence:
             found.add("sequence")
-        if quoted.header.flags and quoted.header.flags & Flags.SYN and quoted.header.options and quoted.header.options != sent.header.options:
+        if (
+            quoted.header.flags
+            and quoted.header.flags & Flags.SYN
+            and quoted.header.options
+            and quoted.header.options != sent.header.options
+        ):
             found.add("tcp_options")
     return found

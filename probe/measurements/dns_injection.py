@@ -13,9 +13,10 @@ from probe.measurements import Context, Part, Steps
 from probe.measurements._dns import Asker, replies, shot
 from probe.measurements._dns_verdict import Seen, judge
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import Place, Shot, expired_at, place, sweep
+from probe.measurements._locate import TRIAL_TTLS, Place, Shot, expired_at, place, sweep
+from probe.measurements._together import together
 from probe.model.errors import UsageError
-from probe.model.exchange import FULL_TTL, Exchange, Step, UdpStep
+from probe.model.exchange import Exchange, Step, UdpStep
 
 VERSION = "1"
 
@@ -33,7 +34,9 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
     target: Annotated[str, msgspec.Meta(description="Name that may be filtered.", min_length=1, max_length=253)]
     resolver: Annotated[str, msgspec.Meta(description="Address of a resolver that is asked for it.")] = ""
-    silent: Annotated[str, msgspec.Meta(description="Address that runs no resolver: any answer from it is forged.")] = ""
+    silent: Annotated[str, msgspec.Meta(description="Address that runs no resolver: any answer from it is forged.")] = (
+        ""
+    )
     control_name: Annotated[str, msgspec.Meta(description="A harmless name that the resolver knows.")] = ""
     port: Annotated[int, msgspec.Meta(ge=1, le=65535, description="UDP port of the resolver.")] = 53
     trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
@@ -71,7 +74,9 @@ def _controls(o: Options, seen: Seen, asker: Asker, phase: str) -> Part[None]:
     """The harmless name: the resolver must answer it and, afterwards again, the silent address must not."""
     batch: list[Step] = []
     if o.resolver:
-        batch += [asker.ask(o.control_name, o.resolver, flow=f"{phase}{i}", wait=_FIRST_ANSWER) for i in range(o.trials)]
+        batch += [
+            asker.ask(o.control_name, o.resolver, flow=f"{phase}{i}", wait=_FIRST_ANSWER) for i in range(o.trials)
+        ]
     asked = len(batch)
     if o.silent and (phase == "after" or not o.resolver):
         wait = _patience(seen)
@@ -84,40 +89,56 @@ def _controls(o: Options, seen: Seen, asker: Asker, phase: str) -> Part[None]:
 
 def _trials(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
     """The name in question to the resolver and to the silent address, the harmless one to the silent address, and both
-    at TTLs that fall just short of the resolver. TTLs of full length differ, so that a box that copies them shows."""
-    batch: list[Step] = []
-    full = [FULL_TTL - i % 3 for i in range(o.trials)]
-    flows = [f"trial{round_}.{i}" for i in range(o.trials)]
+    at TTLs that fall just short of the resolver, side by side."""
+    parts: list[Part[None]] = []
     if o.resolver:
-        for ttl, flow in zip(full, flows, strict=True):
-            batch.append(asker.ask(o.target, o.resolver, flow=flow, ttl=ttl, wait=_FIRST_ANSWER, linger=o.listen))
+        parts += [_at_resolver(o, seen, asker, round_), _short(o, seen, asker, round_)]
     if o.silent:
-        for ttl, flow in zip(full, flows, strict=True):
-            batch.append(asker.ask(o.target, o.silent, flow=flow, ttl=ttl, wait=o.listen, linger=o.listen / 4))
-        for flow in flows:
-            batch.append(asker.ask(o.control_name, o.silent, flow="c" + flow, wait=o.listen))
-    short: list[int] = []
-    if o.resolver and (usual := seen.usual_ttls()) is not None:
-        reach = hops_away(usual[1]) + 1  # the TTL that just arrives, if the way back is as long as the way there
-        short = [ttl for ttl in (reach - 1, reach - 2) if ttl > 1]
-        for ttl in short:
-            for name in (o.target, o.control_name):
-                batch.append(asker.ask(name, o.resolver, flow=f"short{round_}", ttl=ttl, wait=_patience(seen), linger=0.1))
-    exchanges = iter((yield batch))
-    if o.resolver:
-        for ttl in full:
-            exchange = next(exchanges)
-            seen.resolver_trials.append(replies(exchange))
-            seen.full.append(shot(ttl, exchange, None))
-    if o.silent:
-        for ttl in full:
-            exchange = next(exchanges)
-            seen.silent_trials.append(replies(exchange))
-            seen.full_silent.append(shot(ttl, exchange, None))
-        for _ in flows:
-            seen.silent_controls.append(replies(next(exchanges)))
-    for _ in short:
-        seen.short.append((bool(replies(next(exchanges))), bool(replies(next(exchanges)))))
+        parts.append(_at_silent(o, seen, asker, round_))
+    yield from together(parts)
+
+
+def _flows(o: Options, round_: int) -> list[tuple[int, str]]:
+    """(TTL, flow) of each trial: TTLs of full length differ, so that a box that copies them shows."""
+    return [(TRIAL_TTLS[i % len(TRIAL_TTLS)], f"trial{round_}.{i}") for i in range(o.trials)]
+
+
+def _at_resolver(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
+    flows = _flows(o, round_)
+    exchanges = yield [
+        asker.ask(o.target, o.resolver, flow=flow, ttl=ttl, wait=_FIRST_ANSWER, linger=o.listen) for ttl, flow in flows
+    ]
+    for (ttl, _), exchange in zip(flows, exchanges, strict=True):
+        seen.resolver_trials.append(replies(exchange))
+        seen.full.append(shot(ttl, exchange, None))
+
+
+def _at_silent(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
+    flows = _flows(o, round_)
+    trials: list[Step] = [
+        asker.ask(o.target, o.silent, flow=flow, ttl=ttl, wait=o.listen, linger=o.listen / 4) for ttl, flow in flows
+    ]
+    controls: list[Step] = [asker.ask(o.control_name, o.silent, flow=f"c{flow}", wait=o.listen) for _, flow in flows]
+    exchanges = yield trials + controls
+    for (ttl, _), exchange in zip(flows, exchanges, strict=False):
+        seen.silent_trials.append(replies(exchange))
+        seen.full_silent.append(shot(ttl, exchange, None))
+    seen.silent_controls += [replies(exchange) for exchange in exchanges[len(trials) :]]
+
+
+def _short(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
+    usual = seen.usual_ttls()
+    if usual is None:
+        return
+    reach = hops_away(usual[1]) + 1  # the TTL that just arrives, if the way back is as long as the way there
+    exchanges = yield [
+        asker.ask(name, o.resolver, flow=f"short{round_}", ttl=ttl, wait=_patience(seen), linger=0.1)
+        for ttl in (reach - 1, reach - 2)
+        if ttl > 1
+        for name in (o.target, o.control_name)
+    ]
+    answered = [bool(replies(exchange)) for exchange in exchanges]
+    seen.short += zip(answered[::2], answered[1::2], strict=True)
 
 
 def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
@@ -169,7 +190,14 @@ def _plain_path(seen: Seen, address: str, top: int) -> Part[None]:
     """The routers towards an address, by datagrams that nobody takes for DNS: where every query is answered, queries
     show none."""
     batch: list[Step] = [
-        UdpStep(address=address, port=_NO_PORT, payload=b"colibri" + bytes((ttl,)), ttl=ttl, flow="path", wait=_patience(seen))
+        UdpStep(
+            address=address,
+            port=_NO_PORT,
+            payload=b"colibri" + bytes((ttl,)),
+            ttl=ttl,
+            flow="path",
+            wait=_patience(seen),
+        )
         for ttl in range(1, top + 1)
     ]
     for exchange in (yield batch):

@@ -27,7 +27,9 @@ _RESOLVE_ATTEMPTS = 4
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What to ask for, where, and what must be harmless."""
 
-    target: Annotated[str, msgspec.Meta(description="URL, or a host name (HTTP and TLS are tried).", min_length=1, max_length=1024)]
+    target: Annotated[
+        str, msgspec.Meta(description="URL, or a host name (HTTP and TLS are tried).", min_length=1, max_length=1024)
+    ]
     address: Annotated[str, msgspec.Meta(description="The server's address; empty: the resolver is asked.")] = ""
     port: Annotated[int, msgspec.Meta(ge=0, le=65535, description="TCP port; 0: the URL's.")] = 0
     control_name: Annotated[str, msgspec.Meta(description="A harmless name.")] = ""
@@ -51,7 +53,8 @@ def measure(options: Options, context: Context) -> Steps:
     ]
     everything = yield from together([ask(plan, context.random) for plan in plans])
     judgements = [
-        judge(seen, Target(options.target, seen.trigger.host, address, seen.trigger.port, options.group)) for seen in everything
+        judge(seen, Target(options.target, seen.trigger.host, address, seen.trigger.port, options.group))
+        for seen in everything
     ]
     return worst(judgements)
 
@@ -66,7 +69,8 @@ def worst(judgements: list[Judgement]) -> Judgement:
     if not others:
         return chosen
     also = [
-        {"port": j.target.port, "verdict": j.verdict, "rule": j.rule, "reasons": j.reasons, "details": j.details} for j in others
+        {"port": j.target.port, "verdict": j.verdict, "rule": j.rule, "reasons": j.reasons, "details": j.details}
+        for j in others
     ]
     return msgspec.structs.replace(chosen, details={**chosen.details, "also": also})
 

@@ -22,7 +22,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     """The target, the trigger, and the options of the trigger's own measurement."""
 
     target: Annotated[
-        str, msgspec.Meta(description="URL, name (trigger dns), or ADDR[:PORT] (trigger none).", min_length=1, max_length=1024)
+        str,
+        msgspec.Meta(
+            description="URL, name (trigger dns), or ADDR[:PORT] (trigger none).", min_length=1, max_length=1024
+        ),
     ]
     trigger: Annotated[
         Literal["", "dns", "http", "tls", "none"],
@@ -47,10 +50,15 @@ def measure(options: Options, context: Context) -> Steps:
         return (
             yield from dns_injection.measure(
                 dns_injection.Options(
-                    target=_host(options.target), resolver=options.resolver, silent=options.silent,
-                    control_name=options.control_name, port=options.port or 53, trials=options.trials, locate=True,
+                    target=_host(options.target),
+                    resolver=options.resolver,
+                    silent=options.silent,
+                    control_name=options.control_name,
+                    port=options.port or 53,
+                    trials=options.trials,
+                    locate=True,
                     group=options.group,
-                ),  # fmt: skip
+                ),
                 context,
             )
         )
@@ -62,10 +70,16 @@ def measure(options: Options, context: Context) -> Steps:
         return (
             yield from tcp_reset.measure(
                 tcp_reset.Options(
-                    target=options.target if same else url, address=options.address, port=options.port,
-                    control_name=options.control_name, control_address=options.control_address,
-                    resolver=options.resolver, trials=options.trials, locate=True, group=options.group,
-                ),  # fmt: skip
+                    target=options.target if same else url,
+                    address=options.address,
+                    port=options.port,
+                    control_name=options.control_name,
+                    control_address=options.control_address,
+                    resolver=options.resolver,
+                    trials=options.trials,
+                    locate=True,
+                    group=options.group,
+                ),
                 context,
             )
         )
@@ -90,18 +104,23 @@ def _plain(options: Options, context: Context) -> Steps:
     many = [h for h in hops if len(h.routers) > 1 and not h.arrived]
     reasons = []
     if arrived is not None:
-        reasons.append(f"{address} answers from hop {arrived.ttl}; {len(answering)} of {len(hops)} hops show themselves.")
+        reasons.append(
+            f"{address} answers from hop {arrived.ttl}; {len(answering)} of {len(hops)} hops show themselves."
+        )
     else:
         farthest = max((h.ttl for h in answering), default=0)
         reasons.append(
-            f"{address} did not answer {options.protocol.upper()} probes; the farthest router that did is at hop {farthest}. "
+            f"{address} did not answer {options.protocol.upper()} probes; the farthest router that did is at hop "
+            f"{farthest}. "
             "A firewall at the server looks the same, so nothing can be said."
         )
     if many:
         reasons.append(f"{plural(len(many), 'hop')} showed several routers: the path divides there.")
     if any(h.changed for h in hops):
         fields = sorted({field for h in hops for field in h.changed})
-        reasons.append(f"Routers quote {', '.join(fields)} otherwise than it was sent: something on the way rewrites packets.")
+        reasons.append(
+            f"Routers quote {', '.join(fields)} otherwise than it was sent: something on the way rewrites packets."
+        )
     return Judgement(
         verdict="clean" if arrived else "inconclusive",
         rule="ttl_path/arrives" if arrived else "ttl_path/does-not-arrive",

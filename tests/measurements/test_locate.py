@@ -7,7 +7,18 @@ from collections.abc import Iterable
 import pytest
 
 from probe.measurements import Part
-from probe.measurements._locate import Place, Shot, copies_ttl, expired_at, place, place_drop, placement, routers, sweep
+from probe.measurements._locate import (
+    TRIAL_TTLS,
+    Place,
+    Shot,
+    copies_ttl,
+    expired_at,
+    place,
+    place_drop,
+    placement,
+    routers,
+    sweep,
+)
 from probe.model.exchange import Exchange, Heard, Step, SynStep
 from probe.model.packet import Icmp, Packet, Tcp
 
@@ -77,7 +88,7 @@ def test_both_ends_are_named_from_one_flow_where_one_shows_them() -> None:
 
 
 def test_a_box_that_copies_ttls_is_nearer_than_it_looks() -> None:
-    full = [Shot(64 - i, True, 64 - i - 6) for i in range(3)]
+    full = [Shot(ttl, True, ttl - 6) for ttl in TRIAL_TTLS]
     assert copies_ttl(full) == 6
     found = place([Shot(7, True, 1), Shot(8, True, 2)], KNOWN, full=full, arrives=9)
     assert found is not None
@@ -87,10 +98,11 @@ def test_a_box_that_copies_ttls_is_nearer_than_it_looks() -> None:
 @pytest.mark.parametrize(
     "pairs",
     [
-        [(64, 56), (63, 56), (62, 56)],  # a host with a TTL of its own
+        [(64, 56), (57, 56), (50, 56)],  # a host with a TTL of its own
+        [(64, 54), (63, 53), (62, 52)],  # too close together: ways of different length do that
         [(64, 58), (64, 58), (64, 58)],  # one TTL was sent: nothing to follow
-        [(64, 58), (63, 57)],  # twice is no rule
-        [(64, 58), (63, 57), (62, 56), (64, 91), (63, 200)],  # random
+        [(64, 58), (57, 51)],  # twice is no rule
+        [(64, 58), (57, 51), (50, 44), (64, 91), (57, 200)],  # random
         [(4, 60), (5, 61), (6, 62)],  # larger than what it would copy
         [],
     ],

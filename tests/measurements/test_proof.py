@@ -44,6 +44,8 @@ def test_without_routers_the_twins_must_tell() -> None:
     assert not proven_short(shots, [(8, False)] * 3, 9)
     assert not proven_short(shots, [(7, False)] * 6, 9)  # twins below the place say nothing about it
     assert not proven_short(shots, [*[(8, False)] * 5, (8, True)], 9)
+    assert not proven_short(shots, [*[(8, False)] * 6, (9, True), (9, False)], 9)  # twins that arrive fare no better
+    assert not proven_short([*shots, *[Shot(8, False)] * 6], [(8, False)] * 20, 9)  # half: a shorter way for some
 
 
 def test_the_last_links_are_left_to_the_target() -> None:

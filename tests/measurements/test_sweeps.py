@@ -46,7 +46,7 @@ def confounder(seed: int) -> Network:
     line = path(random, (0.0, 0.0, 0.01, 0.03, 0.08, 0.15))
     hops = line["hops"]
     line["uneven"] = random.choice((0, 0, 1, 2, 3))
-    line["divides"] = random.randrange(1, hops - 1)
+    line["divides"] = random.randrange(max(1, line["home"]), hops - 1)  # not within the home
     own: dict[str, Any] = {"ttl": random.choice(TTLS), "copies": random.choice((1, 3))}
     own["in_path"] = random.random() < 0.5
     last = max(1, line["home"])
