@@ -28,7 +28,10 @@ def prepare(folder: Path, accounts: Mapping[str, str], port: int) -> list[str]:
     passwords = folder / "passwords"
     passwords.touch(0o600)
     passwords.write_text("".join(f"{name}:{secret}\n" for name, secret in accounts.items()), "utf-8")
-    done = subprocess.run([hasher, "-U", passwords], capture_output=True, text=True, check=False)
+    # A session of its own: Ctrl-C is for us alone.
+    done = subprocess.run(
+        [hasher, "-U", passwords], capture_output=True, text=True, check=False, start_new_session=True
+    )
     if done.returncode != 0:
         raise CannotMeasure(f"mosquitto_passwd: {done.stderr.strip() or done.returncode}")
     config = folder / "mosquitto.conf"
