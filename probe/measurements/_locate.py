@@ -23,6 +23,8 @@ _MOST = 8  # sweeps at the most
 _APART = 6  # TTLs: no two ways between the same ends differ so much in length
 TRIAL_TTLS = (FULL_TTL, FULL_TTL - 7, FULL_TTL - 14)
 """TTLs of trials that are meant to arrive: they differ by so much that a box that copies them shows."""
+SHORT_BY = (1, 2, 4)
+"""How far probes beside the trials fall short of the target, if the way there is as long as the way back, or longer."""
 
 
 class Shot(msgspec.Struct, frozen=True):

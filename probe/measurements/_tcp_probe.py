@@ -9,7 +9,7 @@ import msgspec
 
 from probe.measurements import Part
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import AGREE, TRIAL_TTLS, Shot, place, place_drop, sweep
+from probe.measurements._locate import AGREE, SHORT_BY, TRIAL_TTLS, Shot, place, place_drop, sweep
 from probe.measurements._tcp import Reaction, Trigger, path, react, shot
 from probe.measurements._tcp_seen import Seen
 from probe.model.exchange import FULL_TTL, Exchange, PauseStep, Step, TcpStep
@@ -81,7 +81,7 @@ def _trials(plan: Plan, seen: Seen, random: Random) -> Part[None]:
         for host in (None, plan.twin):
             payload = plan.trigger.payload(random, host)
             batch += [_step(plan, payload, plan.control, wait=wait, linger=linger) for _ in range(plan.trials)]
-    short = [ttl for ttl in (reach - 1, reach - 2) if ttl > 1]
+    short = [ttl for ttl in (reach - by for by in SHORT_BY) if ttl > 1]
     for ttl in short:
         for host in (None, plan.twin):
             payload = plan.trigger.payload(random, host)

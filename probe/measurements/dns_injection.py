@@ -13,7 +13,7 @@ from probe.measurements import Context, Part, Steps
 from probe.measurements._dns import Asker, replies, shot
 from probe.measurements._dns_verdict import Seen, judge
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import TRIAL_TTLS, Place, Shot, expired_at, place, sweep
+from probe.measurements._locate import SHORT_BY, TRIAL_TTLS, Place, Shot, expired_at, place, sweep
 from probe.measurements._together import together
 from probe.model.errors import UsageError
 from probe.model.exchange import Exchange, Step, UdpStep
@@ -133,7 +133,7 @@ def _short(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
     reach = hops_away(usual[1]) + 1  # the TTL that just arrives, if the way back is as long as the way there
     exchanges = yield [
         asker.ask(name, o.resolver, flow=f"short{round_}", ttl=ttl, wait=_patience(seen), linger=0.1)
-        for ttl in (reach - 1, reach - 2)
+        for ttl in (reach - by for by in SHORT_BY)
         if ttl > 1
         for name in (o.target, o.control_name)
     ]

@@ -88,6 +88,7 @@ def interference(seed: int, kind: str) -> tuple[Network, int]:
     random = Random(seed)
     line = path(random, (0.0, 0.0, 0.01, 0.03))
     # What can be told: behind the home's routers (a drop: not on the very next link), and not at the server's own site.
+    line["hops"] += 1
     at = random.randrange(line["home"] + (2 if kind == "drop" else 1), line["hops"] - 2)
     line["silent"] = frozenset(hop for hop in line["silent"] if hop > line["home"] + 1) - {line["home"] + 1}
     if kind == "drop":

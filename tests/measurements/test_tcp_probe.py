@@ -35,7 +35,7 @@ def names(batch: list[Step]) -> list[str | None]:
 
 def test_a_clean_line_is_asked_little() -> None:
     seen, batches = run(net())
-    assert sum(len(batch) for batch in batches) == 3 + 3 + 6 + 4 + 1 + 3  # twins, trials, our server, short, one, twins
+    assert sum(len(batch) for batch in batches) == 3 + 3 + 6 + 6 + 1 + 3  # twins, trials, our server, short, one, twins
     assert (len(seen.before), len(seen.between), len(seen.after)) == (3, 1, 3)
     assert names(batches[0]) == names(batches[-1]) == ["good.example"] * 3
     assert seen.swept == []
