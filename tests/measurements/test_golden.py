@@ -1,0 +1,69 @@
+"""Evidence recorded once on the lab, judged again by today's rules: what was found then must still be found.
+
+Each file is what `colibri measure … --pcap` wrote, named after its technique: scenarios dns-fixed-agg, reset-agg,
+drop-packet and page-on-path, from the home of operator sale. A rule that asks for other packets than were recorded
+can't be held against them: then record them anew, and say why in the change.
+"""
+
+from __future__ import annotations
+
+import gzip
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from probe.engine.record import seal, unseal
+from probe.engine.replay import replay
+
+FOLDER = Path(__file__).with_name("golden")
+RULES = {
+    "dns_injection": ("dns_injection/answer-from-silent-address", 2),
+    "tcp_reset": ("tcp_reset/reset-below-server", 2),
+    "trigger_drop": ("tcp_reset/trigger-vanishes-before-server", 4),
+    "block_page": ("tcp_reset/answer-below-server", 2),
+}
+"""Technique → rule, and the TTL at which packets still pass."""
+
+
+def evidence(technique: str) -> bytes:
+    return gzip.decompress((FOLDER / f"{technique}.pcapng.gz").read_bytes())
+
+
+def test_every_file_is_tested() -> None:
+    assert {path.name.removesuffix(".pcapng.gz") for path in FOLDER.iterdir()} == RULES.keys()
+    assert all(path.stat().st_size < 40_000 for path in FOLDER.iterdir())
+
+
+@pytest.mark.parametrize("technique", RULES)
+def test_the_verdict_stays(technique: str) -> None:
+    again = replay(evidence(technique), technique)
+    assert again.agrees
+    assert again.judgement.verdict == "interfered"
+    assert again.judgement.interference is not None
+    assert again.judgement.interference.technique == technique
+    rule, clean = RULES[technique]
+    assert again.judgement.rule == again.log.rule == rule
+    place = again.judgement.interference.location
+    assert place is not None
+    assert (place.clean_ttl, place.first_ttl) == (clean, clean + 1)
+    assert place.first_hop is not None
+    assert place.first_hop.address == f"198.18.30.{clean + 1}"
+
+
+@pytest.mark.parametrize("technique", RULES)
+def test_the_verdict_comes_from_the_packets_and_not_from_the_log(technique: str) -> None:
+    records, log = unseal(evidence(technique))
+    last = min(entry.began for entry in log.batches[-1])
+    without_last_controls = [record for record in records if record.outgoing or record.ns < last]
+    assert len(without_last_controls) < len(records)
+    again = replay(seal(without_last_controls, log)[1])
+    assert again.judgement.verdict == "inconclusive"
+    assert again.judgement.rule.endswith("/control-failed")
+    assert not again.agrees
+
+
+def test_a_log_that_claims_otherwise_is_contradicted() -> None:
+    records, log = unseal(evidence("block_page"))
+    lying = seal(records, msgspec.structs.replace(log, verdict="clean", technique=""))[1]
+    assert not replay(lying).agrees
