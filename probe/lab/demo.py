@@ -69,8 +69,10 @@ async def run(scenario: Scenario, seconds: float | None, tell: Tell, *, until_co
             parts = Parts(folder)
             stack.callback(parts.stop)
             relay, monitor = await _raise(parts, folder, lab, stop, tell)
-        except _StopError:
-            return []
+        except (_StopError, CannotMeasure):
+            if stop.asked:  # the same Ctrl-C may have met a child before it had a session of its own
+                return []
+            raise
         try:
             return await _follow(parts, monitor, lab, seconds, tell, stop, until_complete=until_complete)
         finally:
@@ -207,8 +209,9 @@ async def _follow(
     last: dict[tuple[str, str, str], Finding] = {}
     end = None if seconds is None else loop.time() + seconds
     while True:
-        parts.check()
-        if state.read(lab.state.name) is None:
+        if not stop.asked:
+            parts.check()
+        if not stop.asked and state.read(lab.state.name) is None:
             raise CannotMeasure("the lab's process has ended")
         for finding in await asyncio.to_thread(_fresh, monitor, seen):
             last[finding.probe.id, finding.measurement, finding.target.input] = finding
