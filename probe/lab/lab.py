@@ -127,6 +127,7 @@ class Lab:
         """End the lab and wait until its process is gone. Raises CannotMeasure if it does not end."""
         if self._process is not None:
             _close(self._process)
+            states.read(self.state.name)  # removes the file of one that had to be killed
             return
         _terminate(self.state)
 

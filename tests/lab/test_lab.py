@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -82,6 +83,14 @@ def test_a_lab_dies_with_the_process_that_raised_it() -> None:
         time.sleep(0.01)
     assert state.start_time(pid) != started
     assert state.running() == []
+
+
+def test_one_that_has_to_be_killed_leaves_no_file_either(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probe.lab.lab._DOWN", 0.2)
+    lab = Lab.up(CHAIN)
+    os.kill(lab.state.pid, signal.SIGSTOP)
+    lab.down()
+    assert list(state.folder().iterdir()) == []
 
 
 def test_what_is_wrong_with_a_scenario_reaches_the_caller() -> None:
