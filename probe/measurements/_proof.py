@@ -13,8 +13,10 @@ from math import comb
 from probe.measurements._judge import hops_away, is_home
 from probe.measurements._locate import AGREE, Place, Shot
 
-RARE = 0.002
-"""How seldom chance may give what is claimed (Fisher's exact test): 6 of 6 triggers, 0 of 6 twins is 1 in 924."""
+RARE = 0.0005
+"""How seldom chance may give what is claimed (Fisher's exact test): 7 of 7 triggers, 0 of 7 twins is 1 in 3432."""
+RARER = 0.00001
+"""The same where ways of different length can't be told apart: 10 of 10 against 0 of 10 is 1 in 184756."""
 _MOST = 0.75  # of the triggers that reach somebody on the way, and of the twins that arrive, are answered
 MARGIN = 2
 """Links right before the target that are taken for the target's own (its firewall, its load balancer)."""
@@ -81,7 +83,10 @@ def acts_at_home(
     a router looks at what it forwards only after it has counted the TTL down: silence there says nothing, and an answer
     whose own TTL too few routers counted down comes from inside.
     """
-    depth = home_depth(routers)
+    shots = list(shots)
+    seen = {ttl: address for s in shots for ttl, address in s.routers.items()}
+    seen |= {s.ttl: s.expired_at for s in shots if s.expired_at is not None}
+    depth = home_depth({**seen, **routers})
     if place is None or depth == 0:
         return False
     if place.first_ttl <= depth or any(s.elicited and s.ttl <= depth for s in shots):

@@ -134,18 +134,20 @@ def _sweep(plan: Plan, seen: Seen, random: Random) -> Part[None]:
         yield from _sweep_twins(plan, seen, random, range(top + 1, min(top + 6, _FARTHEST) + 1))
         top = min(top + 6, _FARTHEST)
     ttls = range(1, max(seen.arrives or top, 2))
-    if seen.silent() >= seen.cut() and seen.silent() > 0:
+    if seen.vanishing():
         yield from _find_drop(plan, seen, random, ttls)
     else:
         yield from _find_answer(plan, seen, random, ttls)
 
 
 def _sweep_twins(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) -> Part[None]:
-    """Harmless twins at these TTLs."""
+    """Harmless twins at these TTLs; where a drop is looked for, like the triggers there, each with its own router."""
     wanted = list(ttls)
     payload = plan.trigger.payload(random, plan.twin)
+    wait, linger, vanishing = seen.near(), seen.linger(), seen.vanishing()
     batch: list[Step] = [
-        _step(plan, payload, plan.address, ttl=ttl, wait=seen.near(), linger=seen.linger()) for ttl in wanted
+        _step(plan, payload, plan.address, ttl=t, wait=wait, linger=linger, path=(t,) if vanishing else ())
+        for t in wanted
     ]
     for ttl, exchange in zip(wanted, (yield batch), strict=True):
         reaction = react(exchange)
@@ -191,14 +193,15 @@ def _find_answer(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) ->
 
 def _find_drop(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) -> Part[None]:
     """Where triggers vanish. Twins and triggers take turns at going first: a router that may send only so many ICMP
-    errors must not spend them on one kind alone."""
+    errors must not spend them on one kind alone. Each asks for its own router first: whether that one shows itself
+    tells which connections may be compared."""
     wanted = list(ttls)
     wait = max(_VANISHED, seen.near())
     for number in range(1 + _CONFIRM):
         if number and number % 2 == 0:
             yield from _sweep_twins(plan, seen, random, wanted)
         payload = plan.trigger.payload(random)
-        exchanges = yield [_step(plan, payload, plan.address, ttl=ttl, wait=wait) for ttl in wanted]
+        exchanges = yield [_step(plan, payload, plan.address, ttl=ttl, wait=wait, path=(ttl,)) for ttl in wanted]
         for ttl, exchange in zip(wanted, exchanges, strict=True):
             _read(seen, ttl, exchange)
         yield from _recover(plan, seen, random)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import MARGIN, RARE, ahead, by_chance, proven_short
+from probe.measurements._proof import MARGIN, RARE, RARER, ahead, by_chance, proven_short
 from probe.measurements._tcp import Reaction, Segment, Trigger
 
 _TTL_SLACK = 1  # beyond the line's own jitter
@@ -83,6 +83,10 @@ class Seen:
     def silent(self) -> int:
         """Trials in which the trigger vanished: no word, no acknowledgement."""
         return sum(r.silent for r in self.trials)
+
+    def vanishing(self) -> bool:
+        """Whether triggers vanish rather than are cut."""
+        return self.silent() >= self.cut() and self.silent() > 0
 
     def spoke(self) -> int:
         """Trials in which the server's side spoke and nothing cut it."""
@@ -167,14 +171,23 @@ class Seen:
         return bool(self.below()) and proven_short(self.swept, twins, self.arrives)
 
     def vanishes(self, need: int) -> bool:
-        """Whether routers behind the place quote twins, but no trigger, beyond what chance explains."""
+        """Whether routers behind the place quote twins, but no trigger, beyond what chance explains.
+
+        Best are connections of which the router with the trigger's (or twin's) own TTL has shown itself: others may go
+        a shorter way and arrive. Where few are left to show it (the box blocks all for a while), far more must agree.
+        """
         place, arrives = self.place, self.arrives
-        if place is None or arrives is None:
+        if place is None or arrives is None or sum(s.ttl == place.first_ttl for s in self.swept) < need:
             return False
-        twins = [t.expired_at is not None for t in self.twin_shots if place.first_ttl <= t.ttl < arrives]
-        tried = sum(place.first_ttl <= s.ttl < arrives for s in self.swept)
-        nearest = sum(s.ttl == place.first_ttl for s in self.swept)
-        return nearest >= need and by_chance(sum(twins), len(twins), 0, tried) < RARE
+        for rare, alone in ((RARE, True), (RARER, False)):
+            tried, twins = (
+                [s for s in shots if place.first_ttl <= s.ttl < arrives and (s.ttl in s.routers or not alone)]
+                for shots in (self.swept, self.twin_shots)
+            )
+            quoted = sum(twin.expired_at is not None for twin in twins)
+            if by_chance(quoted, len(twins), 0, len(tried)) < rare:
+                return True
+        return False
 
     def below(self) -> list[Reaction]:
         """Reactions of the sweep to triggers that can't have reached the target; none if twins drew any too."""

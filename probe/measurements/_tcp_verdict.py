@@ -42,8 +42,7 @@ def judge(seen: Seen, target: Target) -> Judgement:
             f"The harmless {_KINDS[seen.trigger.kind]} for {seen.twin} got no answer {when} the test: nothing to "
             f"compare with.",
         )  # fmt: skip
-    vanishing = seen.silent() >= seen.cut() and seen.silent() > 0
-    if acts_at_home(seen.telling(), seen.place, seen.routers, dropping=vanishing):
+    if acts_at_home(seen.telling(), seen.place, seen.routers, dropping=seen.vanishing()):
         return _say(
             seen, target, "home-router-acts", "inconclusive",
             "Something acts on this name inside the home, or so near to it that the home's own router can't be told "

@@ -23,8 +23,8 @@ def test_chance_is_what_counting_all_ways_gives(hits: int, tries: int, twin_hits
     assert by_chance(hits, tries, twin_hits, twin_tries) == pytest.approx(as_good / len(ways))
 
 
-def test_six_against_six_is_beyond_chance_and_five_is_not() -> None:
-    assert by_chance(6, 6, 0, 6) < RARE < by_chance(5, 5, 0, 5)
+def test_seven_against_seven_is_beyond_chance_and_six_is_not() -> None:
+    assert by_chance(7, 7, 0, 7) < RARE < by_chance(6, 6, 0, 6)
     assert by_chance(3, 3, 0, 0) == 1.0
 
 
@@ -39,13 +39,13 @@ def test_routers_prove_that_triggers_died_before_the_target() -> None:
 
 
 def test_without_routers_the_twins_must_tell() -> None:
-    shots = [Shot(8, True)] * 6
-    assert proven_short(shots, [(8, False)] * 6, 9)
+    shots = [Shot(8, True)] * 7
+    assert proven_short(shots, [(8, False)] * 7, 9)
     assert not proven_short(shots, [(8, False)] * 3, 9)
-    assert not proven_short(shots, [(7, False)] * 6, 9)  # twins below the place say nothing about it
-    assert not proven_short(shots, [*[(8, False)] * 5, (8, True)], 9)
-    assert not proven_short(shots, [*[(8, False)] * 6, (9, True), (9, False)], 9)  # twins that arrive fare no better
-    assert not proven_short([*shots, *[Shot(8, False)] * 6], [(8, False)] * 20, 9)  # half: a shorter way for some
+    assert not proven_short(shots, [(7, False)] * 7, 9)  # twins below the place say nothing about it
+    assert not proven_short(shots, [*[(8, False)] * 6, (8, True)], 9)
+    assert not proven_short(shots, [*[(8, False)] * 7, (9, True), (9, False)], 9)  # twins that arrive fare no better
+    assert not proven_short([*shots, *[Shot(8, False)] * 7], [(8, False)] * 20, 9)  # half: a shorter way for some
 
 
 def test_the_last_links_are_left_to_the_target() -> None:
@@ -92,6 +92,8 @@ HOME = {1: "0.0.0.1", 2: "198.51.0.2"}
         ([Shot(2, False)], place(2), HOME, True, True),  # silence behind the home's router: who knows
         ([Shot(4, False)], place(4, clean=1), HOME, True, True),
         ([Shot(3, False)], place(3), HOME, True, False),
+        # the home's second router shows itself to a trigger only
+        ([Shot(3, True, 63), Shot(2, False, None, "0.0.0.2")], place(3), {1: "0.0.0.1"}, False, True),
         ([], None, HOME, False, False),
     ],
 )

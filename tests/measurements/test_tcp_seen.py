@@ -49,7 +49,7 @@ def sweep(seen: Seen, first: int, arrives: int = 9, reaction: Reaction | None = 
     for ttl in range(1, arrives + 2):
         twin = WORKED if ttl >= arrives else dead(ttl)
         seen.swept_twins.append((ttl, twin))
-        seen.twin_shots.append(Shot(ttl, twin.elicited, None, twin.expired_at))
+        seen.twin_shots.append(Shot(ttl, twin.elicited, None, twin.expired_at, {ttl: "r"} if ttl < arrives else {}))
         if ttl < arrives:
             seen.routers[ttl] = "0.0.0.1" if ttl == 1 else f"198.51.0.{ttl}"
     seen.place = place(seen.telling(), seen.routers, full=seen.odd_full(), arrives=seen.arrives)

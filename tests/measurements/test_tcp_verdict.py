@@ -26,7 +26,7 @@ def verdict(seen: Seen) -> Judgement:
 
 
 def vanished(first: int = 4) -> Seen:
-    seen = sweep(make([NOTHING] * 3), first, reaction=NOTHING, proofs=False)
+    seen = sweep(make([NOTHING] * 3), first, reaction=NOTHING)
     seen.twin_shots *= 3
     seen.place = place_drop(seen.swept, seen.twin_shots, seen.routers, arrives=seen.arrives)
     return seen
