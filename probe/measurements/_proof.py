@@ -79,9 +79,9 @@ def acts_at_home(
 ) -> bool:
     """Whether it is, or may be, the home's own doing.
 
-    It is if a trigger that can't leave the home is answered. It may be on the link behind the home's last router, since
-    a router looks at what it forwards only after it has counted the TTL down: silence there says nothing, and an answer
-    whose own TTL too few routers counted down comes from inside.
+    It is if a trigger that can't leave the home is answered, or if too few routers have counted the answer's own TTL
+    down for it to come from outside. (A router looks at what it forwards only after it has counted the TTL down, so the
+    home's last one seems to act on the link behind it.) Silence on that link may be the home's: nothing tells.
     """
     shots = list(shots)
     seen = {ttl: address for s in shots for ttl, address in s.routers.items()}
@@ -91,9 +91,9 @@ def acts_at_home(
         return False
     if place.first_ttl <= depth or any(s.elicited and s.ttl <= depth for s in shots):
         return True
-    if place.clean_ttl > depth or place.copied is not None:
+    if place.copied is not None:
         return False
     if dropping:
-        return True
+        return place.clean_ttl <= depth
     crossed = [hops_away(s.reply_ttl) for s in shots if s.elicited and s.reply_ttl is not None]
     return sum(count < depth for count in crossed) * 2 > len(crossed)

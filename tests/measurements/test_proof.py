@@ -87,7 +87,8 @@ HOME = {1: "0.0.0.1", 2: "198.51.0.2"}
         ([Shot(2, True, 64)], place(2), HOME, False, True),  # nobody counted its TTL down
         ([Shot(2, True, 63)], place(2), HOME, False, False),  # the home's router did
         ([Shot(2, True, 64), Shot(3, True, 63), Shot(4, True, 63)], place(2), HOME, False, False),
-        ([Shot(3, True, 64)], place(3), HOME, False, False),
+        ([Shot(3, True, 64)] * 3, place(3), HOME, False, True),  # however far the place seems, for loss
+        ([Shot(3, True, 62)] * 3, place(3), HOME, False, False),
         ([Shot(2, True, 64)], place(2, copied=2), HOME, False, False),
         ([Shot(2, False)], place(2), HOME, True, True),  # silence behind the home's router: who knows
         ([Shot(4, False)], place(4, clean=1), HOME, True, True),
