@@ -17,7 +17,8 @@ RARE = 0.0005
 """How seldom chance may give what is claimed (Fisher's exact test): 7 of 7 triggers, 0 of 7 twins is 1 in 3432."""
 RARER = 0.00001
 """The same where ways of different length can't be told apart: 10 of 10 against 0 of 10 is 1 in 184756."""
-_MOST = 0.75  # of the triggers that reach somebody on the way, and of the twins that arrive, are answered
+_MOST = 0.75  # of the triggers that reach somebody on the way are answered …
+_WELL = 0.9  # … and of the twins that arrive: else they get lost, or the target limits its rate
 MARGIN = 2
 """Links right before the target that are taken for the target's own (its firewall, its load balancer)."""
 
@@ -50,8 +51,8 @@ def proven_short(shots: Sequence[Shot], twins: Iterable[tuple[int, bool]], arriv
     reaching = [hit for ttl, hit in twins if ttl >= arrives]
     if len(below) < _MOST * tried:
         return False  # half of them: some flows take a shorter way and do arrive
-    if sum(reaching) < _MOST * len(reaching):
-        return False  # twins get lost, or the target limits its rate: that they are not answered says little
+    if sum(reaching) < _WELL * len(reaching):
+        return False  # that twins are not answered says little here
     return by_chance(len(below), tried, sum(answered), len(answered)) < RARE
 
 
