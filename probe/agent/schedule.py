@@ -45,10 +45,6 @@ class Planner:
             latest = now + job.every * (1 + self._jitter)  # for a job whose rhythm has become a faster one
             self._due[job.key] = min(self._due.get(job.key, now + rest), latest)
 
-    def limits(self, *, spacing: float, jitter: float) -> None:
-        """Change the limits, after the configuration has changed."""
-        self._spacing, self._jitter = spacing, jitter
-
     def next(self, now: float) -> tuple[Job | None, float]:
         """The job to begin now, or None and the seconds until one may (infinite while only :meth:`finished` helps)."""
         hosts = {job.host for job in self._running.values()}

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
 
-from probe.model.exchange import Heard
 from probe.model.finding import Hop
 
 _Z = 1.959964  # 95 %, two-sided
@@ -36,11 +34,6 @@ def is_home(address: str) -> bool:
 def hop(address: str | None) -> Hop:
     """A hop as a finding shows it: nothing where nothing answered or the router is the home's."""
     return Hop("" if address is None or is_home(address) else address)
-
-
-def ttls(heard: Iterable[Heard]) -> list[int]:
-    """IP TTLs on arrival."""
-    return [h.packet.ttl for h in heard]
 
 
 def hops_away(ttl: int) -> int:

@@ -16,7 +16,7 @@ from probe.measurements import Part
 from probe.measurements._judge import hop
 from probe.model.exchange import FULL_TTL, Exchange, Step
 from probe.model.finding import Location, Placement
-from probe.model.packet import Icmp
+from probe.model.packet import Icmp, Packet
 
 AGREE = 3  # sweeps that must give the same answer
 _MOST = 8  # sweeps at the most
@@ -122,13 +122,20 @@ def _volley(
     return shots
 
 
-def expired_at(exchange: Exchange) -> str | None:
-    """The router whose ICMP time exceeded quotes the exchange's probe (RFC 792 type 11, RFC 4443 type 3)."""
+def expired(exchange: Exchange) -> list[tuple[str, Packet]]:
+    """(router, quoted packet) of every ICMP time exceeded (RFC 792 type 11, RFC 4443 type 3)."""
+    found: list[tuple[str, Packet]] = []
     for heard in exchange.errors:
         header = heard.packet.header
-        if isinstance(header, Icmp) and header.type == (3 if heard.packet.version == 6 else 11):
-            return heard.packet.source
-    return None
+        exceeded = 3 if heard.packet.version == 6 else 11
+        if isinstance(header, Icmp) and header.quoted is not None and header.type == exceeded:
+            found.append((heard.packet.source, header.quoted))
+    return found
+
+
+def expired_at(exchange: Exchange) -> str | None:
+    """The router whose ICMP time exceeded quotes the exchange's probe."""
+    return next((router for router, _ in expired(exchange)), None)
 
 
 def routers(shots: Iterable[Shot]) -> dict[int, Counter[str]]:

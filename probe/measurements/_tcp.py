@@ -8,10 +8,10 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from probe.measurements._locate import Shot
+from probe.measurements._locate import Shot, expired
 from probe.model.errors import UsageError
 from probe.model.exchange import Exchange, Heard
-from probe.model.packet import Flags, Icmp, Packet, Tcp
+from probe.model.packet import Flags, Packet, Tcp
 from probe.wire import http, streams, tls
 
 Kind = Literal["http", "tls"]
@@ -194,7 +194,7 @@ def path(exchange: Exchange) -> dict[int, str]:
         if heard.outgoing and heard.packet.ident and _is_probe(heard.packet, first):
             by_ident[heard.packet.ident] = heard.packet.ttl
     found: dict[int, str] = {}
-    for source, quoted in _expired(exchange):
+    for source, quoted in expired(exchange):
         header = quoted.header
         if not isinstance(header, Tcp) or not _is_probe(quoted, first):
             continue
@@ -216,17 +216,6 @@ def _first_sequence(exchange: Exchange) -> int | None:
 def _is_probe(packet: Packet, first: int | None) -> bool:
     header = packet.header
     return isinstance(header, Tcp) and header.sequence == first and not header.flags & Flags.SYN
-
-
-def _expired(exchange: Exchange) -> list[tuple[str, Packet]]:
-    """(router, quoted packet) of every ICMP time exceeded."""
-    found: list[tuple[str, Packet]] = []
-    for heard in exchange.errors:
-        header = heard.packet.header
-        exceeded = 3 if heard.packet.version == 6 else 11
-        if isinstance(header, Icmp) and header.quoted is not None and header.type == exceeded:
-            found.append((heard.packet.source, header.quoted))
-    return found
 
 
 def _first_of_server(synack: Heard | None) -> int:
@@ -255,7 +244,7 @@ def _payload_expired_at(exchange: Exchange) -> str | None:
     first = _first_sequence(exchange)
     if first is None:
         return None
-    for source, quoted in _expired(exchange):
+    for source, quoted in expired(exchange):
         if isinstance(quoted.header, Tcp) and quoted.header.sequence == (first + 1) & 0xFFFFFFFF:
             return source
     return None
