@@ -26,7 +26,19 @@ from probe.engine.pace import Pace
 from probe.engine.ports import Ports
 from probe.engine.raw import RawSender
 from probe.model.errors import ForbiddenDestination, NoRoute
-from probe.model.exchange import EchoStep, Exchange, Failure, PauseStep, Step, SynStep, TcpStep, UdpStep
+from probe.model.exchange import (
+    EchoStep,
+    Exchange,
+    Failure,
+    PauseStep,
+    Step,
+    StreamStep,
+    SynStep,
+    TcpStep,
+    TlsStep,
+    TransferStep,
+    UdpStep,
+)
 from probe.model.packet import Flags, Protocol, Tcp
 from probe.wire.scrub import Scrubber
 
@@ -111,6 +123,8 @@ class Performer:
                 return Flow(0, began, self._timeline.now()), "", ""
             if isinstance(step, TcpStep):
                 return await self._tcp(step)
+            if isinstance(step, StreamStep | TlsStep | TransferStep):
+                raise NotImplementedError(type(step).__name__)
             return await self._probe(step)
         except OSError as error:
             # No descriptors left, the interface gone: trouble of this machine, which a finding can tell.

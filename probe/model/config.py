@@ -107,7 +107,11 @@ class MeasureConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     control_name: Annotated[str, _doc("A harmless name that nobody filters.")] = ""
     control_address: Annotated[str, _doc("Address of a web server of ours, which answers any name.")] = ""
     control_resolver: Annotated[str, _doc("A resolver that is trusted.")] = ""
-    reflector: Annotated[str, _doc("Our far end.")] = ""
+    reflector: Annotated[str, _doc("Address of our far end (`colibri reflector run` on a server abroad).")] = ""
+    reflector_name: Annotated[str, _doc("The far end's name, for DNS and TLS; empty: it is measured by address.")] = ""
+    authorities: Annotated[
+        str, _doc("File with further certificate authorities (PEM) to trust when certificates are judged.")
+    ] = ""
     prefixes: Annotated[
         str, _doc("File that names networks (`prefix AS-number name` a line), to say whose addresses a place has.")
     ] = ""

@@ -34,6 +34,29 @@ class UdpStep(msgspec.Struct, tag="udp", frozen=True, kw_only=True):
     match: tuple[int, int] | None = None
     wait: float = 2.0  # for a first answer
     linger: float = 0.0  # go on listening after the first answer
+    tos: int = 0  # DSCP and ECN, as the byte of the IP header (RFC 3168)
+
+
+class StreamStep(msgspec.Struct, tag="stream", frozen=True, kw_only=True, omit_defaults=True):
+    """Send ``count`` datagrams at a steady pace and listen, as a call's media does (RTP: RFC 3550).
+
+    ``counters`` are big-endian fields of the payload that grow from datagram to datagram: (offset, length, increment).
+    ``inverted``: every bit of what is so written is flipped, which makes a twin of the same size and timing that no
+    filter knows. ``flow`` as for :class:`UdpStep`. Listening ends ``wait`` after the last datagram; if nothing at all
+    was heard for ``give_up`` seconds (0: never), the stream is broken off.
+    """
+
+    address: str
+    port: int
+    payload: bytes
+    count: int
+    interval: float = 0.02
+    counters: tuple[tuple[int, int, int], ...] = ()
+    inverted: bool = False
+    ttl: int = FULL_TTL
+    flow: str = ""
+    wait: float = 1.0
+    give_up: float = 0.0
 
 
 class TcpStep(msgspec.Struct, tag="tcp", frozen=True, kw_only=True):
@@ -44,6 +67,9 @@ class TcpStep(msgspec.Struct, tag="tcp", frozen=True, kw_only=True):
     ``read_limit`` bytes of answer are taken. The flow is aborted with one RST at full TTL.
     ``path`` asks for the routers at those TTLs *of this very flow*: bare ACKs, sent after the handshake and before
     the payload, whose ICMP errors name them.
+    ``cuts`` are offsets at which the payload is cut into segments of their own, sent ``gap`` seconds apart.
+    Steps of one run that share a ``flow`` that is not empty use one source port, one after the other (never side by
+    side): that shows whether a 4-tuple is remembered.
     """
 
     address: str
@@ -55,6 +81,46 @@ class TcpStep(msgspec.Struct, tag="tcp", frozen=True, kw_only=True):
     linger: float = 0.3
     read_limit: int = 16384
     path: tuple[int, ...] = ()
+    cuts: tuple[int, ...] = ()
+    gap: float = 0.02
+    flow: str = ""
+    tos: int = 0
+
+
+class TlsStep(msgspec.Struct, tag="tls", frozen=True, kw_only=True, omit_defaults=True):
+    """A TLS session by the system's library: handshake, then ``payload``, then what comes back.
+
+    For what can't be read in the clear. No certificate is refused: ``Exchange.session`` holds the chain and what the
+    library thinks of it, for the rules to judge. ``server_name`` "" leaves SNI out.
+    Listening ends ``wait`` after the payload, at the end of the stream, or at ``read_limit`` bytes.
+    """
+
+    address: str
+    port: int
+    server_name: str = ""
+    alpn: tuple[str, ...] = ()
+    payload: bytes = b""
+    connect_wait: float = 3.0
+    wait: float = 3.0
+    read_limit: int = 16384
+
+
+class TransferStep(msgspec.Struct, tag="transfer", frozen=True, kw_only=True, omit_defaults=True):
+    """A bulk transfer over TCP: ``payload``, then ``upload`` bytes of filling, and all that comes back, timed.
+
+    It ends after ``seconds`` (from the payload), at ``limit`` bytes received, or with the stream. ``Exchange.samples``
+    tells every ``every`` seconds how much the far end had acknowledged and how much had come; of the packets only the
+    first and the last few are kept.
+    """
+
+    address: str
+    port: int
+    payload: bytes
+    upload: int = 0
+    seconds: float = 5.0
+    limit: int = 1_000_000
+    every: float = 0.1
+    connect_wait: float = 3.0
 
 
 class SynStep(msgspec.Struct, tag="syn", frozen=True, kw_only=True):
@@ -82,7 +148,7 @@ class PauseStep(msgspec.Struct, tag="pause", frozen=True, kw_only=True):
     seconds: float
 
 
-Step = UdpStep | TcpStep | SynStep | EchoStep | PauseStep
+Step = UdpStep | StreamStep | TcpStep | TlsStep | TransferStep | SynStep | EchoStep | PauseStep
 
 Failure = Literal[
     "",
@@ -102,10 +168,38 @@ class Heard(msgspec.Struct, frozen=True):
     packet: Packet
 
 
+class Session(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A :class:`TlsStep`'s session, as the system's library saw it.
+
+    ``chain``: certificates as sent, leaf first, DER. ``distrust``: why this machine's authorities (and those that
+    ``[measure] authorities`` adds) don't vouch for the chain and the name; "" if they do. ``alert``: why the handshake
+    failed, in the library's words. ``at``: seconds since the epoch; ``synchronised``: whether the clock was trusted
+    (without it, never a verdict on a certificate). ``data``: what came back, decrypted.
+    """
+
+    version: str = ""
+    alpn: str = ""
+    chain: tuple[bytes, ...] = ()
+    distrust: str = ""
+    alert: str = ""
+    at: int = 0
+    synchronised: bool = False
+    data: bytes = b""
+
+
+class Sample(msgspec.Struct, frozen=True, array_like=True):
+    """One look at a :class:`TransferStep`: seconds since its payload left, bytes acknowledged, bytes received."""
+
+    at: float
+    acknowledged: int
+    received: int
+
+
 class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """What one step sent and everything that was then heard on its flow, in order of time.
 
     ``sent_at`` is when the step's payload (or probe) left, in seconds since the exchange began; None if it never did.
+    ``session`` and ``samples`` are told by the engine, not by packets: the exchange log keeps them.
     """
 
     step: Step
@@ -113,6 +207,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     sent_at: float | None = None
     failure: Failure = ""
     note: str = ""
+    session: Session | None = None
+    samples: tuple[Sample, ...] = ()
 
     @property
     def answers(self) -> list[Heard]:
@@ -142,6 +238,6 @@ def _is_error(packet: Packet) -> bool:
 
 
 __all__ = [
-    "FULL_TTL", "EchoStep", "Exchange", "Failure", "Heard", "Icmp", "PauseStep", "Step", "SynStep", "TcpStep", "Udp",
-    "UdpStep",
+    "FULL_TTL", "EchoStep", "Exchange", "Failure", "Heard", "Icmp", "PauseStep", "Sample", "Session", "Step",
+    "StreamStep", "SynStep", "TcpStep", "TlsStep", "TransferStep", "Udp", "UdpStep",
 ]

@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from probe.model.exchange import Failure, Step
+from probe.model.exchange import Failure, Sample, Session, Step
 from probe.model.finding import Clock, Evidence, Judgement
 
 LOG_SCHEMA: Literal["colibri.exchanges/1"] = "colibri.exchanges/1"
@@ -34,6 +34,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     ended: int = 0
     failure: Failure = ""
     note: str = ""
+    session: Session | None = None
+    samples: tuple[Sample, ...] = ()
 
 
 class ExchangeLog(msgspec.Struct, frozen=True, kw_only=True):

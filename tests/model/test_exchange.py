@@ -17,8 +17,11 @@ from probe.model.exchange import (
     Heard,
     PauseStep,
     Step,
+    StreamStep,
     SynStep,
     TcpStep,
+    TlsStep,
+    TransferStep,
     UdpStep,
 )
 from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
@@ -32,6 +35,11 @@ STEPS: Any = st.one_of(
               match=st.none() | st.tuples(st.integers(0, 99), st.integers(0, 99))),
     st.builds(TcpStep, address=ADDRESS, port=PORT, payload=PAYLOAD, ttl=TTL, connect_wait=SECONDS, wait=SECONDS,
               linger=SECONDS, read_limit=st.integers(0, 2**31), path=st.lists(TTL, max_size=9).map(tuple)),
+    st.builds(StreamStep, address=ADDRESS, port=PORT, payload=PAYLOAD, count=st.integers(1, 999), interval=SECONDS,
+              counters=st.lists(st.tuples(PORT, TTL, PORT), max_size=3).map(tuple), inverted=st.booleans()),
+    st.builds(TlsStep, address=ADDRESS, port=PORT, server_name=FLOW, alpn=st.lists(FLOW, max_size=2).map(tuple),
+              payload=PAYLOAD),
+    st.builds(TransferStep, address=ADDRESS, port=PORT, payload=PAYLOAD, upload=PORT, seconds=SECONDS),
     st.builds(SynStep, address=ADDRESS, port=PORT, ttl=TTL, flow=FLOW, wait=SECONDS),
     st.builds(EchoStep, address=ADDRESS, ttl=TTL, flow=FLOW, wait=SECONDS),
     st.builds(PauseStep, seconds=SECONDS),
@@ -39,14 +47,23 @@ STEPS: Any = st.one_of(
 
 GOLDEN: dict[str, Step] = {
     "udp": UdpStep(address="203.0.113.1", port=53, payload=b"\x00q", match=(0, 2)),
+    "stream": StreamStep(address="203.0.113.1", port=10000, payload=b"\x80", count=3),
     "tcp": TcpStep(address="203.0.113.1", port=80),
+    "tls": TlsStep(address="203.0.113.1", port=853),
+    "transfer": TransferStep(address="203.0.113.1", port=443, payload=b"x"),
     "syn": SynStep(address="2001:db8::1", port=443),
     "echo": EchoStep(address="203.0.113.1"),
     "pause": PauseStep(seconds=1.5),
 }
 FIELDS = {
-    "udp": ["type", "address", "port", "payload", "ttl", "flow", "match", "wait", "linger"],
-    "tcp": ["type", "address", "port", "payload", "ttl", "connect_wait", "wait", "linger", "read_limit", "path"],
+    "udp": ["type", "address", "port", "payload", "ttl", "flow", "match", "wait", "linger", "tos"],
+    "stream": ["type", "address", "port", "payload", "count"],
+    "tcp": [
+        "type", "address", "port", "payload", "ttl", "connect_wait", "wait", "linger", "read_limit", "path", "cuts",
+        "gap", "flow", "tos",
+    ],
+    "tls": ["type", "address", "port"],
+    "transfer": ["type", "address", "port", "payload"],
     "syn": ["type", "address", "port", "ttl", "flow", "wait"],
     "echo": ["type", "address", "ttl", "flow", "wait"],
     "pause": ["type", "seconds"],
