@@ -72,36 +72,46 @@ def client_hello(
     key_share = key_share or hashlib.sha256(b"share" + random).digest()
     if len(random) != 32 or len(session_id) > 32 or len(key_share) != 32:
         raise MalformedPacket("a ClientHello takes 32 bytes of random and key share, and at most 32 of session id")
+    body = hello(server_name, random, session_id, _CIPHERS, (
+        extension(0xFF01, b"\0"),  # secure renegotiation, empty
+        extension(11, b"\1\0"),  # point formats: uncompressed
+        extension(10, vector(2, _GROUPS)),
+        extension(35, b""),  # session ticket
+        extension(16, vector(2, b"".join(vector(1, p.encode()) for p in alpn))) if alpn else b"",
+        extension(22, b""),  # encrypt then MAC
+        extension(23, b""),  # extended master secret
+        extension(13, vector(2, _SIGNATURES)),
+        extension(43, vector(1, b"\3\4\3\3")),  # supported versions: 1.3, 1.2
+        extension(45, vector(1, b"\1")),  # PSK with (EC)DHE
+        extension(51, vector(2, b"\0\x1d" + vector(2, key_share))),
+    ))  # fmt: skip
+    return bytes((HANDSHAKE, 3, 1)) + vector(2, body)
+
+
+def hello(server_name: str, random: bytes, session_id: bytes, ciphers: bytes, extensions: Sequence[bytes]) -> bytes:
+    """The handshake message ClientHello, without a record around it: SNI (none for "") before other ``extensions``.
+
+    Raises MalformedPacket.
+    """
     # "example.com." and escapes have no place in SNI: the name is written as DNS would send it (RFC 6066, 3)
     name = b".".join(name_labels(server_name))
-    extensions = b"".join((
-        _extension(0, _vector(2, b"\0" + _vector(2, name))) if name else b"",
-        _extension(0xFF01, b"\0"),  # secure renegotiation, empty
-        _extension(11, b"\1\0"),  # point formats: uncompressed
-        _extension(10, _vector(2, _GROUPS)),
-        _extension(35, b""),  # session ticket
-        _extension(16, _vector(2, b"".join(_vector(1, p.encode()) for p in alpn))) if alpn else b"",
-        _extension(22, b""),  # encrypt then MAC
-        _extension(23, b""),  # extended master secret
-        _extension(13, _vector(2, _SIGNATURES)),
-        _extension(43, _vector(1, b"\3\4\3\3")),  # supported versions: 1.3, 1.2
-        _extension(45, _vector(1, b"\1")),  # PSK with (EC)DHE
-        _extension(51, _vector(2, b"\0\x1d" + _vector(2, key_share))),
-    ))
-    hello = b"\3\3" + random + _vector(1, session_id) + _vector(2, _CIPHERS) + b"\1\0" + _vector(2, extensions)
-    return bytes((HANDSHAKE, 3, 1)) + _vector(2, bytes((CLIENT_HELLO,)) + _vector(3, hello))
+    sni = extension(0, vector(2, b"\0" + vector(2, name))) if name else b""
+    body = b"\3\3" + random + vector(1, session_id) + vector(2, ciphers) + b"\1\0"
+    body += vector(2, b"".join((sni, *extensions)))
+    return bytes((CLIENT_HELLO,)) + vector(3, body)
 
 
-def _vector(size: int, data: bytes) -> bytes:
-    """``data`` behind its length in ``size`` bytes (RFC 8446, 3.4)."""
+def vector(size: int, data: bytes) -> bytes:
+    """``data`` behind its length in ``size`` bytes (RFC 8446, 3.4). Raises MalformedPacket."""
     try:
         return len(data).to_bytes(size, "big") + data
     except OverflowError as error:
         raise MalformedPacket(f"{len(data)} bytes do not fit a TLS vector") from error
 
 
-def _extension(kind: int, data: bytes) -> bytes:
-    return kind.to_bytes(2, "big") + _vector(2, data)
+def extension(kind: int, data: bytes) -> bytes:
+    """An extension: its kind, and its data behind their length. Raises MalformedPacket."""
+    return kind.to_bytes(2, "big") + vector(2, data)
 
 
 def server_name(data: bytes) -> str | None:
