@@ -8,8 +8,9 @@ from typing import Any, Literal
 from probe.model.errors import MalformedPacket
 from probe.model.packet import Packet, Tcp, Udp
 from probe.wire import dns
+from tests.measurements.simclients import Client
 from tests.measurements.simhosts import HELLO, PAGE, named
-from tests.measurements.simnet import ACK, FIN, PSH, RST, SYN, Passing
+from tests.measurements.simnet import ACK, FIN, PSH, RST, SYN, Internet, Passing
 
 Ttl = int | Literal["random", "mirror", "like"]
 """Initial TTL: a number; drawn anew; copied from the packet; or such that it arrives with the host's own."""
@@ -78,12 +79,14 @@ class _Inspector(_Box):
     """Looks for ``names`` ("" is any) in the first flight of a connection.
 
     ``forwards``: it is a router that looks only at what it forwards (Linux: the TTL is checked before), so that a
-    packet that dies on it is not seen. ``residual``: seconds for which a flow (``size`` 4) or everything between the
-    probe and that port of the host (``size`` 3) is treated like the trigger.
+    packet that dies on it is not seen. ``reassembles``: it puts a request together from its segments.
+    ``residual``: seconds for which a flow (``size`` 4) or everything between the probe and that port of the host
+    (``size`` 3) is treated like the trigger.
     """
 
     names: tuple[str, ...]
     forwards: bool = False
+    reassembles: bool = False
     residual: float = 0.0
     size: Literal[3, 4] = 4
 
@@ -101,7 +104,12 @@ class _Inspector(_Box):
         if not isinstance(packet.header, Tcp) or packet.header.flags & RST or (self.forwards and packet.ttl <= 1):
             return False
         haunted = self.haunted(passing)
-        name = named(packet.payload) if packet.payload else None
+        seen = packet.payload
+        if self.reassembles and seen:
+            heard: dict[int, bytes] = passing.memory.setdefault(("segments", passing.flow.port), {})
+            heard[packet.header.sequence] = seen
+            seen = b"".join(heard[sequence] for sequence in sorted(heard))
+        name = named(seen) if packet.payload else None
         triggered = name is not None and ("" in self.names or name in self.names)
         if triggered and self.strikes(passing):
             passing.memory[self.key(passing)] = passing.when + self.residual
@@ -166,6 +174,22 @@ class Pager(_Inspector):
         back = Tcp(header.destination_port, header.source_port, header.acknowledgement, ahead, flags, 0)
         passing.answer(initial(self.ttl, passing), back, page, self.delay)
         return self.in_path
+
+
+@dataclass(frozen=True, kw_only=True)
+class Throttler(_Inspector):
+    """Lets a connection that asked for ``names`` have ``speed`` bytes a second from then on, both ways or one way."""
+
+    speed: float
+    ways: tuple[bool, ...] = (False, True)  # upload?
+
+    def strike(self, passing: Passing, header: Tcp) -> bool:  # noqa: ARG002
+        passing.memory["slow", passing.flow.port] = True
+        return False
+
+    def rate(self, net: Internet, flow: Client, upload: bool, memory: dict[Any, Any]) -> float:  # noqa: ARG002
+        """What it leaves of a flow."""
+        return self.speed if upload in self.ways and ("slow", flow.port) in memory else float("inf")
 
 
 @dataclass(frozen=True, kw_only=True)

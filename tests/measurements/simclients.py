@@ -2,10 +2,25 @@
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
-from probe.model.exchange import EchoStep, Exchange, Failure, Heard, PauseStep, Step, SynStep, TcpStep, UdpStep
+from probe.model.exchange import (
+    EchoStep,
+    Exchange,
+    Failure,
+    Heard,
+    PauseStep,
+    Step,
+    StreamStep,
+    SynStep,
+    TcpStep,
+    TlsStep,
+    TransferStep,
+    UdpStep,
+)
 from probe.model.packet import Icmp, Packet, Protocol, Tcp, Udp
+from probe.wire.counters import datagram
 from tests.measurements.simnet import ACK, FIN, PSH, RST, SELF, SYN, Internet
 
 _SYN_AGAIN = (1.0, 3.0, 7.0)  # seconds after the first (RFC 6298)
@@ -56,7 +71,7 @@ class Client:
         packet = Packet(
             version=version, source=SELF[version], destination=self.address, ttl=ttl, protocol=protocol,
             length=40 + len(payload), ident=self.net.random.randrange(1, 65536) if version == 4 else None,
-            header=header, payload=payload,
+            tos=getattr(self.step, "tos", 0), header=header, payload=payload,
         )  # fmt: skip
         self.note(packet, outgoing=True)
         self.net.outward(self, packet)
@@ -89,12 +104,41 @@ class Datagram(Client):
 
     def begin(self) -> None:
         self.began = self.net.now
-        key = f"{self.step.flow}/{self.address}/{self.step.port}"
-        self.port = 1024 + sum(key.encode()) * 31 % 60000
+        self.port = port_of(self.step)
         self.detour = bool(self.port & 1)
         self.sends_probe()
         header = Udp(self.port, self.step.port, 8 + len(self.step.payload))
         self.send(header, self.step.payload, self.step.ttl)
+
+
+class Stream(Client):
+    """StreamStep: its datagrams leave at their times; boxes and hosts treat each as any other."""
+
+    step: StreamStep
+
+    def begin(self) -> None:
+        step, now = self.step, self.net.now
+        self.began = self.heard_at = now
+        self.sent_at = 0.0
+        self.port = port_of(step)
+        self.detour = bool(self.port & 1)
+        for number in range(step.count):
+            self.net.at(now + number * step.interval, lambda number=number: self._leave(number))  # type: ignore[misc]
+        self.net.at(now + (step.count - 1) * step.interval + step.wait, self.end)
+
+    def _leave(self, number: int) -> None:
+        step = self.step
+        if self.ended:
+            return
+        if step.give_up and self.net.now - self.heard_at >= step.give_up:
+            self.end()
+            return
+        payload = datagram(step, number)
+        self.send(Udp(self.port, step.port, 8 + len(payload)), payload, step.ttl)
+
+    def hear(self, packet: Packet) -> None:
+        self.heard_at = self.net.now
+        self.note(packet, outgoing=False)
 
 
 class Syn(Client):
@@ -138,9 +182,13 @@ class Connection(Client):
 
     def begin(self) -> None:
         self.began = self.net.now
+        if self.step.flow:
+            self.port = port_of(self.step)
+            self.detour = bool(self.port & 1)
         self.first = self.net.random.randrange(1 << 32)
         self.next: int | None = None  # sequence number that is expected from the server
-        self.acknowledged = self.closed = False
+        self.pushed = self.acknowledged = 0  # bytes of the payload
+        self.closed = False
         self._syn()
         for after in _SYN_AGAIN:
             if after < self.step.connect_wait:
@@ -190,8 +238,8 @@ class Connection(Client):
             if self.sent_at is None:
                 self._fail("lost_race")
                 return
-        elif header.acknowledgement == (self.first + 1 + len(self.step.payload)) & 0xFFFFFFFF:
-            self.acknowledged = True
+        elif (ahead := (header.acknowledgement - self.first - 1) & 0xFFFFFFFF) <= len(self.step.payload):
+            self.acknowledged = max(self.acknowledged, ahead)
         length = len(packet.payload) + bool(header.flags & FIN)
         if length and not header.flags & RST and not self.closed:
             if header.sequence == self.next:
@@ -209,18 +257,24 @@ class Connection(Client):
         for ttl in self.step.path:
             header = Tcp(self.port, self.step.port, self.first, self.next or 0, ACK, _PROBE_WINDOW + ttl)
             self.send(header, b"", ttl)
-        self.sends_probe()
-        self._push(_FIRST_TIMEOUT)
+        edges = [0, *self.step.cuts, len(self.step.payload)]
+        now = self.net.now
+        self.sent_at = now - self.began
+        self.net.at(now + (len(edges) - 2) * self.step.gap + self.step.wait, self.end)
+        self._push(0, edges[1], _FIRST_TIMEOUT)
+        for i, (start, end) in enumerate(itertools.pairwise(edges[1:]), 1):
+            again = lambda start=start, end=end: self._push(start, end, _FIRST_TIMEOUT)  # noqa: E731
+            self.net.at(now + i * self.step.gap, again)
 
-    def _push(self, timeout: float) -> None:
-        if self.ended or self.acknowledged or self.closed:
+    def _push(self, start: int, end: int, timeout: float) -> None:
+        if self.ended or self.acknowledged >= end or self.closed:
             return
-        self._send(ACK | PSH, self.step.payload, self.step.ttl, at_start=True)
-        self.net.at(self.net.now + timeout, lambda: self._push(2 * timeout))
+        self.pushed = max(self.pushed, end)
+        self._send(ACK | PSH, self.step.payload[start:end], self.step.ttl, at=start)
+        self.net.at(self.net.now + timeout, lambda: self._push(start, end, 2 * timeout))
 
-    def _send(self, flags: int, payload: bytes, ttl: int, *, at_start: bool = False) -> None:
-        sent = self.step.payload if self.sent_at is not None and not at_start else b""
-        sequence = (self.first + 1 + len(sent)) & 0xFFFFFFFF
+    def _send(self, flags: int, payload: bytes, ttl: int, *, at: int | None = None) -> None:
+        sequence = (self.first + 1 + (self.pushed if at is None else at)) & 0xFFFFFFFF
         self.send(Tcp(self.port, self.step.port, sequence, self.next or 0, flags, 64240), payload, ttl)
 
     def out_of_window(self, packet: Packet) -> bool:
@@ -235,14 +289,23 @@ class Connection(Client):
         super().end()
 
 
+def port_of(step: UdpStep | StreamStep | TcpStep) -> int:
+    """The port of a flow."""
+    key = f"{step.flow}/{step.address}/{step.port}"
+    return 1024 + sum(key.encode()) * 31 % 60000
+
+
 def client(net: Internet, step: Step) -> Client:
     """The client of a step."""
-    if isinstance(step, TcpStep):
-        return Connection(net, step, step.address)
-    if isinstance(step, UdpStep):
-        return Datagram(net, step, step.address)
-    if isinstance(step, SynStep):
-        return Syn(net, step, step.address)
-    if isinstance(step, EchoStep):
-        return Echo(net, step, step.address)
-    return Pause(net, step, "")
+    from tests.measurements.simsessions import Tls, Transfer
+
+    if isinstance(step, PauseStep):
+        return Pause(net, step, "")
+    if isinstance(step, TlsStep):
+        return Tls(net, step)
+    if isinstance(step, TransferStep):
+        return Transfer(net, step)
+    kinds: dict[type[Step], type[Client]] = {
+        TcpStep: Connection, UdpStep: Datagram, StreamStep: Stream, SynStep: Syn, EchoStep: Echo,
+    }  # fmt: skip
+    return kinds[type(step)](net, step, step.address)

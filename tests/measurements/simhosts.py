@@ -5,13 +5,17 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+import msgspec
+
 from probe.model.errors import MalformedPacket
+from probe.model.exchange import Session, TlsStep
 from probe.model.packet import Icmp, Packet, Tcp, Udp
 from probe.wire import dns, http, tls
 from tests.measurements.simclients import Client
 from tests.measurements.simnet import ACK, FIN, PSH, RST, SYN, Internet, reply
 
 PAGE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nhello"
+SESSION = Session(version="TLSv1.3", chain=(b"leaf", b"issuer"), at=1_800_000_000, synchronised=True)
 HELLO = b"\x16\x03\x03\x00\x04\x02\x00\x00\x00"
 _AGAIN = (0.3, 0.9, 2.1)
 
@@ -21,11 +25,20 @@ def named(payload: bytes) -> str | None:
     return http.host(payload) or tls.server_name(payload)
 
 
+def whole(payload: bytes) -> bool:
+    """Whether a request is complete; what is neither HTTP nor TLS is taken as it comes."""
+    if payload[:1] == b"\x16":
+        return len(payload) >= 5 and len(payload) >= 5 + int.from_bytes(payload[3:5], "big")
+    return not payload[:8].partition(b" ")[0].isalpha() or b"\r\n\r\n" in payload
+
+
 class _Flow:
     """A server's side of a connection."""
 
     def __init__(self, first: int, expected: int) -> None:
         self.first, self.expected = first, expected
+        self.opened = expected
+        self.request = b""
         self.asked = self.closed = False
         self.acknowledged = 0  # how far behind `first`
 
@@ -52,6 +65,16 @@ class Web:
     banned_after: int = 0
     ban: float = 30.0
     copies: int = 1  # of each reset
+    tls: Session = SESSION
+    speed: float = 12_500_000.0  # bytes a second of a transfer
+
+    def session(self, step: TlsStep) -> Session:
+        """Its own certificate, and a page for whoever asks."""
+        return msgspec.structs.replace(self.tls, data=PAGE if step.payload else b"")
+
+    def rate(self, net: Internet, flow: Client, upload: bool, memory: dict[Any, Any]) -> float:  # noqa: ARG002
+        """As fast as it can."""
+        return self.speed
 
     def receive(self, net: Internet, flow: Client, packet: Packet, memory: dict[Any, Any]) -> None:
         header = packet.header
@@ -80,8 +103,9 @@ class Web:
             self._say(net, flow, packet, RST | ACK, 0, header.sequence + 1)
             return
         state = memory.get(flow.port)
-        if state is None:
-            state = memory[flow.port] = _Flow(net.random.randrange(1 << 32), header.sequence + 1 & 0xFFFFFFFF)
+        expected = header.sequence + 1 & 0xFFFFFFFF
+        if state is None or (state.closed and state.opened != expected):
+            state = memory[flow.port] = _Flow(net.random.randrange(1 << 32), expected)
         self._say(net, flow, packet, SYN | ACK, state.first, state.expected)
 
     def _segment(
@@ -95,16 +119,21 @@ class Web:
         if header.sequence == state.expected - 1 & 0xFFFFFFFF and not packet.payload:  # a keep-alive
             self._say(net, flow, packet, ACK, state.first + 1, state.expected)
         elif packet.payload and not state.asked:
-            if self.unknown == "swallow" and self.names and named(packet.payload) not in self.names:
+            if self.unknown == "swallow" and self.names and named(state.request + packet.payload) not in self.names:
                 return  # a firewall of its own
-            state.asked = True
-            state.expected = state.expected + len(packet.payload) & 0xFFFFFFFF
-            self._asked(net, flow, packet, state, memory)
+            if header.sequence == state.expected:
+                state.request += packet.payload
+                state.expected = state.expected + len(packet.payload) & 0xFFFFFFFF
+            if whole(state.request):
+                state.asked = True
+                self._asked(net, flow, packet, state, memory)
+            else:
+                self._say(net, flow, packet, ACK, state.first + 1, state.expected)
         elif packet.payload:
             self._say(net, flow, packet, ACK, state.first + 1, state.expected)
 
     def _asked(self, net: Internet, flow: Client, packet: Packet, state: _Flow, memory: dict[Any, Any]) -> None:
-        name = named(packet.payload)
+        name = named(state.request)
         served = not self.names or name in self.names
         if not served:
             memory["strangers"] = memory.get("strangers", 0) + 1
@@ -129,7 +158,7 @@ class Web:
             return
         if self.delay:
             self._say(net, flow, packet, ACK, start, state.expected)
-        body = PAGE if http.host(packet.payload) else HELLO
+        body = PAGE if http.host(state.request) else HELLO
         if does == "page":
             body = PAGE.replace(b"200 OK", b"403 No")
         for again in (0.0, *_AGAIN):

@@ -15,7 +15,7 @@ from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
 from probe.measurements import Context, Steps, load, parse_options
-from probe.model.exchange import Exchange, Step
+from probe.model.exchange import Exchange, Session, Step, TlsStep
 from probe.model.finding import Judgement
 from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
 
@@ -77,6 +77,8 @@ class Network:
     uneven: int = 0  # half of all flows take a way with so many routers more …
     divides: int = 3  # … behind this hop
     version: int = 4
+    line: float = 1_250_000.0  # bytes a second that it carries …
+    traffic: Callable[[Random, float], float] | None = None  # … of which others leave this share, at that moment
     hosts: dict[str, Host] = field(default_factory=dict)
     boxes: tuple[Box, ...] = ()
 
@@ -181,6 +183,31 @@ class Internet:
         """What a host remembers."""
         return self._host_memory.setdefault(address, {})
 
+    def session(self, flow: Client, step: TlsStep) -> Session:
+        """The TLS session that a flow gets: the host's, unless a box on the way gives one of its own."""
+        parties = [*self._on_the_way(flow), self.network.hosts.get(flow.address)]
+        for party in parties:
+            found: Session | None = party.session(step) if hasattr(party, "session") else None
+            if found is not None:
+                return found
+        return Session(alert="whoever answered speaks no TLS")
+
+    def rate(self, flow: Client, *, upload: bool) -> float:
+        """Bytes a second that a transfer may have at this moment."""
+        network = self.network
+        rates = [network.line * (network.traffic(self.random, self.now) if network.traffic else 1.0)]
+        rates += [box.rate(self, flow, upload, self._memory[id(box)])
+                  for box in self._on_the_way(flow) if hasattr(box, "rate")]  # fmt: skip
+        host: Any = network.hosts.get(flow.address)
+        if hasattr(host, "rate"):
+            rates.append(host.rate(self, flow, upload, self.memory_of(flow.address)))
+        return min(rates)
+
+    def _on_the_way(self, flow: Client) -> list[Any]:
+        return [box for box in self._boxes
+                if box.only in ("", flow.address)
+                and box.at + self._detour(flow, box.at) <= self.distance(flow)]  # fmt: skip
+
     def _expire(self, flow: Client, packet: Packet) -> None:
         self.error(flow, packet, packet.ttl, _EXCEEDED[self.network.version])
 
@@ -257,7 +284,7 @@ def reply(to: Packet, ttl: int, header: Tcp | Udp, payload: bytes, ident: int) -
 def _with_ttl(packet: Packet, ttl: int) -> Packet:
     return Packet(
         version=packet.version, source=packet.source, destination=packet.destination, ttl=ttl, protocol=packet.protocol,
-        length=packet.length, ident=packet.ident, header=packet.header, payload=packet.payload,
+        length=packet.length, ident=packet.ident, tos=packet.tos, header=packet.header, payload=packet.payload,
     )  # fmt: skip
 
 
@@ -270,7 +297,7 @@ def _quote(packet: Packet, short: bool) -> Packet:
         header = Tcp(header.source_port, header.destination_port, header.sequence, 0, 0, 0)
     return Packet(
         version=packet.version, source=packet.source, destination=packet.destination, ttl=1, protocol=packet.protocol,
-        length=packet.length, ident=packet.ident, header=header,
+        length=packet.length, ident=packet.ident, tos=packet.tos, header=header,
     )  # fmt: skip
 
 
