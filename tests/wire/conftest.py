@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import shutil
+import subprocess
+from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -21,6 +25,8 @@ from scapy.layers.inet6 import (
     IPv6ExtHdrRouting,
 )
 from scapy.packet import Raw
+
+from probe.wire import pcapng
 
 # A busy machine must not fail a test: examples are bounded in number, not by the clock.
 settings.register_profile("no deadline", deadline=None)
@@ -81,3 +87,31 @@ def samples() -> tuple[bytes, ...]:
               six_back / IPv6ExtHdrFragment(offset=0, m=0, id=99) / UDP(sport=5, dport=6) / Raw(b"odd"),
               six_back / IPv6ExtHdrFragment(offset=4, m=1, id=99) / Raw(b"f" * 16)]
     return tuple(bytes(packet) for packet in found)
+
+
+Dissect = Callable[..., list[dict[str, str]]]
+
+
+@pytest.fixture
+def dissect(tmp_path: Path) -> Dissect:
+    """UDP payloads of one flow to ``port`` (or from it) as Wireshark reads them: the named fields of each."""
+    if shutil.which("tshark") is None:
+        pytest.skip("tshark is not installed")
+
+    def run(payloads: list[bytes], port: int, *fields: str, decode_as: str = "") -> list[dict[str, str]]:
+        out = IP(src="192.0.2.1", dst="198.51.100.7") / UDP(sport=40000, dport=port)
+        back = IP(src="198.51.100.7", dst="192.0.2.1") / UDP(sport=port, dport=40000)
+        raws = [bytes((back if i % 2 else out) / Raw(payload)) for i, payload in enumerate(payloads)]
+        file = tmp_path / "payloads.pcapng"
+        file.write_bytes(pcapng.write([(i + 1, not i % 2, raw) for i, raw in enumerate(raws)], [], "test"))
+        names = ("_ws.malformed", "_ws.expert.message", *fields)
+        command = ["tshark", "-r", str(file), "-T", "fields", *(word for name in names for word in ("-e", name))]
+        if decode_as:
+            command += ["-d", f"udp.port=={port},{decode_as}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+        rows = [dict(zip(names, line.split("\t"), strict=True)) for line in done.stdout.splitlines()]
+        assert len(rows) == len(payloads)
+        assert {row["_ws.malformed"] for row in rows} == {""}
+        return rows
+
+    return run

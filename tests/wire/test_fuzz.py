@@ -9,7 +9,7 @@ from random import Random
 import pytest
 
 from probe.model.errors import MalformedPacket
-from probe.wire import dns, http, ip, pcapng, tls
+from probe.wire import dns, http, ip, pcapng, quic, rtp, sip, stun, tls
 from probe.wire.home import home_networks
 from probe.wire.mask import mask_addresses
 from probe.wire.scrub import Scrubber
@@ -55,10 +55,42 @@ def _records(data: bytes) -> None:
     tls.alert(found)
 
 
+def _stun(data: bytes) -> None:
+    assert all(20 < start < end <= len(data) for start, end in stun.address_spans(data))
+    message = stun.decode(data)
+    assert stun.decode(stun.encode(message)) == message
+    stun.fingerprint_fits(data)
+    stun.error(message)
+    stun.mapped(message)
+
+
+def _sip(data: bytes) -> None:
+    assert sip.size(data) is None or sip.is_sip(data)
+    message = sip.decode(data)
+    sip.response(message, 200, "OK", tag="x") if message.method else message.status
+    sip.sent_from(message.get(b"via"))
+
+
+def _rtp(data: bytes) -> None:
+    packet = rtp.decode(data)
+    assert rtp.decode(rtp.encode(packet)) == packet
+
+
+def _quic(data: bytes) -> None:
+    quic.header(data)
+    quic.decrypt(data)
+
+
 PACKET: tuple[Callable[[bytes], object], ...] = (_packet, _scrub)
 HELLO = tls.client_hello("www.example.com", bytes(32))
 PAGE = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\n<title\r\n9\r\n>1.2.3.4<\r\n0\r\n\r\n"
 CLASSIC = bytes.fromhex("d4c3b2a1") + bytes(16) + b"\x65" + bytes(11) + b"\1\0\0\0" * 2 + b"\x45"
+ID = bytes(range(12))
+INVITE = sip.request("INVITE", "far.example", ID.hex(), sip.Client("192.168.1.5"), body=b"v=0")
+CALLS = (stun.binding_request(ID, "x"), stun.binding_response(ID, "2001:db8::1", 5),
+         stun.refusal(stun.decode(stun.allocate_request(ID)), 401, "no", "r", "n"))  # fmt: skip
+MEDIA = (rtp.encode(rtp.Packet(0, 1, 2, 3, b"x" * 20, True, (4,), (5, b"6789"))),)
+INITIAL = quic.client_initial("www.example.com", ID, b"", bytes(32))
 SERVER = bytes.fromhex("160303000a0200000603031122334415030300020228")
 
 
@@ -89,10 +121,14 @@ def test_nothing_but_malformed_packet(samples: tuple[bytes, ...], capsys: pytest
                                              dns.record("a.example.com", dns.A, "192.0.2.1")]))
     capture = pcapng.write([(5, True, samples[0]), (6, False, samples[1])], ["log"], "x")
     kinds: tuple[tuple[tuple[bytes, ...], tuple[Callable[[bytes], object], ...], int], ...] = (
-        (samples, PACKET, 60),
-        ((answer, dns.query("x.y", 1), dns.framed(answer)), (_message,), 20),
-        ((HELLO, SERVER, PAGE, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), (_stream, _records, http.decode_response), 12),
-        ((capture, CLASSIC), (pcapng.read,), 8),
+        (samples, PACKET, 50),
+        ((answer, dns.query("x.y", 1), dns.framed(answer)), (_message,), 12),
+        ((HELLO, SERVER, PAGE, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"), (_stream, _records, http.decode_response), 10),
+        ((capture, CLASSIC), (pcapng.read,), 6),
+        (CALLS, (_stun,), 8),
+        ((INVITE, sip.response(sip.decode(INVITE), 180, "Ringing")), (_sip,), 8),
+        (MEDIA, (_rtp,), 4),
+        ((INITIAL, quic.initial(ID, b"", b"\6\0\3abc", number=3)), (_quic,), 2),
     )
     decoded: Counter[str] = Counter()
     refused: Counter[str] = Counter()
