@@ -41,7 +41,10 @@ def ask(plan: Plan, random: Random) -> Part[Seen]:
     if not any(r.worked for r in seen.before):
         return seen  # nothing to compare with: the trigger need not be sent at all
     for _ in range(max(1, _MOST_TRIALS // plan.trials)):
-        yield from _trials(plan, seen, random)
+        if seen.unopened():
+            yield from _one_by_one(plan, seen, random)
+        else:
+            yield from _trials(plan, seen, random)
         yield from _recover(plan, seen, random)
         if seen.settled(AGREE) or seen.lasting:
             break
@@ -101,6 +104,20 @@ def _trials(plan: Plan, seen: Seen, random: Random) -> Part[None]:
         seen.short.append((ttl, react(next(exchanges)), react(next(exchanges))))
 
 
+def _one_by_one(plan: Plan, seen: Seen, random: Random) -> Part[None]:
+    """Triggers apart: side by side, the first one shut out the others (a filter that blocks the server for a while)."""
+    for i in range(plan.trials):
+        ttl = TRIAL_TTLS[i % len(TRIAL_TTLS)]
+        yield from _recover(plan, seen, random)
+        if seen.lasting:
+            return
+        payload, wait, linger = plan.trigger.payload(random), seen.patience(), seen.linger()
+        exchanges = yield [_step(plan, payload, plan.address, ttl=ttl, wait=wait, linger=linger)]
+        reaction = react(exchanges[0])
+        seen.trials.append(reaction)
+        seen.full.append(shot(ttl, exchanges[0], reaction))
+
+
 def _recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     """Residual blocking: wait until the harmless twin works again, and note how long that took. No more than the pauses
     allow: then it is ``lasting``. One twin is also the control between trials and sweeps."""
@@ -116,7 +133,7 @@ def _recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
             if waited:
                 seen.residual.append(waited)
             return
-        if not (seen.suspicious() or waited):
+        if not (seen.suspicious() or seen.unopened() or waited):
             seen.between += fresh
             return
     seen.lasting = True

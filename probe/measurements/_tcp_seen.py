@@ -84,6 +84,10 @@ class Seen:
         """Trials in which the trigger vanished: no word, no acknowledgement."""
         return sum(r.silent for r in self.trials)
 
+    def unopened(self) -> int:
+        """Trials whose connection was never opened, so that no trigger was sent."""
+        return sum(not r.opened for r in self.trials)
+
     def vanishing(self) -> bool:
         """Whether triggers vanish rather than are cut."""
         return self.silent() >= self.cut() and self.silent() > 0
@@ -122,7 +126,9 @@ class Seen:
         return bool(self.cut() or self.silent() or self.odd_spoken() or self.short_only())
 
     def settled(self, need: int) -> bool:
-        """Whether more trials would add nothing: none or enough of them show each sign."""
+        """Whether more trials would add nothing: enough triggers were sent, and none or enough of them show each sign."""
+        if len(self.trials) - self.unopened() < need:
+            return False
         counts = (self.cut(), self.silent(), self.odd_spoken())
         return all(count == 0 for count in counts) or any(count >= need for count in counts)
 

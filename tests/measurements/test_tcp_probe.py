@@ -82,6 +82,17 @@ def test_residual_blocking_is_waited_for_and_noted() -> None:
     assert not seen.lasting
 
 
+def test_triggers_that_shut_each_other_out_are_sent_one_by_one() -> None:
+    network = net(jitter=0.02, boxes=(Dropper(at=4, names=BANNED, residual=3, size=3),))
+    together = {len([b for b in run(network, seed=seed)[1] if names(b) == ["banned.example"]]) for seed in range(20)}
+    assert 0 in together
+    assert max(together) > 2
+    for seed in range(20):
+        seen, _ = run(network, seed=seed)
+        assert seen.silent() >= 3
+        assert not seen.lasting
+
+
 def test_blocking_that_lasts_ends_the_run() -> None:
     seen, batches = run(net(boxes=(Dropper(at=4, names=BANNED, residual=1000, size=3),)))
     assert seen.lasting
