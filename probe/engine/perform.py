@@ -154,7 +154,10 @@ class Performer:
     def _port_of(self, step: UdpStep | SynStep | EchoStep) -> int:
         """The local port of the step's flow: one socket holds it for the whole run, and receives nothing itself."""
         port = step.port if isinstance(step, UdpStep | SynStep) else 0
-        name = (transport(step), step.address, port, step.flow)
+        # Bare SYNs and echoes have no socket that knows the far end: a flow's port serves all addresses: a company may
+        # have more of them than there are ports.
+        far = (step.address, port) if isinstance(step, UdpStep) else (self._sources[step.address],)
+        name = (transport(step), *far, step.flow)
         if name in self._flows:
             return self._flows[name][1]
         kind = socket.SOCK_DGRAM if isinstance(step, UdpStep) else socket.SOCK_STREAM

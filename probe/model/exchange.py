@@ -124,7 +124,7 @@ class TransferStep(msgspec.Struct, tag="transfer", frozen=True, kw_only=True, om
 
 
 class SynStep(msgspec.Struct, tag="syn", frozen=True, kw_only=True):
-    """One bare SYN at a TTL (a TCP traceroute's probe); ``flow`` as for :class:`UdpStep`."""
+    """One bare SYN at a TTL (a TCP traceroute's probe); all steps of a ``flow`` share one source port."""
 
     address: str
     port: int
