@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pyroute2 import IPRoute
 
 from probe.lab.namespaces import Namespace, prepare
+from probe.lab.rules import masquerade
 from probe.lab.topology import Link, Node, Route, Topology
 from probe.model.errors import CannotMeasure
 
@@ -185,57 +186,3 @@ def nft(rules: str) -> None:
     done = subprocess.run(["nft", "-f", "-"], input=rules, check=False, capture_output=True, text=True)
     if done.returncode != 0:
         raise CannotMeasure(f"nft: {done.stderr.strip()}", "install nftables")
-
-
-def masquerade(public: str) -> str:
-    """Rules of a home router that hides the home behind one IPv4 address."""
-    return f"""
-    table ip nat {{
-        chain postrouting {{
-            type nat hook postrouting priority 100;
-            oifname "up" snat to {public}
-        }}
-    }}
-    """
-
-
-def silence() -> str:
-    """Rules of a router that sends no ICMP errors."""
-    return """
-    table inet silent {
-        chain output {
-            type filter hook output priority 0;
-            icmp type { destination-unreachable, time-exceeded } drop
-            icmpv6 type { destination-unreachable, time-exceeded } drop
-        }
-    }
-    """
-
-
-def home_dns(lan: str) -> str:
-    """Rules of a home router that answers DNS queries to any address itself; ``lan`` is its inner interface."""
-    return "".join(
-        f"""
-    table {family} dns {{
-        chain prerouting {{
-            type nat hook prerouting priority -100;
-            iifname "{lan}" udp dport 53 redirect
-            iifname "{lan}" tcp dport 53 redirect
-        }}
-    }}
-    """
-        for family in ("ip", "ip6")
-    )
-
-
-def firewall(ports: Iterable[int]) -> str:
-    """Rules of a server that drops TCP to all ports but these, without a word."""
-    allowed = ", ".join(map(str, ports))
-    return f"""
-    table inet firewall {{
-        chain input {{
-            type filter hook input priority 0;
-            tcp dport != {{ {allowed} }} drop
-        }}
-    }}
-    """

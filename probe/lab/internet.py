@@ -9,24 +9,16 @@ from random import Random
 from typing import Protocol
 
 from probe.lab import world
-from probe.lab.boxes import Inspector, inspect
+from probe.lab.boxes import Inspector
 from probe.lab.boxes.frames import Ends, mac_bytes
+from probe.lab.boxes.make import make
 from probe.lab.boxes.relay import Relay
 from probe.lab.boxes.tap import Tap
-from probe.lab.build import WIRE, Fabric, firewall, home_dns, nft, silence
-from probe.lab.scenario import (
-    BlockPage,
-    DnsInjector,
-    Drop,
-    HomeDns,
-    IcmpRule,
-    Impair,
-    ResetInjector,
-    Resolver,
-    RouteAway,
-    Scenario,
-    Web,
-)  # fmt: skip
+from probe.lab.build import WIRE, Fabric, nft
+from probe.lab.kinds import HomeDns, Impair, Inspecting, Resolver, Ruling, Web
+from probe.lab.rules import firewall
+from probe.lab.ruling import rule
+from probe.lab.scenario import Scenario
 from probe.lab.servers import certificate
 from probe.lab.servers.resolver import ResolverServer, Zone
 from probe.lab.servers.web import WebServer
@@ -57,16 +49,20 @@ class Internet:
             if isinstance(box, Impair):
                 for key in self.world.entries(box.at):
                     self._impairments[key].append(box)
-            elif isinstance(box, DnsInjector | ResetInjector | Drop | BlockPage):
-                inspector = inspect.make(box, self._random, time.monotonic)
+            elif isinstance(box, Inspecting):
+                inspector = make(box, self._random, time.monotonic)
                 for key in self.world.entries(box.at):
                     (self._inspectors if inspector.in_path else self._taps)[key].append(inspector)
         self.fabric = Fabric(self.world.topology, [*self._inspectors, *self._impairments])
         self._open.append(self.fabric)
         for node, addresses in self.world.discards.items():
             self.fabric.route_away(node, [f"{a}/{128 if ':' in a else 32}" for a in addresses], "blackhole")
-        for box in self.scenario.boxes:
-            self._rules(box)
+        for number, box in enumerate(self.scenario.boxes):
+            if isinstance(box, Ruling):
+                rule(self.fabric, self.world, box, number)
+            elif isinstance(box, Web) and box.firewall:
+                with self.fabric.namespaces[box.at].inside():
+                    nft(firewall(box.ports))
 
     async def start(self) -> None:
         """Start boxes and servers."""
@@ -87,27 +83,6 @@ class Internet:
         elif self.scenario.rtt:
             boxes.append(Impair(at="server", delay=self.scenario.rtt / 2))
         return boxes
-
-    def _rules(self, box: object) -> None:
-        """What a box needs of a kernel."""
-        if isinstance(box, RouteAway):
-            self.fabric.route_away(box.at, box.prefixes, box.action)
-        elif isinstance(box, IcmpRule):
-            with self.fabric.namespaces[box.at].inside():
-                if box.mode == "silent":
-                    nft(silence())
-                else:
-                    interval = int(box.interval * 1000)
-                    self.fabric.namespaces[box.at].sysctl({
-                        "ipv4/icmp_ratelimit": interval, "ipv4/icmp_ratemask": 1 << 3 | 1 << 11,
-                        "ipv6/icmp/ratelimit": interval,
-                    })
-        elif isinstance(box, HomeDns):
-            with self.fabric.namespaces[box.at].inside():
-                nft(home_dns(self.fabric.interface(box.at, self.world.entries(box.at)[0][0])))
-        elif isinstance(box, Web) and box.firewall:
-            with self.fabric.namespaces[box.at].inside():
-                nft(firewall(box.ports))
 
     def _sides(self, key: Key) -> tuple[str, str]:
         """The node of a link nearer the homes, and the other."""

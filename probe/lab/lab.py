@@ -17,8 +17,9 @@ import msgspec
 
 from probe.lab import scenario as scenarios
 from probe.lab import state as states
+from probe.lab.kinds import Box
 from probe.lab.namespaces import Namespace
-from probe.lab.scenario import Box, Scenario
+from probe.lab.scenario import Scenario
 from probe.lab.state import State
 from probe.lab.world import NETWORKS, asn_of
 from probe.model.config import Config, LineConfig, MeasureConfig, SafetyConfig, TargetEntry, TargetList

@@ -13,7 +13,8 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from probe.lab.scenario import EqualPaths, Scenario
+from probe.lab.kinds import EqualPaths
+from probe.lab.scenario import Scenario
 from probe.lab.topology import Node, Topology
 from probe.model.errors import ConfigError
 from probe.model.finding import Access

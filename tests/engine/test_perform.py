@@ -21,8 +21,8 @@ from probe.engine import sockets
 from probe.engine.guard import Guard
 from probe.engine.observe import is_error
 from probe.engine.perform import Performer
+from probe.lab.kinds import Drop, ResetInjector, RouteAway
 from probe.lab.lab import Lab
-from probe.lab.scenario import Drop, ResetInjector, RouteAway
 from probe.model.errors import BudgetExhausted, ForbiddenDestination, NoRoute
 from probe.model.exchange import EchoStep, Exchange, PauseStep, Step, SynStep, TcpStep, UdpStep
 from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp

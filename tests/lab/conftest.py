@@ -9,8 +9,9 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
+from probe.lab.kinds import Box
 from probe.lab.lab import Lab
-from probe.lab.scenario import Box, Scenario
+from probe.lab.scenario import Scenario
 from probe.model.packet import Packet
 from probe.wire import ip
 

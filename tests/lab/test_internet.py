@@ -11,18 +11,8 @@ from typing import Any
 import pytest
 
 from probe.lab import world
+from probe.lab.kinds import Box, DnsInjector, EqualPaths, HomeDns, IcmpRule, ResetInjector, Resolver, RouteAway, Web
 from probe.lab.lab import Lab
-from probe.lab.scenario import (
-    Box,
-    DnsInjector,
-    EqualPaths,
-    HomeDns,
-    IcmpRule,
-    ResetInjector,
-    Resolver,
-    RouteAway,
-    Web,
-)
 from probe.model.packet import Packet
 from probe.wire import dns, http
 

@@ -15,8 +15,9 @@ from typing import Any
 import pytest
 
 from probe.lab import state
+from probe.lab.kinds import Impair, RouteAway
 from probe.lab.lab import Lab
-from probe.lab.scenario import Expectation, Impair, RouteAway, Scenario
+from probe.lab.scenario import Expectation, Scenario
 from probe.model.errors import UsageError
 
 pytestmark = pytest.mark.lab

@@ -13,7 +13,8 @@ import msgspec
 import pytest
 
 from probe.lab import state
-from probe.lab.scenario import RouteAway, Scenario
+from probe.lab.kinds import RouteAway
+from probe.lab.scenario import Scenario
 
 pytestmark = pytest.mark.lab
 

@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from probe.lab import scenario, world
-from probe.lab.scenario import DnsInjector, Scenario
+from probe.lab.kinds import DnsInjector
+from probe.lab.scenario import Scenario
 from probe.model.errors import ConfigError, UsageError
 
 HEAD = '[[scenarios]]\nname = "one"\ndescription = "One."\n'

@@ -7,7 +7,8 @@ import ipaddress
 import pytest
 
 from probe.lab import world
-from probe.lab.scenario import EqualPaths, Scenario, Web
+from probe.lab.kinds import EqualPaths, Web
+from probe.lab.scenario import Scenario
 from probe.model.errors import ConfigError
 
 

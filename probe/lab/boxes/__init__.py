@@ -5,7 +5,7 @@ from __future__ import annotations
 from random import Random
 from typing import Protocol
 
-from probe.lab.scenario import FieldRule
+from probe.lab.kinds.base import FieldRule
 from probe.model.packet import Packet
 
 
@@ -20,8 +20,8 @@ class Inspector(Protocol):
 
     in_path: bool
 
-    def see(self, packet: Packet, upstream: bool, emit: Emit) -> bool:
-        """Look at a packet, perhaps emit others; False swallows it (in-path only)."""
+    def see(self, packet: Packet, upstream: bool, emit: Emit) -> bool | Packet:
+        """Look at a packet, perhaps emit others. In-path only: False swallows it, a packet takes its place."""
         ...
 
 

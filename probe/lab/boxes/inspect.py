@@ -6,8 +6,10 @@ import re
 from collections.abc import Callable
 from random import Random
 
-from probe.lab.boxes import Emit, Inspector, fill
-from probe.lab.scenario import BlockPage, DnsInjector, Drop, Inspecting, ResetInjector, Where
+from probe.lab.boxes import Emit, fill
+from probe.lab.boxes.flows import Flow, answering, flow_of
+from probe.lab.kinds import BlockPage, DnsInjector, Drop, ResetInjector
+from probe.lab.kinds.base import Where
 from probe.model.errors import MalformedPacket
 from probe.model.packet import Flags, Packet, Tcp, Udp
 from probe.wire import dns, http, tls
@@ -15,19 +17,6 @@ from probe.wire import dns, http, tls
 _TTL, _IDENT = (48, 250), (1, 65535)
 _FLAGS = {"R": Flags.RST, "RA": Flags.RST | Flags.ACK, "FA": Flags.FIN | Flags.ACK}
 _MASK = 0xFFFFFFFF
-
-
-def make(spec: Inspecting, random: Random, now: Callable[[], float]) -> Inspector:
-    """The inspector of a box; ``now`` gives seconds that never go back."""
-    match spec:
-        case DnsInjector():
-            return _Dns(spec, random)
-        case ResetInjector():
-            return _Reset(spec, random)
-        case BlockPage():
-            return _Page(spec, random)
-        case Drop():
-            return _Drop(spec, now)
 
 
 def forbidden(payload: bytes, words: tuple[str, ...], where: tuple[Where, ...]) -> bool:
@@ -43,14 +32,9 @@ def forbidden(payload: bytes, words: tuple[str, ...], where: tuple[Where, ...]) 
     return name is not None and any(word in name.lower() for word in words)
 
 
-def _reply(to: Packet, header: Tcp | Udp, payload: bytes, ttl: int, ident: int) -> Packet:
-    return Packet(
-        to.version, to.destination, to.source, ttl, to.protocol, 0, ident if to.version == 4 else None, header=header,
-        payload=payload,
-    )
+class DnsForger:
+    """What :class:`DnsInjector` is."""
 
-
-class _Dns:
     def __init__(self, spec: DnsInjector, random: Random) -> None:
         self._spec = spec
         self._random = random
@@ -72,8 +56,8 @@ class _Dns:
         for _ in range(self._spec.copies):
             ttl = fill(self._spec.ttl, packet.ttl, self._random, *_TTL)
             ident = fill(self._spec.ip_id, packet.ident or 0, self._random, *_IDENT)
-            reply = _reply(packet, Udp(53, header.source_port, 0), forged, ttl, ident)
-            emit(reply, upstream=False, delay=self._spec.delay)
+            answer = answering(packet, Udp(53, header.source_port, 0), forged, ttl, ident)
+            emit(answer, upstream=False, delay=self._spec.delay)
         return not self.in_path
 
     def _matches(self, question: dns.Question) -> bool:
@@ -89,7 +73,9 @@ class _Dns:
         return dns.answer(query, (dns.record(question.name, question.qtype, self._types[question.qtype]),))
 
 
-class _Reset:
+class Resetter:
+    """What :class:`ResetInjector` is."""
+
     def __init__(self, spec: ResetInjector, random: Random) -> None:
         self._spec = spec
         self._random = random
@@ -121,7 +107,7 @@ class _Reset:
         forged = Tcp(source, destination, sequence & _MASK, known, flags, self._spec.window)
         ttl = fill(self._spec.ttl, packet.ttl, self._random, *_TTL)
         ident = fill(self._spec.ip_id, packet.ident or 0, self._random, *_IDENT)
-        reply = _reply(packet, forged, b"", ttl, ident)
+        reply = answering(packet, forged, b"", ttl, ident)
         if upstream:
             reply = _turned(reply)
         emit(reply, upstream=upstream, delay=self._spec.delay)
@@ -134,18 +120,20 @@ def _turned(packet: Packet) -> Packet:
     )
 
 
-class _Page:
+class PageForger:
+    """What :class:`BlockPage` is."""
+
     def __init__(self, spec: BlockPage, random: Random) -> None:
         self._spec = spec
         self._random = random
-        self._held: set[tuple[str, int, str, int]] = set()
+        self._held: set[Flow] = set()
         self.in_path = spec.in_path
 
     def see(self, packet: Packet, upstream: bool, emit: Emit) -> bool:
         header = packet.header
         if not isinstance(header, Tcp):
             return True
-        flow = _flow(packet, header, upstream)
+        flow = flow_of(packet, header, upstream)
         if upstream and packet.payload and forbidden(packet.payload, self._spec.words, ("host",)):
             self._answer(packet, header, emit)
             self._held.add(flow)
@@ -162,22 +150,24 @@ class _Page:
         forged = Tcp(header.destination_port, header.source_port, header.acknowledgement, acknowledgement, flags, 229)
         ttl = fill(self._spec.ttl, packet.ttl, self._random, *_TTL)
         ident = fill(self._spec.ip_id, packet.ident or 0, self._random, *_IDENT)
-        emit(_reply(packet, forged, head.encode() + b"Connection: close\r\n\r\n" + body, ttl, ident), upstream=False)
+        emit(answering(packet, forged, head.encode() + b"Connection: close\r\n\r\n" + body, ttl, ident), upstream=False)
 
 
-class _Drop:
+class Swallower:
+    """What :class:`Drop` is."""
+
     in_path = True
 
     def __init__(self, spec: Drop, now: Callable[[], float]) -> None:
         self._spec = spec
         self._now = now
-        self._until: dict[tuple[str, int, str, int], float] = {}
+        self._until: dict[Flow, float] = {}
 
     def see(self, packet: Packet, upstream: bool, emit: Emit) -> bool:  # noqa: ARG002 - it says nothing
         header = packet.header
         if not isinstance(header, Tcp):
             return True
-        flow = _flow(packet, header, upstream)
+        flow = flow_of(packet, header, upstream)
         if self._spec.tuple_size == 3:
             flow = (flow[0], 0, flow[2], flow[3])
         now = self._now()
@@ -185,11 +175,3 @@ class _Drop:
             self._until[flow] = now + self._spec.residual
             return False
         return self._until.get(flow, now) <= now
-
-
-def _flow(packet: Packet, header: Tcp, upstream: bool) -> tuple[str, int, str, int]:
-    """Client address and port, server address and port."""
-    if upstream:
-        return packet.source, header.source_port, packet.destination, header.destination_port
-    return packet.destination, header.destination_port, packet.source, header.source_port
-

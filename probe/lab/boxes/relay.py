@@ -10,8 +10,8 @@ from random import Random
 
 from probe.lab.boxes import Inspector
 from probe.lab.boxes.frames import FRAME, Ends, open_port, unwrap, wrap
+from probe.lab.kinds import Impair
 from probe.lab.namespaces import Namespace
-from probe.lab.scenario import Impair
 from probe.model.packet import Packet
 
 _BATCH = 32  # frames read before other work gets its turn
@@ -27,12 +27,13 @@ class _Direction:
         self._queue: list[tuple[float, int, bytes]] = []
         self._number = count()
         self._last = 0.0
+        self._in_burst = [False] * len(impairments)
 
     def put(self, frame: bytes, now: float) -> None:
         """Take a frame in: lose it, or say when it is due (perhaps twice). Order holds unless it is to be broken."""
         due, copies, held = now, 1, False
-        for impairment in self._impairments:
-            if impairment.loss and self._random.random() < impairment.loss:
+        for number, impairment in enumerate(self._impairments):
+            if impairment.loss and self._loses(number, impairment):
                 return
             due += impairment.delay + (self._random.uniform(0, impairment.jitter) if impairment.jitter else 0)
             if impairment.duplicate and self._random.random() < impairment.duplicate:
@@ -45,6 +46,14 @@ class _Direction:
             due = self._last = max(due, self._last)
         for _ in range(copies):
             heapq.heappush(self._queue, (due, next(self._number), frame))
+
+    def _loses(self, number: int, impairment: Impair) -> bool:
+        """Each packet by itself, or in bursts (Gilbert 1960): so long on average, and as many lost in the end."""
+        chance = impairment.loss
+        if impairment.burst > 1 and chance < 1:
+            chance = 1 - 1 / impairment.burst if self._in_burst[number] else chance / impairment.burst / (1 - chance)
+        self._in_burst[number] = self._random.random() < chance
+        return self._in_burst[number]
 
     def due(self, now: float) -> list[bytes]:
         """Frames whose time has come."""
@@ -91,14 +100,23 @@ class Relay:
                 frame = port.recv(FRAME)
             except BlockingIOError:
                 break
-            if self._passes(frame, upstream):
-                self._queues[upstream].put(frame, self._loop.time())
+            passed = self._passed(frame, upstream)
+            if passed is not None:
+                self._queues[upstream].put(passed, self._loop.time())
         self._flush()
 
-    def _passes(self, frame: bytes, upstream: bool) -> bool:
+    def _passed(self, frame: bytes, upstream: bool) -> bytes | None:
+        """The frame, or what the inspectors made of it."""
         if not self._inspectors or (packet := unwrap(frame)) is None:
-            return True
-        return all(inspector.see(packet, upstream, self._emit) for inspector in self._inspectors)
+            return frame
+        changed = False
+        for inspector in self._inspectors:
+            verdict = inspector.see(packet, upstream, self._emit)
+            if verdict is False:
+                return None
+            if isinstance(verdict, Packet):
+                packet, changed = verdict, True
+        return wrap(packet, self._ends, upstream) if changed else frame
 
     def _emit(self, packet: Packet, *, upstream: bool, delay: float = 0.0) -> None:
         frame = wrap(packet, self._ends, upstream)

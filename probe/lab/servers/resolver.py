@@ -8,8 +8,8 @@ import socket
 from collections.abc import Iterable, Mapping
 from typing import cast
 
+from probe.lab.kinds import Resolver
 from probe.lab.namespaces import Namespace
-from probe.lab.scenario import Resolver
 from probe.model.errors import MalformedPacket
 from probe.wire import dns
 

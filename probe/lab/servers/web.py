@@ -9,8 +9,8 @@ import ssl
 import struct
 from collections.abc import Collection, Coroutine
 
+from probe.lab.kinds import Web
 from probe.lab.namespaces import Namespace
-from probe.lab.scenario import Web
 from probe.model.errors import MalformedPacket
 from probe.wire import http, tls
 

@@ -2,50 +2,20 @@
 
 from __future__ import annotations
 
-from random import Random
-from typing import NamedTuple
-
 import pytest
 
 from probe.lab.boxes import inspect
-from probe.lab.scenario import BlockPage, DnsInjector, Drop, Inspecting, ResetInjector, Where
+from probe.lab.kinds import BlockPage, DnsInjector, Drop, ResetInjector
+from probe.lab.kinds.base import Where
 from probe.model.packet import Flags, Packet, Tcp, Udp
-from probe.wire import dns, http, ip, tls
+from probe.wire import dns, http, tls
+from tests.lab.boxes.seeing import Box
 
 HOME, SERVER = "198.18.10.100", "203.0.113.10"
 HELLO = tls.client_hello("www.press.example", random=bytes(32))
 REQUEST = http.request("www.press.example")
 ANSWER = dns.encode(dns.answer(dns.decode(dns.query("press.example", 77))))
 HARMLESS = http.request("control.example")
-
-
-class Sent(NamedTuple):
-    packet: Packet
-    upstream: bool
-    delay: float
-
-
-class Clock:
-    now = 100.0
-
-    def __call__(self) -> float:
-        return self.now
-
-
-class Box:
-    """An inspector and what it emitted."""
-
-    def __init__(self, spec: Inspecting) -> None:
-        self.clock = Clock()
-        self.sent: list[Sent] = []
-        self._inspector = inspect.make(spec, Random(1), self.clock)
-
-    def emit(self, packet: Packet, *, upstream: bool, delay: float = 0.0) -> None:
-        ip.encode(packet)  # what can't be sent must not be emitted
-        self.sent.append(Sent(packet, upstream, delay))
-
-    def see(self, packet: Packet, *, upstream: bool = True) -> bool:
-        return self._inspector.see(packet, upstream, self.emit)
 
 
 def query(name: str = "www.press.example", qtype: int = dns.A, ttl: int = 7) -> Packet:

@@ -6,14 +6,15 @@ import socket
 import struct
 import time
 from collections.abc import Callable
+from itertools import pairwise
 from random import Random
 from typing import Any
 
 import pytest
 
 from probe.lab.boxes.relay import _Direction
+from probe.lab.kinds import BlockPage, DnsInjector, Drop, Impair, ResetInjector
 from probe.lab.lab import Lab
-from probe.lab.scenario import BlockPage, DnsInjector, Drop, Impair, ResetInjector
 from probe.model.packet import Flags, Tcp, Udp
 from probe.wire import dns, http
 
@@ -44,6 +45,17 @@ def test_losses_are_about_as_many_as_asked() -> None:
     found = through(Impair(at="x", loss=0.2))
     assert 140 <= len(found) <= 180
     assert found == sorted(found)
+
+
+def test_losses_come_in_bursts() -> None:
+    direction = _Direction([Impair(at="x", loss=0.1, burst=8)], Random(3))
+    for number in range(20_000):
+        direction.put(number.to_bytes(4, "big"), 0.0)
+    there = {int.from_bytes(frame, "big") for frame in direction.due(1)}
+    lost = [number not in there for number in range(20_000)]
+    bursts = sum(now and not before for before, now in pairwise(lost))
+    assert 0.08 < sum(lost) / len(lost) < 0.12
+    assert 7 < sum(lost) / bursts < 9
 
 
 def test_duplicates_are_about_as_many_as_asked() -> None:

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
+from probe.lab.kinds import DnsInjector, ResetInjector
 from probe.lab.lab import Lab
-from probe.lab.scenario import DnsInjector, ResetInjector
 from probe.model.packet import Flags, Packet, Tcp, Udp
 from probe.wire import dns, http
 

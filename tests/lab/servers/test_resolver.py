@@ -7,8 +7,8 @@ import socket
 
 import pytest
 
+from probe.lab.kinds import Resolver
 from probe.lab.namespaces import Namespace
-from probe.lab.scenario import Resolver
 from probe.lab.servers.resolver import ResolverServer, Zone
 from probe.wire import dns
 

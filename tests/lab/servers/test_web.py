@@ -11,8 +11,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
+from probe.lab.kinds import Web
 from probe.lab.namespaces import Namespace
-from probe.lab.scenario import Web
 from probe.lab.servers import certificate
 from probe.lab.servers.web import WebServer
 from probe.wire import http
