@@ -6,9 +6,25 @@ from collections.abc import Callable, Iterable
 
 import msgspec
 
-from probe.model.exchange import EchoStep, Exchange, Failure, Heard, PauseStep, Step, SynStep, TcpStep, UdpStep
+from probe.model.exchange import (
+    EchoStep,
+    Exchange,
+    Failure,
+    Heard,
+    PauseStep,
+    Sample,
+    Session,
+    Step,
+    StreamStep,
+    SynStep,
+    TcpStep,
+    TlsStep,
+    TransferStep,
+    UdpStep,
+)
 from probe.model.packet import Flags, Icmp, Packet, Protocol, Tcp, Udp
 from probe.wire.address import address_bytes, address_text
+from probe.wire.counters import number_of
 
 _ECHO_REQUEST = {4: 8, 6: 128}
 
@@ -32,7 +48,7 @@ class Flow(msgspec.Struct, frozen=True):
 
 def transport(step: Step) -> int:
     """Protocol family of a step, as in :func:`local_port` (ICMP stands for ICMPv6 too)."""
-    if isinstance(step, UdpStep):
+    if isinstance(step, UdpStep | StreamStep):
         return Protocol.UDP
     return Protocol.ICMP if isinstance(step, EchoStep) else Protocol.TCP
 
@@ -57,8 +73,11 @@ def is_error(packet: Packet) -> bool:
     return isinstance(packet.header, Icmp) and packet.header.quoted is not None
 
 
-def observe(step: Step, flow: Flow, records: Iterable[Record], failure: Failure = "", note: str = "") -> Exchange:
-    """Select and time what belongs to ``step`` among the records of its local port."""
+def observe(
+    step: Step, flow: Flow, records: Iterable[Record], failure: Failure = "", note: str = "",
+    session: Session | None = None, samples: tuple[Sample, ...] = (),
+) -> Exchange:  # fmt: skip
+    """Select and time what belongs to ``step`` among the records of its local port; the rest is the engine's word."""
     watch = Watch(step)
     heard = [r for r in records if flow.began <= r.ns <= flow.ended and watch.takes(r)]
     sent = watch.sent
@@ -68,6 +87,8 @@ def observe(step: Step, flow: Flow, records: Iterable[Record], failure: Failure 
         sent_at=None if sent is None else (sent.ns - flow.began) / 1e9,
         failure=failure,
         note=note,
+        session=session,
+        samples=samples,
     )
 
 
@@ -80,6 +101,8 @@ class Watch:
         # Steps may spell an IPv6 address as they like; packets have one spelling.
         self._address = "" if isinstance(step, PauseStep) else address_text(address_bytes(step.address))
         self.sent: Record | None = None
+        # A connection has its port for itself, from the SYN on, unless its flow had it before: then begin with the SYN.
+        self._awaited = isinstance(step, TcpStep) and step.flow != ""
 
     def takes(self, record: Record) -> bool:
         """Whether the record belongs to the step."""
@@ -92,14 +115,17 @@ class Watch:
         if far_end != self._address:
             return False
         if record.outgoing:
+            self._awaited = False
             if self.sent is None and self._own(packet):
                 self.sent = record
                 return True
-            return isinstance(step, TcpStep)
-        if isinstance(step, TcpStep):
-            return True  # a TCP flow has its port for itself, from the SYN on
+            return isinstance(step, _CONNECTIONS) or (isinstance(step, StreamStep) and self._own(packet))
+        if isinstance(step, _CONNECTIONS):
+            return not self._awaited
         if self.sent is None:
             return False
+        if quoted and isinstance(step, StreamStep):
+            return isinstance(quoted.header, Udp) and quoted.header.destination_port == step.port
         return _quotes(quoted, self.sent.packet) if quoted else self._answers(packet, self.sent.packet)
 
     def settles(self, record: Record) -> bool:
@@ -110,13 +136,14 @@ class Watch:
         if not self.takes(record) or record.outgoing or self.sent is None:
             return False
         header = record.packet.header
-        if not isinstance(self._step, TcpStep):
+        if not isinstance(self._step, _CONNECTIONS):
             return True
         if isinstance(header, Tcp):
             return bool(record.packet.payload) or bool(header.flags & (Flags.RST | Flags.FIN))
         return isinstance(header, Icmp) and header.quoted is not None and _quotes(header.quoted, self.sent.packet)
 
 
+_CONNECTIONS = (TcpStep, TlsStep, TransferStep)
 Own = Callable[[Packet], bool]
 Answers = Callable[[Packet, Packet], bool]
 
@@ -125,6 +152,8 @@ def _matchers(step: Step) -> tuple[Own, Answers]:
     """What the step's own packet looks like, and whether a packet answers it (``answers(packet, own)``)."""
     if isinstance(step, UdpStep):
         return _is_own_datagram(step), _answers_datagram(step)
+    if isinstance(step, StreamStep):
+        return _is_of_stream(step), _answers_stream(step)
     if isinstance(step, SynStep):
         return _is_own_syn(step), _answers_syn
     if isinstance(step, EchoStep):
@@ -133,7 +162,7 @@ def _matchers(step: Step) -> tuple[Own, Answers]:
 
 
 def _quotes(quoted: Packet, sent: Packet) -> bool:
-    """Whether a quote is of this very packet: by payload where the router quotes it, else by the IP identification.
+    """Whether a quote is of this very packet: by the payload as far as the router quotes it, or by the identification.
 
     A router may quote 8 bytes behind the IP header only (RFC 792), so the payload may be missing.
     """
@@ -141,14 +170,28 @@ def _quotes(quoted: Packet, sent: Packet) -> bool:
         return quoted.header.sequence == sent.header.sequence
     if isinstance(sent.header, Icmp) and isinstance(quoted.header, Icmp):
         return quoted.header.rest == sent.header.rest
-    if quoted.payload:
-        n = min(len(quoted.payload), len(sent.payload))
-        return quoted.payload[:n] == sent.payload[:n]
-    return quoted.ident is not None and quoted.ident == sent.ident
+    n = min(len(quoted.payload), len(sent.payload))
+    if n and quoted.payload[:n] == sent.payload[:n]:
+        return True
+    # Too little is quoted, or somebody has rewritten it on the way: that is worth hearing.
+    return bool(quoted.ident) and quoted.ident == sent.ident
 
 
 def _is_own_datagram(step: UdpStep) -> Own:
-    return lambda p: isinstance(p.header, Udp) and p.ttl == step.ttl and p.payload == step.payload
+    return lambda p: (
+        isinstance(p.header, Udp)
+        and p.ttl == step.ttl
+        and p.payload == step.payload
+        and (not step.tos or p.tos == step.tos)
+    )
+
+
+def _is_of_stream(step: StreamStep) -> Own:
+    return lambda p: isinstance(p.header, Udp) and p.ttl == step.ttl and number_of(step, p.payload) is not None
+
+
+def _answers_stream(step: StreamStep) -> Answers:
+    return lambda p, _sent: isinstance(p.header, Udp) and p.header.source_port == step.port
 
 
 def _answers_datagram(step: UdpStep) -> Answers:

@@ -124,6 +124,14 @@ def test_eight_quoted_bytes_name_a_datagram_by_its_identification() -> None:
     assert heard(steps[0], *sent, expired(9, sent[1], cut=8), expired(10, sent[0], cut=8)) == [1, 10]
 
 
+def test_a_datagram_that_was_rewritten_on_the_way_is_known_by_its_identification() -> None:
+    step = UdpStep(address=FAR, port=5060, payload=b"Via: 192.168.1.2", ttl=3)
+    mine = udp(1, True, step.payload, ttl=3, remote=5060, ident=100)
+    changed = udp(1, True, b"Via: 203.0.113.9", ttl=3, remote=5060, ident=100)
+    another = udp(1, True, b"Via: 203.0.113.9", ttl=3, remote=5060, ident=101)
+    assert heard(step, mine, expired(3, changed), expired(4, another)) == [1, 3]
+
+
 def test_eight_quoted_bytes_name_a_segment_by_its_sequence() -> None:
     step = SynStep(address=FAR, port=80, ttl=3)
     mine, other = tcp(1, True, Flags.SYN, 500, ttl=3), tcp(2, True, Flags.SYN, 600, ttl=4)
