@@ -18,6 +18,7 @@ from probe.model.errors import CannotMeasure
 WIRE = "wire"
 """Name of the namespace that holds the ends of every cut link; it has no address, so its kernel stays silent."""
 
+_LOCAL_TABLE, _HOST_SCOPE = 255, 254  # linux/rtnetlink.h
 _MULTIPATH_ONLINK = 4  # RTNH_F_ONLINK
 
 SETTINGS: dict[str, int | str] = {
@@ -131,6 +132,10 @@ class Fabric:
         netlink.link("set", index=1, state="up")
         for address in node.addresses:
             netlink.addr("add", index=1, address=address, prefixlen=ipaddress.ip_address(address).max_prefixlen)
+        for prefix in node.local:  # one route gives the node every address of it (AnyIP)
+            family = {4: 2, 6: 10}[ipaddress.ip_network(prefix).version]
+            scope = {"scope": _HOST_SCOPE} if family == 2 else {}
+            netlink.route("add", family=family, dst=prefix, oif=1, table=_LOCAL_TABLE, type="local", **scope)
         for (name, neighbour), index in self._index.items():
             if name == node.name:
                 for text in self._lan_addresses(name, neighbour):

@@ -164,13 +164,14 @@ class Lab:
     def config(self, operator: str) -> Config:
         """The configuration of a probe on that line: its destinations opened, its line and usual options given."""
         home = self.state.homes[operator]
+        files = {"authorities": str(self.state.authority_file), "prefixes": str(self.state.prefixes_file)}
         return Config(
             line=LineConfig(operator.title(), home.asn, home.country, home.access),
             safety=SafetyConfig(
                 allow_networks=list(NETWORKS), packets_per_second=5000, target_packets_per_second=5000,
                 target_spacing=0.0, bytes_per_day=10**10,
             ),
-            measure=msgspec.convert(home.measure, MeasureConfig),
+            measure=msgspec.convert({**home.measure, **files}, MeasureConfig),
         )  # fmt: skip
 
     def targets(self, operator: str) -> TargetList:

@@ -62,14 +62,14 @@ async def _run(name: str, internet: Internet, *, detached: bool) -> None:
     try:
         await internet.start()
         state = describe(name, internet)
-        file = states.write(state)
         try:
+            states.write(state)
             _say({"state": state})
             if not detached:
                 loop.add_reader(sys.stdin, ended.set)
             await ended.wait()
         finally:
-            file.unlink(missing_ok=True)
+            states.remove(name)
     finally:
         internet.close()
 

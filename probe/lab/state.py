@@ -1,6 +1,6 @@
-"""What a running lab tells the others, in a small file: who holds the namespaces, and who is who in its world.
+"""What a running lab tells the others, in small files: who holds the namespaces, and who is who in its world.
 
-The file is only a pointer: the lab's process is the lab, and a file whose process is gone is removed when it is seen.
+They are only pointers: the lab's process is the lab, and files whose process is gone are removed when they are seen.
 """
 
 from __future__ import annotations
@@ -48,6 +48,16 @@ class State(msgspec.Struct, frozen=True):
             raise UsageError(f"the lab has no node {node!r}")
         return f"/proc/{self.pid}/fd/{self.namespaces[node]}"
 
+    @property
+    def authority_file(self) -> Path:
+        """The certificate authority of the lab's servers, as a probe reads it (``[measure] authorities``)."""
+        return folder() / f"{self.name}.pem"
+
+    @property
+    def prefixes_file(self) -> Path:
+        """Whose addresses are whose, as a probe reads it (``[measure] prefixes``)."""
+        return folder() / f"{self.name}.prefixes"
+
 
 def folder() -> Path:
     """Where this user's labs leave their files; made if need be, readable by this user alone."""
@@ -80,16 +90,25 @@ def start_time(pid: int) -> int:
 
 
 def write(state: State) -> Path:
-    """Leave the file, whole or not at all."""
+    """Leave the files, each whole or not at all; the one that makes the lab known comes last."""
     path = folder() / f"{state.name}.json"
-    draft = path.with_suffix(".new")
-    draft.write_bytes(msgspec.json.encode(state))
-    draft.replace(path)
+    rows = "".join(f"{row.prefix} {row.asn} {row.name}\n" for row in state.prefixes)
+    texts = {state.authority_file: state.authority.encode(), state.prefixes_file: rows.encode()}
+    for file, text in {**texts, path: msgspec.json.encode(state)}.items():
+        draft = file.with_suffix(".new")
+        draft.write_bytes(text)
+        draft.replace(file)
     return path
 
 
+def remove(name: str) -> None:
+    """Take a lab's files away."""
+    for suffix in ("json", "pem", "prefixes"):
+        (folder() / f"{name}.{suffix}").unlink(missing_ok=True)
+
+
 def read(name: str) -> State | None:
-    """The lab of that name if it is up; a stale file is removed. Raises MalformedRecord."""
+    """The lab of that name if it is up; stale files are removed. Raises MalformedRecord."""
     path = folder() / f"{name}.json"
     try:
         state = msgspec.json.decode(path.read_bytes(), type=State)
@@ -98,7 +117,7 @@ def read(name: str) -> State | None:
     except (msgspec.DecodeError, UnicodeDecodeError) as error:
         raise MalformedRecord(str(path), str(error)) from error
     if start_time(state.pid) != state.started:
-        path.unlink(missing_ok=True)
+        remove(name)
         return None
     return state
 

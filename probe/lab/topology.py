@@ -18,6 +18,7 @@ Kind = Literal["host", "router", "home_router"]
 class Node:
     """A host or router. ``announce``: the prefixes that stand for its whole subtree upwards; empty: every address.
 
+    ``local``: whole prefixes whose every address is the node's own, beside ``addresses``.
     ``lan`` numbers the link to the node's first parent: (own IPv4, parent's IPv4, own IPv6, parent's IPv6), with
     prefix lengths.
     """
@@ -28,6 +29,7 @@ class Node:
     addresses: tuple[str, ...] = ()
     announce: tuple[str, ...] = ()
     lan: tuple[str, str, str, str] | None = None
+    local: tuple[str, ...] = ()
     asn: int = 0
 
     def address(self, version: int) -> str:

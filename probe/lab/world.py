@@ -42,17 +42,29 @@ OPERATORS = (
 )
 
 CONTROL_NAME = "control.example"
+REFLECTOR_NAME = "reflector.example"
+REFLECTOR_ZONE = "r.example"
 
 
 @dataclass(frozen=True)
 class Site:
-    """A server network: an edge router and the hosts behind it, each with all its addresses."""
+    """A server network: an edge router and the hosts behind it, each with all its addresses.
+
+    ``whole``: prefixes that belong to a host to their last address, so that a whole company can be measured.
+    """
 
     name: str
     asn: int
     prefixes: tuple[str, ...]
     edge: tuple[str, str]
     hosts: dict[str, tuple[str, ...]]
+    whole: dict[str, tuple[str, ...]] = field(default_factory=dict)
+
+
+
+def _but_one(prefix: str, address: str) -> tuple[str, ...]:
+    """A prefix without one of its addresses, as the fewest prefixes."""
+    return tuple(map(str, ipaddress.IPv4Network(prefix).address_exclude(ipaddress.IPv4Network(address))))
 
 
 SITES = (
@@ -60,10 +72,12 @@ SITES = (
          {"press": ("203.0.113.10", "2001:db8:a0::10")}),
     Site("octenium", 64520, ("198.51.100.0/25", "192.0.2.0/25", "2001:db8:b0::/47"), ("198.51.100.1", "2001:db8:b0::1"),
          {"octenium": ("198.51.100.10", "198.51.100.11", "2001:db8:b0::10"),
-          "octenium2": ("192.0.2.10", "192.0.2.11", "2001:db8:b1::10")}),
+          "octenium2": ("192.0.2.10", "192.0.2.11", "2001:db8:b1::10")},
+         {"octenium": (*_but_one("198.51.100.0/25", "198.51.100.1"), "2001:db8:b0::100/120"),
+          "octenium2": ("192.0.2.0/25", "2001:db8:b1::100/120")}),
     Site("far", 64540, ("203.0.113.128/25", "2001:db8:c0::/48"), ("203.0.113.129", "2001:db8:c0::1"),
          {"resolver": ("203.0.113.153", "2001:db8:c0::53"), "silent": ("203.0.113.199", "2001:db8:c0::199"),
-          "control": ("203.0.113.180", "2001:db8:c0::80")}),
+          "control": ("203.0.113.180", "2001:db8:c0::80"), "reflector": ("203.0.113.190", "2001:db8:c0::90")}),
 )
 TRANSIT = ("transit", 64510, ("198.19.0.0/24", "2001:db8:f0::/48"))
 
@@ -75,6 +89,8 @@ NAMES: dict[str, tuple[str, ...]] = {
     "octenium.example": ("198.51.100.10", "2001:db8:b0::10"),
     "shop.octenium.example": ("192.0.2.10", "2001:db8:b1::10"),
     CONTROL_NAME: ("203.0.113.180", "2001:db8:c0::80"),
+    REFLECTOR_NAME: ("203.0.113.190", "2001:db8:c0::90"),
+    "resolver.example": ("203.0.113.153", "2001:db8:c0::53"),
 }
 """What the honest resolvers know; a ``www.`` in front changes nothing."""
 
@@ -137,7 +153,6 @@ class World:
         return asn_of(self.prefixes, address)
 
 
-
 def build(scenario: Scenario) -> World:
     """The world that a scenario plays in. Raises ConfigError where a box stands at no node."""
     world = _chain(scenario.hops) if scenario.world == "chain" else _internet()
@@ -166,15 +181,17 @@ def _internet() -> World:
         edge = f"{site.name}.edge"
         add(Node(edge, ("transit.b",), asn=site.asn, addresses=site.edge, announce=site.prefixes))
         for host, addresses in site.hosts.items():
-            announce = tuple(f"{a}/{ipaddress.ip_address(a).max_prefixlen}"
-                             for a in (*addresses, *world.discards.get(host, ())))
-            add(Node(host, (edge,), "host", addresses, announce, asn=site.asn))
+            single = tuple(f"{a}/{ipaddress.ip_address(a).max_prefixlen}"
+                           for a in (*addresses, *world.discards.get(host, ())))
+            whole = site.whole.get(host, ())
+            add(Node(host, (edge,), "host", addresses, (*single, *whole), asn=site.asn, local=whole))
         rows += [Prefix(prefix, site.asn, site.name) for prefix in site.prefixes]
     for operator in OPERATORS:
         rows += _add_operator(world, operator)
         world.measure[operator.name] = {
             "resolver": "203.0.113.153", "silent": SILENT[0], "control_name": CONTROL_NAME,
             "control_address": "203.0.113.180", "control_resolver": "203.0.113.153",
+            "reflector": "203.0.113.190", "reflector_name": REFLECTOR_NAME,
         }
     world.prefixes = tuple(rows)
     return world

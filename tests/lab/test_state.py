@@ -12,6 +12,7 @@ import pytest
 from probe.lab import state
 from probe.lab.scenario import Scenario
 from probe.lab.state import Home, State
+from probe.lab.world import Prefix
 from probe.model.errors import MalformedRecord, UsageError
 
 
@@ -24,7 +25,7 @@ def made(name: str = "one", *, pid: int = 0, started: int = 0) -> State:
     pid = pid or os.getpid()
     home = Home("atlas.home", "atlas", 64501, "MA", "fixed", {}, {"press": 9})
     return State(name, pid, started or state.start_time(pid), Scenario(name="x", description="X."), {"atlas.home": 7},
-                 {"atlas": home}, {}, [], "")
+                 {"atlas": home}, {}, [Prefix("203.0.113.0/26", 64530, "press")], "-----BEGIN")
 
 
 def test_a_lab_that_is_up_is_found() -> None:
@@ -32,14 +33,20 @@ def test_a_lab_that_is_up_is_found() -> None:
     assert path.parent.stat().st_mode & 0o077 == 0
     assert state.read("one") == made()
     assert [found.name for found in state.running()] == ["one"]
-    assert list(path.parent.iterdir()) == [path]
+    assert set(path.parent.iterdir()) == {path, made().authority_file, made().prefixes_file}
+
+
+def test_a_probe_finds_authority_and_networks() -> None:
+    state.write(made())
+    assert made().authority_file.read_text() == "-----BEGIN"
+    assert made().prefixes_file.read_text() == "203.0.113.0/26 64530 press\n"
 
 
 def test_the_file_of_a_dead_lab_is_removed() -> None:
     for stale in (made(pid=2**22 - 1, started=5), made(started=5)):  # no such process; its number given to another
         path = state.write(stale)
         assert state.read("one") is None
-        assert not path.exists()
+        assert list(path.parent.iterdir()) == []
     assert state.running() == []
 
 

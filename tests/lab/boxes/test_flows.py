@@ -28,7 +28,9 @@ def test_ports_are_numbers_and_ranges(port: int, ports: Ports, found: bool) -> N
     assert among(port, ports) is found
 
 
-@pytest.mark.parametrizeX
+@pytest.mark.parametrize(
+    ("direction", "ways"), [("both", (True, True)), ("up", (True, False)), ("down", (False, True))]
+)
 def test_a_direction_is_one_way_or_both(direction: Direction, ways: tuple[bool, bool]) -> None:
     assert (goes(True, direction), goes(False, direction)) == ways
 
