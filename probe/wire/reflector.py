@@ -52,15 +52,21 @@ _SLOTS = LIFETIME // _SLOT + 1
 _ORDER = struct.Struct("!BBHI")
 _DOWN, _UP = 0xD0, 0xB0
 _WHOAMI = re.compile(r"network=(self|[0-9a-f:.]{1,45}/\d{1,3}) same=([0-9a-f]{0,16})")
+_PAGE = b"""<!DOCTYPE html>
+<html lang="en"><title>Colibri reflector</title>
+<p>This server helps to measure whether lines carry what is sent over them. What arrived:
+<pre id="received">%b</pre></html>
+"""
+_ON_PAGE = re.compile(rb'<pre id="received">([0-9A-Za-z+/=]{0,131072})</pre>')
 _HEX = re.compile(rb"[0-9A-Fa-f]{24}")
 _MOST_TEXT = 65536
 _T = TypeVar("_T")
 
 __all__ = [
     "ABSENT", "CONTROL_PATH", "HELLO_SIZE", "MAGIC", "PRESENT", "TOKEN", "WHOAMI", "Place", "answered", "arrival_id",
-    "call_id", "candidates", "connection_id", "control", "hello", "http_path", "label", "mint", "order", "parse",
-    "parse_path", "read_received", "read_whoami", "received_text", "session_id", "source_key", "token_of_label", "token_of_text",
-    "twin", "unpack", "valid", "whoami_text", "with_nonce",
+    "call_id", "candidates", "connection_id", "control", "hello", "http_path", "label", "mint", "order", "page",
+    "parse", "parse_path", "read_page", "read_received", "read_whoami", "received_text", "session_id", "source_key",
+    "token_of_label", "token_of_text", "twin", "unpack", "valid", "whoami_text", "with_nonce",
 ]  # fmt: skip
 
 
@@ -254,6 +260,19 @@ def read_received(text: bytes) -> Received:
         return msgspec.msgpack.decode(raw, type=Received)
     except (binascii.Error, ValueError, zlib.error, msgspec.DecodeError, RecursionError) as error:
         raise MalformedPacket(f"no copy of what arrived: {error}") from None
+
+
+def page(received: Received) -> bytes:
+    """What a reflector serves to whoever asks over HTTP, for any host and path: a page that holds the request."""
+    return _PAGE % received_text(received)
+
+
+def read_page(body: bytes) -> Received:
+    """The request as it arrived, from such a page. Raises MalformedPacket."""
+    found = _ON_PAGE.search(body)
+    if found is None:
+        raise MalformedPacket("not the page of a reflector")
+    return read_received(found[1])
 
 
 def arrival_id(packet: Packet) -> bytes | None:

@@ -179,6 +179,16 @@ class TestReceived:
         text = reflector.read_received(reflector.received_text(received))
         assert text == received
 
+    def test_survives_as_a_page(self) -> None:
+        received = Received(data=b"GET / HTTP/1.1", transport="tls", port=443)
+        assert reflector.read_page(reflector.page(received)) == received
+
+    @given(st.binary(max_size=80))
+    def test_no_other_page_is_read(self, body: bytes) -> None:
+        for data in (body, b'<pre id="received">' + body + b"</pre>"):
+            with pytest.raises(MalformedPacket):
+                reflector.read_page(data)
+
     def test_is_short(self) -> None:
         invite = carried(TOKEN)["sip"]
         assert len(reflector.received_text(Received(data=invite))) < len(invite)
