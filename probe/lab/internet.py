@@ -15,7 +15,7 @@ from probe.lab.boxes.make import make
 from probe.lab.boxes.relay import Relay
 from probe.lab.boxes.tap import Tap
 from probe.lab.build import WIRE, Fabric, nft
-from probe.lab.kinds import HomeDns, Impair, Inspecting, Resolver, Ruling, Web
+from probe.lab.kinds import HomeDns, Impair, Inspecting, Resolver, Ruling, SipAlg, Web
 from probe.lab.rules import firewall
 from probe.lab.ruling import rule
 from probe.lab.scenario import Scenario
@@ -51,7 +51,7 @@ class Internet:
                     self._impairments[key].append(box)
             elif isinstance(box, Inspecting):
                 inspector = make(box, self._random, time.monotonic)
-                for key in self.world.entries(box.at):
+                for key in self._links(box):
                     (self._inspectors if inspector.in_path else self._taps)[key].append(inspector)
         self.fabric = Fabric(self.world.topology, [*self._inspectors, *self._impairments])
         self._open.append(self.fabric)
@@ -83,6 +83,11 @@ class Internet:
         elif self.scenario.rtt:
             boxes.append(Impair(at="server", delay=self.scenario.rtt / 2))
         return boxes
+
+    def _links(self, box: Inspecting) -> list[Key]:
+        """Where a box acts: a gateway in a home router only behind the NAT, as Linux's helper does."""
+        behind = isinstance(box, SipAlg) and self.world.node(box.at).kind == "home_router"
+        return self.world.exits(box.at) if behind else self.world.entries(box.at)
 
     def _sides(self, key: Key) -> tuple[str, str]:
         """The node of a link nearer the homes, and the other."""

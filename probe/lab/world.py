@@ -148,6 +148,10 @@ class World:
             return [(child, name) for child in self.topology.children(name) if child in homes]
         return [(name, parent) for parent in node.parents]
 
+    def exits(self, name: str) -> list[tuple[str, str]]:
+        """Links (child, parent) over which the homes' packets leave a router towards the servers."""
+        return [(name, parent) for parent in self.node(name).parents]
+
     def asn_of(self, address: str) -> int:
         """AS number of an address by the longest prefix, 0 if unknown."""
         return asn_of(self.prefixes, address)

@@ -6,9 +6,23 @@ from collections.abc import Callable
 from random import Random
 
 from probe.lab.boxes import Inspector
+from probe.lab.boxes.alg import Gateway
 from probe.lab.boxes.inspect import DnsForger, PageForger, Resetter, Swallower
 from probe.lab.boxes.recognise import Recogniser
-from probe.lab.kinds import BlockPage, DnsInjector, Drop, Inspecting, Recognise, ResetInjector
+from probe.lab.boxes.rewrite import Rewriter
+from probe.lab.boxes.shape import LineLimit, Throttler
+from probe.lab.kinds import (
+    BlockPage,
+    DnsInjector,
+    Drop,
+    Inspecting,
+    Line,
+    Recognise,
+    ResetInjector,
+    Rewrite,
+    SipAlg,
+    Throttle,
+)  # fmt: skip
 
 
 def make(spec: Inspecting, random: Random, now: Callable[[], float]) -> Inspector:
@@ -24,3 +38,11 @@ def make(spec: Inspecting, random: Random, now: Callable[[], float]) -> Inspecto
             return Swallower(spec, now)
         case Recognise():
             return Recogniser(spec, random, now)
+        case Throttle():
+            return Throttler(spec, random, now)
+        case Line():
+            return LineLimit(spec, random, now)
+        case Rewrite():
+            return Rewriter(spec, random)
+        case SipAlg():
+            return Gateway(spec)

@@ -77,7 +77,8 @@ class Recogniser:
         known = any(_LOOKS[dialect](payload, upstream, seen) for dialect in self._spec.match if dialect != "quic_sni")
         if known:
             return not self._words or any(word in payload for word in self._words)
-        return "quic_sni" in self._spec.match and _named(payload, self._spec.words)
+        name = quic_name(payload) if "quic_sni" in self._spec.match else None
+        return name is not None and any(word in name for word in self._spec.words)
 
 
 def _stun(payload: bytes, _upstream: bool, _seen: _Seen) -> bool:
@@ -105,11 +106,12 @@ def _dtls(payload: bytes, _upstream: bool, _seen: _Seen) -> bool:
 _LOOKS = {"stun": _stun, "sip": _sip, "rtp": _rtp, "dtls": _dtls}
 
 
-def _named(payload: bytes, words: tuple[str, ...]) -> bool:
+def quic_name(payload: bytes) -> str | None:
+    """The server name in a client's QUIC Initial, in lower case; None where there is none."""
     if not quic.is_initial(payload):
-        return False
+        return None
     try:
         name = quic.decrypt(payload).server_name
     except MalformedPacket:
-        return False
-    return name is not None and any(word in name.lower() for word in words)
+        return None
+    return None if name is None else name.lower()

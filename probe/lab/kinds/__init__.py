@@ -6,9 +6,11 @@ from probe.lab.kinds.base import BaseBox
 from probe.lab.kinds.filtering import Ban, PortBlock, Recognise, RouteAway, UdpBlock
 from probe.lab.kinds.forging import BlockPage, DnsInjector, Drop, ResetInjector
 from probe.lab.kinds.links import EqualPaths, IcmpRule, Impair
+from probe.lab.kinds.rewriting import Rewrite, SipAlg
 from probe.lab.kinds.serving import HomeDns, Resolver, Web
+from probe.lab.kinds.shaping import Line, Throttle
 
-Inspecting = DnsInjector | ResetInjector | Drop | BlockPage | Recognise
+Inspecting = DnsInjector | ResetInjector | Drop | BlockPage | Recognise | Throttle | Line | Rewrite | SipAlg
 """Boxes that look into packets, in user space."""
 Ruling = PortBlock | UdpBlock | RouteAway | Ban | IcmpRule | HomeDns
 """Boxes that are rules of a node's kernel."""
@@ -16,5 +18,6 @@ Box = Inspecting | Ruling | Resolver | Web | Impair | EqualPaths
 
 __all__ = [
     "Ban", "BaseBox", "BlockPage", "Box", "DnsInjector", "Drop", "EqualPaths", "HomeDns", "IcmpRule", "Impair",
-    "Inspecting", "PortBlock", "Recognise", "ResetInjector", "Resolver", "RouteAway", "Ruling", "UdpBlock", "Web",
+    "Inspecting", "Line", "PortBlock", "Recognise", "ResetInjector", "Resolver", "Rewrite", "RouteAway", "Ruling",
+    "SipAlg", "Throttle", "UdpBlock", "Web",
 ]  # fmt: skip

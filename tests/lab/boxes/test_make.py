@@ -13,7 +13,7 @@ from probe.lab.kinds import Inspecting
 from probe.model.packet import Flags, Packet, Tcp
 
 # What has no default in any of them.
-NEEDED = {"at": "x", "names": ("a.example",), "words": ("a.example",), "match": ("stun",)}
+NEEDED = {"at": "x", "names": ("a.example",), "words": ("a.example",), "match": ("stun",), "rate": 100}
 
 
 @pytest.mark.parametrize("kind", get_args(Inspecting), ids=lambda kind: kind.__name__)
