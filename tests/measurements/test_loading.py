@@ -9,7 +9,9 @@ from probe.model.errors import UsageError
 
 
 def test_every_file_without_an_underscore_is_a_measurement() -> None:
-    assert names() == ["dns_injection", "tcp_reset", "ttl_path"]
+    assert names() == sorted(names())
+    assert {"dns_injection", "dns_resolver", "tcp_reset", "ttl_path"} <= set(names())
+    assert not any(name.startswith("_") for name in names())
     for name in names():
         measurement = load(name.replace("_", "-"))
         assert measurement.name == name
