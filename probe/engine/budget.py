@@ -27,9 +27,23 @@ class Rate:
 
     def __init__(self, per_second: int) -> None:
         self.burst = min(per_second, max(HANDSHAKE, int(per_second * _BURST)))
-        self._each = 1.0 / max(1, per_second - self.burst)
-        self._slack = (self.burst - 1) * self._each
+        self._per_second = per_second
+        self._reserved = 0
+        self._set()
         self._next = float("-inf")
+
+    def _set(self) -> None:
+        self._each = 1.0 / max(1, self._per_second - self.burst - self._reserved)
+        self._slack = (self.burst - 1) * self._each
+
+    def room(self, beside: bool = True) -> int:
+        """Most units a second that may be reserved: now, or if nothing else is (not ``beside``)."""
+        return self._per_second - self.burst - 1 - (self._reserved if beside else 0)
+
+    def reserve(self, per_second: int) -> None:
+        """Keep so many units a second apart, for who spends them evenly; a negative number gives them back."""
+        self._reserved += per_second
+        self._set()
 
     def wait(self, now: float, units: int = 1) -> float:
         """Seconds until ``units`` may pass; 0.0: now. Takes nothing."""
@@ -42,8 +56,8 @@ class Rate:
         self._next = max(self._next, now - self._slack) + units * self._each
 
     def idle(self, now: float) -> bool:
-        """Whether the bucket is full, so that a new one would be no different."""
-        return self._next <= now - self._slack
+        """Whether the bucket is full and nothing of it reserved, so that a new one would be no different."""
+        return self._next <= now - self._slack and not self._reserved
 
 
 class Budget:
@@ -75,12 +89,7 @@ class Budget:
         Returns 0.0 if they were taken; else nothing was, and it is worth asking again after so many seconds. Raises
         BudgetExhausted when the day's bytes are used up.
         """
-        self._today(day)
-        if self.used + octets > self._safety.bytes_per_day:
-            raise BudgetExhausted(
-                f"the day's budget of {self._safety.bytes_per_day} bytes is used up",
-                "it starts anew at midnight UTC; [safety] bytes_per_day sets it",
-            )
+        self._check(octets, day)
         delay = max(self._all.wait(now, packets), self.wait(address, packets, now))
         if not delay:
             self.spend(address, packets, octets, now, day)
@@ -92,6 +101,42 @@ class Budget:
         self.used += octets
         self._all.use(now, packets)
         self._target(address, now).use(now, packets)
+
+    def carries(self, address: str, per_second: int, now: float) -> bool:
+        """Whether a stream of so many packets a second could be reserved if there were no other."""
+        return per_second <= min(rate.room(beside=False) for rate in (self._all, self._target(address, now)))
+
+    def reserve(self, address: str, per_second: int, octets: int, now: float, day: str) -> bool:
+        """Keep a stream's packets a second apart until :meth:`release`, and take its bytes; False: no room now.
+
+        Raises BudgetExhausted as :meth:`take` does.
+        """
+        self._check(octets, day)
+        rates = self._all, self._target(address, now)
+        if per_second > min(rate.room() for rate in rates):
+            return False
+        self.used += octets
+        for rate in rates:
+            rate.reserve(per_second)
+        return True
+
+    def release(self, address: str, per_second: int, now: float) -> None:
+        """A reserved stream is over."""
+        for rate in (self._all, self._target(address, now)):
+            rate.reserve(-per_second)
+
+    def give_back(self, octets: int, day: str) -> None:
+        """Bytes that were taken and then not sent."""
+        if day == self._day:
+            self.used = max(0, self.used - octets)
+
+    def _check(self, octets: int, day: str) -> None:
+        self._today(day)
+        if self.used + octets > self._safety.bytes_per_day:
+            raise BudgetExhausted(
+                f"the day's budget of {self._safety.bytes_per_day} bytes is used up",
+                "it starts anew at midnight UTC; [safety] bytes_per_day sets it",
+            )
 
     def flush(self) -> None:
         """Keep the count. Raises what ``save`` raises."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-from collections import defaultdict
+from collections import defaultdict, deque
 from collections.abc import Iterator
 
 from probe.engine.capture import Capture
@@ -24,12 +24,16 @@ Key = tuple[int, int]
 
 
 class Waiter:
-    """Somebody who waits, from ``since`` on (nanoseconds), for a packet that settles a step."""
+    """Somebody who waits, from ``since`` on (nanoseconds), for a packet that settles a step.
+
+    ``heard_at``: when the last such packet came; 0: none has.
+    """
 
     def __init__(self, step: Step, since: int) -> None:
         self.watch = Watch(step)
         self.since = since
         self.settled = asyncio.Event()
+        self.heard_at = 0
 
     async def listen(self, wait: float, linger: float) -> None:
         """Until ``wait`` seconds are over, or ``linger`` seconds after the first packet that settles the step."""
@@ -37,6 +41,15 @@ class Waiter:
             await asyncio.wait_for(self.settled.wait(), wait)
             if linger:
                 await asyncio.sleep(linger)
+
+
+class _Quiet:
+    """A flow that is kept quiet: how many of its packets may still pass, and the latest of the others."""
+
+    __slots__ = ("first", "last", "protocol")
+
+    def __init__(self, protocol: int, first: int, last: deque[tuple[int, bool, bytearray, str]]) -> None:
+        self.protocol, self.first, self.last = protocol, first, last
 
 
 class Intake:
@@ -49,6 +62,7 @@ class Intake:
         self._flows: dict[Key, list[Record]] = {}
         self._via: dict[Key, list[str]] = defaultdict(list)
         self._waiters: dict[Key, list[Waiter]] = defaultdict(list)
+        self._quiet: dict[int, _Quiet] = {}
         self._bytes = 0
         self.records: list[Record] = []
         self.malformed = self.overflow = 0
@@ -79,6 +93,19 @@ class Intake:
         finally:
             self._waiters[key].remove(waiter)
 
+    @contextlib.contextmanager
+    def quiet(self, key: Key, first: int, last: int) -> Iterator[None]:
+        """Of a flow that carries a great deal, keep the first and the last packets only: the rest is not even decoded,
+        and nobody can wait for it."""
+        quiet = self._quiet[key[1]] = _Quiet(key[0], first, deque(maxlen=last))
+        try:
+            yield
+        finally:
+            self.drain()
+            del self._quiet[key[1]]
+            for packet in quiet.last:
+                self._take(*packet)
+
     def dropped(self) -> int:
         """Packets lost on the way from the line to :attr:`records` since the last call."""
         overflow, self.overflow = self.overflow, 0
@@ -89,6 +116,8 @@ class Intake:
         self._capture.close()
 
     def _take(self, ns: int, outgoing: bool, data: bytearray, interface: str) -> None:
+        if self._quiet and self._is_quiet(ns, outgoing, data, interface):
+            return
         try:
             self._scrubber.scrub(data, outgoing)
             octets = bytes(data)
@@ -112,6 +141,20 @@ class Intake:
         for waiter in self._waiters.get(key, ()):
             if ns >= waiter.since and waiter.watch.settles(record):
                 waiter.settled.set()
+                waiter.heard_at = ns
+
+    def _is_quiet(self, ns: int, outgoing: bool, data: bytearray, interface: str) -> bool:
+        """Whether a packet's flow has had its first ones: then it is put by."""
+        at = (data[0] & 15) * 4 if data and data[0] >> 4 == 4 else 40
+        port = int.from_bytes(data[at : at + 2] if outgoing else data[at + 2 : at + 4], "big")
+        quiet = self._quiet.get(port)
+        if quiet is None or len(data) < 20 or data[9 if data[0] >> 4 == 4 else 6] != quiet.protocol:
+            return False
+        if quiet.first:
+            quiet.first -= 1
+            return False
+        quiet.last.append((ns, outgoing, data, interface))
+        return True
 
     def _is_twin(self, key: Key, record: Record, interface: str) -> bool:
         """Whether this is a packet that passed another interface of the same stack a moment ago."""

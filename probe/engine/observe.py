@@ -9,11 +9,8 @@ import msgspec
 from probe.model.exchange import (
     EchoStep,
     Exchange,
-    Failure,
     Heard,
     PauseStep,
-    Sample,
-    Session,
     Step,
     StreamStep,
     SynStep,
@@ -22,6 +19,7 @@ from probe.model.exchange import (
     TransferStep,
     UdpStep,
 )
+from probe.model.outcome import Entry
 from probe.model.packet import Flags, Icmp, Packet, Protocol, Tcp, Udp
 from probe.wire.address import address_bytes, address_text
 from probe.wire.counters import number_of
@@ -36,14 +34,6 @@ class Record(msgspec.Struct, frozen=True):
     outgoing: bool
     data: bytes
     packet: Packet
-
-
-class Flow(msgspec.Struct, frozen=True):
-    """What the engine chose for a step: local ``port`` (or echo identifier) and when the exchange began and ended."""
-
-    port: int
-    began: int
-    ended: int
 
 
 def transport(step: Step) -> int:
@@ -73,22 +63,19 @@ def is_error(packet: Packet) -> bool:
     return isinstance(packet.header, Icmp) and packet.header.quoted is not None
 
 
-def observe(
-    step: Step, flow: Flow, records: Iterable[Record], failure: Failure = "", note: str = "",
-    session: Session | None = None, samples: tuple[Sample, ...] = (),
-) -> Exchange:  # fmt: skip
-    """Select and time what belongs to ``step`` among the records of its local port; the rest is the engine's word."""
-    watch = Watch(step)
-    heard = [r for r in records if flow.began <= r.ns <= flow.ended and watch.takes(r)]
+def observe(entry: Entry, records: Iterable[Record]) -> Exchange:
+    """Select and time what belongs to a step among the records of its local port; the rest is the log's word."""
+    watch = Watch(entry.step)
+    heard = [r for r in records if entry.began <= r.ns <= entry.ended and watch.takes(r)]
     sent = watch.sent
     return Exchange(
-        step=step,
-        heard=tuple(Heard((r.ns - flow.began) / 1e9, r.outgoing, r.packet) for r in heard),
-        sent_at=None if sent is None else (sent.ns - flow.began) / 1e9,
-        failure=failure,
-        note=note,
-        session=session,
-        samples=samples,
+        step=entry.step,
+        heard=tuple(Heard((r.ns - entry.began) / 1e9, r.outgoing, r.packet) for r in heard),
+        sent_at=None if sent is None else (sent.ns - entry.began) / 1e9,
+        failure=entry.failure,
+        note=entry.note,
+        session=entry.session,
+        samples=entry.samples,
     )
 
 

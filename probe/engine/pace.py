@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import datetime as dt
 import time
+from collections.abc import AsyncIterator
 from weakref import WeakValueDictionary
 
 from probe.engine.budget import Budget
+
+_ROOM = 0.05  # seconds between two looks for a stream's room
 
 
 class Pace:
@@ -37,6 +41,27 @@ class Pace:
 
     def _take(self, address: str, packets: int, octets: int) -> float:
         return self._budget.take(address, packets, octets, time.monotonic(), _today())
+
+    def carries(self, address: str, per_second: int) -> bool:
+        """Whether the budget allows a steady stream of so many packets a second."""
+        return self._budget.carries(address, per_second, time.monotonic())
+
+    @contextlib.asynccontextmanager
+    async def reserved(self, address: str, per_second: int, octets: int) -> AsyncIterator[None]:
+        """Wait for room for a steady stream, then keep it until the end; its bytes are taken at once.
+
+        Whoever asks has seen that the budget :meth:`carries` it. Raises BudgetExhausted as :meth:`allow` does.
+        """
+        while not self._budget.reserve(address, per_second, octets, time.monotonic(), _today()):  # noqa: ASYNC110
+            await asyncio.sleep(_ROOM)
+        try:
+            yield
+        finally:
+            self._budget.release(address, per_second, time.monotonic())
+
+    def give_back(self, octets: int) -> None:
+        """Bytes that were taken today and then not sent."""
+        self._budget.give_back(octets, _today())
 
     def spend(self, address: str, packets: int, octets: int) -> None:
         """Count what has left without asking: later packets wait for it."""

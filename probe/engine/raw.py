@@ -73,7 +73,7 @@ class RawSender:
     def _send(self, destination: str, protocol: Protocol, body: bytes, ttl: int) -> None:
         family = sockets.family(destination)
         sock = self._open(family, protocol)
-        sock.sendmsg([body], sockets.ttl_message(family, ttl), 0, (destination, 0))
+        sock.sendmsg([body], sockets.header_fields(family, ttl), 0, (destination, 0))
 
     def _open(self, family: int, protocol: Protocol) -> socket.socket:
         sock = self._sockets.get((family, protocol))

@@ -7,7 +7,7 @@ from random import Random
 
 import msgspec
 
-from probe.engine.observe import Flow, Record, local_port, observe, transport
+from probe.engine.observe import Record, local_port, observe, transport
 from probe.engine.record import unseal
 from probe.measurements import Context, Steps, load, parse_options
 from probe.model.errors import ReplayMismatch, UsageError
@@ -73,6 +73,5 @@ def _answer(
     for step, entry in zip(batch, entries, strict=True):
         if step != entry.step:
             raise ReplayMismatch(f"{where}: the rules of today ask for another step than the recorded one")
-        flow = Flow(entry.port, entry.began, entry.ended)
-        exchanges.append(observe(step, flow, index[transport(step), entry.port], entry.failure, entry.note))
+        exchanges.append(observe(entry, index[transport(step), entry.port]))
     return exchanges

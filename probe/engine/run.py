@@ -10,13 +10,13 @@ from random import Random, SystemRandom
 import msgspec
 
 from probe import __version__
+from probe.engine.bench import Bench
 from probe.engine.budget import Budget
 from probe.engine.clock import Timeline, synchronised
 from probe.engine.guard import Guard, networks
 from probe.engine.intake import Intake
 from probe.engine.interfaces import own_addresses
 from probe.engine.networks import name_networks
-from probe.engine.observe import Flow
 from probe.engine.pace import Pace
 from probe.engine.perform import Performer
 from probe.engine.ports import Ports
@@ -25,7 +25,6 @@ from probe.engine.record import seal
 from probe.measurements import Context, Measurement, load, parse_options
 from probe.model.config import Config
 from probe.model.errors import ConfigError
-from probe.model.exchange import Exchange, Failure, Step
 from probe.model.finding import Judgement
 from probe.model.outcome import Entry, ExchangeLog, Outcome
 from probe.wire.scrub import Scrubber, home_networks
@@ -62,7 +61,7 @@ class EngineRunner:
         own = own_addresses()
         interface = self._config.probe.interface
         timeline = Timeline()
-        performer = Performer(
+        performer = Performer(Bench(
             guard=Guard(self._allow, own.addresses, own.networks),
             pace=self._pace,
             own=own,
@@ -71,7 +70,8 @@ class EngineRunner:
             raw=RawSender(chance, interface),
             timeline=timeline,
             interface=interface,
-        )
+            authorities=self._config.measure.authorities,
+        ))  # fmt: skip
         started = timeline.now()
         try:
             async with performer:
@@ -138,13 +138,7 @@ async def _drive(
         batch = next(steps)
         while True:
             entries: list[Entry] = []
-
-            def note_down(step: Step, flow: Flow, failure: Failure, note: str, entries: list[Entry] = entries) -> None:
-                entries.append(
-                    Entry(step=step, port=flow.port, began=flow.began, ended=flow.ended, failure=failure, note=note)
-                )
-
-            exchanges: list[Exchange] = await performer.perform(batch, note_down)
+            exchanges = await performer.perform(batch, entries.append)
             batches.append(entries)
             batch = steps.send(exchanges)
     except StopIteration as stop:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import errno
+import fcntl
 import socket
 import struct
+import termios
 from collections.abc import Callable
 
 from probe.model.exchange import FULL_TTL, Failure
@@ -14,18 +16,31 @@ from probe.model.exchange import FULL_TTL, Failure
 _FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)  # a queue of this machine is full for the moment
 _ATTEMPTS, _PATIENCE = 10, 0.01  # seconds between two attempts
 
+_SEGS_OUT = 136  # offset in struct tcp_info
+
 
 def family(address: str) -> socket.AddressFamily:
     """AF_INET or AF_INET6."""
     return socket.AF_INET6 if ":" in address else socket.AF_INET
 
 
-def ttl_message(of: int, ttl: int) -> list[tuple[int, int, bytes]]:
-    """Ancillary data for one packet's TTL (hop limit: RFC 3542, section 6.3) on a socket of family ``of``."""
-    value = struct.pack("@i", ttl)
-    if of == socket.AF_INET6:
-        return [(socket.IPPROTO_IPV6, socket.IPV6_HOPLIMIT, value)]
-    return [(socket.IPPROTO_IP, socket.IP_TTL, value)]
+def header_fields(of: int, ttl: int, tos: int = 0) -> list[tuple[int, int, bytes]]:
+    """Ancillary data for one packet's TTL (hop limit: RFC 3542, section 6.3) and TOS (traffic class: 6.5) on a socket
+    of family ``of``."""
+    six = of == socket.AF_INET6
+    level = socket.IPPROTO_IPV6 if six else socket.IPPROTO_IP
+    fields = [(level, socket.IPV6_HOPLIMIT if six else socket.IP_TTL, struct.pack("@i", ttl))]
+    if tos:
+        fields.append((level, socket.IPV6_TCLASS if six else socket.IP_TOS, struct.pack("@i", tos)))
+    return fields
+
+
+def send_datagram(sock: socket.socket, payload: bytes, fields: list[tuple[int, int, bytes]]) -> None:
+    """Send on a connected socket. Raises OSError."""
+    try:
+        sock.sendmsg([payload], fields)
+    except ConnectionRefusedError:  # an ICMP error about an earlier datagram: told once, nothing was sent
+        sock.sendmsg([payload], fields)
 
 
 def set_ttl(sock: socket.socket, ttl: int) -> None:
@@ -36,10 +51,32 @@ def set_ttl(sock: socket.socket, ttl: int) -> None:
         sock.setsockopt(socket.IPPROTO_IP, socket.IP_TTL, ttl)
 
 
+def set_tos(sock: socket.socket, tos: int) -> None:
+    """TOS (traffic class) of all that a TCP socket sends; the kernel keeps its two ECN bits for itself."""
+    if sock.family == socket.AF_INET6:
+        sock.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_TCLASS, tos)
+    else:
+        sock.setsockopt(socket.IPPROTO_IP, socket.IP_TOS, tos)
+
+
 def bind_device(sock: socket.socket, interface: str) -> None:
     """Tie a socket to an interface; "": to none. Raises OSError where there is no such interface."""
     if interface:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+
+
+def unacknowledged(sock: socket.socket) -> int:
+    """Bytes that the kernel holds until the far end acknowledges them (tcp(7), SIOCOUTQ). Raises OSError."""
+    return int(struct.unpack("@i", fcntl.ioctl(sock, termios.TIOCOUTQ, bytes(4)))[0])
+
+
+def segments_sent(sock: socket.socket) -> int:
+    """TCP segments that a connection has sent so far, whatever they held (``tcpi_segs_out``, linux/tcp.h).
+
+    Raises OSError; 0 where the kernel is older than 4.2.
+    """
+    info = sock.getsockopt(socket.IPPROTO_TCP, socket.TCP_INFO, _SEGS_OUT + 4)
+    return int(struct.unpack_from("@I", info, _SEGS_OUT)[0]) if len(info) >= _SEGS_OUT + 4 else 0
 
 
 def abort(sock: socket.socket) -> None:

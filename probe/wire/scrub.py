@@ -91,6 +91,10 @@ class Scrubber:
         """
         self._packet(data, 0, len(data), outgoing, quoted=False)
 
+    def text(self, payload: bytes) -> bytes:
+        """What came back inside a session, as :meth:`scrub` treats a web page. Its length stays."""
+        return mask_addresses(payload, self._destinations)
+
     def _packet(self, data: bytearray, start: int, end: int, outgoing: bool, quoted: bool) -> None:
         place = _Place(data, start, end, quoted)
         size, first = place.size, place.addresses

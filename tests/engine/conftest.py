@@ -12,18 +12,18 @@ from random import Random
 import pytest
 from hypothesis import settings
 
+from probe.engine.bench import Bench
 from probe.engine.budget import Budget
 from probe.engine.clock import Timeline
 from probe.engine.guard import Guard, networks
 from probe.engine.interfaces import own_addresses
-from probe.engine.observe import Flow
 from probe.engine.pace import Pace
 from probe.engine.perform import Performer
 from probe.engine.ports import Ports
 from probe.engine.raw import RawSender
 from probe.lab.lab import Lab
 from probe.model.config import SafetyConfig
-from probe.model.exchange import Exchange, Failure, Step
+from probe.model.exchange import Exchange, Step
 from probe.model.outcome import Entry
 from probe.model.packet import Packet
 from probe.wire import ip
@@ -76,25 +76,23 @@ class Line:
         between: Callable[[Performer], Awaitable[None]] | None,
         guard: Guard | None,
     ) -> list[list[Exchange]]:
-        self.performer = performer(safety, self.interface, guard)
+        authorities = self.lab.config(self.operator).measure.authorities
+        self.performer = performer(safety, self.interface, guard, authorities)
         found: list[list[Exchange]] = []
         async with self.performer:
             for number, batch in enumerate(batches):
                 if number and between:
                     await between(self.performer)
-                found.append(await self.performer.perform(batch, self._log))
+                found.append(await self.performer.perform(batch, self.records.append))
         return found
 
-    def _log(self, step: Step, flow: Flow, failure: Failure, note: str) -> None:
-        self.records.append(
-            Entry(step=step, port=flow.port, began=flow.began, ended=flow.ended, failure=failure, note=note)
-        )
 
-
-def performer(safety: SafetyConfig, interface: str = "", guard: Guard | None = None) -> Performer:
+def performer(
+    safety: SafetyConfig, interface: str = "", guard: Guard | None = None, authorities: str = ""
+) -> Performer:
     """A performer as :class:`probe.engine.run.EngineRunner` makes it; call it inside the home."""
     own, random, allow = own_addresses(), Random(), networks(safety.allow_networks)
-    return Performer(
+    return Performer(Bench(
         guard=guard or Guard(allow, own.addresses, own.networks),
         pace=Pace(Budget(safety)),
         own=own,
@@ -103,7 +101,8 @@ def performer(safety: SafetyConfig, interface: str = "", guard: Guard | None = N
         raw=RawSender(random, interface),
         timeline=Timeline(),
         interface=interface,
-    )
+        authorities=authorities,
+    ))  # fmt: skip
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ from typing import Any
 
 import pytest
 
-from probe.engine.observe import Flow, Record, Watch, is_error, local_port, observe, transport
+from probe.engine.observe import Record, Watch, is_error, local_port, observe, transport
 from probe.model.exchange import EchoStep, PauseStep, Step, SynStep, TcpStep, UdpStep
+from probe.model.outcome import Entry
 from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
 from probe.wire import dns, ip
 
@@ -67,9 +68,13 @@ def expired(ns: int, about: Record, *, cut: int = 200, router: str = ROUTER) -> 
     return Record(ns, False, bytes(data), ip.decode(bytes(data)))
 
 
-def heard(step: Step, *records: Record, flow: Flow | None = None) -> list[int]:
+def entry(step: Step, began: int = 0, ended: int = 1_000_000_000) -> Entry:
+    return Entry(step=step, port=PORT, began=began, ended=ended)
+
+
+def heard(step: Step, *records: Record, span: tuple[int, int] = (0, 1_000_000_000)) -> list[int]:
     """Times of the records that belong to the step."""
-    exchange = observe(step, flow or Flow(PORT, 0, 1_000_000_000), records)
+    exchange = observe(entry(step, *span), records)
     return [round(one.at * 1e9) for one in exchange.heard]
 
 
@@ -100,14 +105,14 @@ def test_packets_of_other_flows_are_not_heard(other: Record) -> None:
 
 def test_nothing_is_an_answer_before_the_question() -> None:
     assert heard(ASK, udp(1, False, ASK.payload)) == []
-    exchange = observe(ASK, Flow(PORT, 0, 9), [udp(1, False, ASK.payload)])
+    exchange = observe(entry(ASK, 0, 9), [udp(1, False, ASK.payload)])
     assert exchange.sent_at is None
     assert exchange.answers == []
 
 
 def test_the_flow_window_is_closed_on_both_sides() -> None:
     records = [udp(at, True, ASK.payload) for at in (9, 10)] + [udp(at, False, ASK.payload) for at in (19, 20, 21)]
-    assert heard(ASK, *records, flow=Flow(PORT, 10, 20)) == [0, 9, 10]
+    assert heard(ASK, *records, span=(10, 20)) == [0, 9, 10]
 
 
 def test_probes_of_one_flow_are_told_apart_by_ttl_payload_and_time() -> None:
@@ -169,8 +174,8 @@ def test_two_equal_probes_are_told_apart_by_time() -> None:
     step = SynStep(address=FAR, port=80, flow="f")
     first, second = tcp(10, True, Flags.SYN, 5), tcp(20, True, Flags.SYN, 9)
     answers = [tcp(30, False, Flags.SYN | Flags.ACK, 1, ack=6), tcp(31, False, Flags.SYN | Flags.ACK, 2, ack=10)]
-    assert heard(step, first, second, *answers, flow=Flow(PORT, 5, 99)) == [5, 25]
-    assert heard(step, first, second, *answers, flow=Flow(PORT, 15, 99)) == [5, 16]
+    assert heard(step, first, second, *answers, span=(5, 99)) == [5, 25]
+    assert heard(step, first, second, *answers, span=(15, 99)) == [5, 16]
 
 
 def handshake() -> list[Record]:
@@ -182,7 +187,7 @@ def test_a_tcp_flow_keeps_all_its_packets() -> None:
     payload = tcp(4, True, Flags.PSH | Flags.ACK, 101, b"GET", ack=901)
     again = tcp(5, True, Flags.PSH | Flags.ACK, 101, b"GET", ack=901)
     records = [*handshake(), payload, again, tcp(6, False, Flags.RST, 901), expired(7, payload)]
-    exchange = observe(OPEN, Flow(PORT, 0, 99), records)
+    exchange = observe(entry(OPEN, 0, 99), records)
     assert [round(one.at * 1e9) for one in exchange.heard] == [1, 2, 3, 4, 5, 6, 7]
     assert exchange.sent_at == pytest.approx(4e-9)  # the payload, not its retransmission
     assert [one.packet.header.flags for one in exchange.answers if isinstance(one.packet.header, Tcp)] == [Flags.RST]

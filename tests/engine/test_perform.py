@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from probe.engine import sockets
+from probe.engine import connections, datagrams, sockets
 from probe.engine.guard import Guard
 from probe.engine.observe import is_error
 from probe.engine.perform import Performer
@@ -226,7 +226,7 @@ def test_what_the_kernel_sends_by_itself_is_counted(line: Line) -> None:
     line.perform([TcpStep(address=SERVER, port=80, payload=GET, ttl=2, wait=2.0, linger=2.0)])
     sent = [one for one in line.performer.intake.records if one.outgoing]
     assert sum(bool(one.packet.payload) for one in sent) >= 3  # nothing acknowledges it: the kernel sends it again
-    assert line.performer._pace._budget.used >= sum(len(one.data) for one in sent)
+    assert line.performer._bench.pace._budget.used >= sum(len(one.data) for one in sent)
 
 
 def test_the_days_end_stops_the_other_steps(line: Line, chain: Lab, eye: Eye) -> None:
@@ -333,9 +333,9 @@ def test_nothing_is_left_behind(line: Line, monkeypatch: pytest.MonkeyPatch) -> 
     def fail(*_: object) -> None:
         raise struct.error("a fault in the engine")
 
-    for broken in ("_send", "_payload"):
+    for module, broken in ((datagrams, "send"), (connections, "payload")):
         with monkeypatch.context() as patch:
-            patch.setattr(Performer, broken, fail)
+            patch.setattr(module, broken, fail)
             with pytest.raises(struct.error):
                 line.perform([ask("press.example", 1), TcpStep(address=SERVER, port=80, payload=GET)])
         assert open_files() == before
@@ -345,7 +345,7 @@ def test_one_faulty_step_stops_its_siblings(line: Line, monkeypatch: pytest.Monk
     def fail(*_: object) -> None:
         raise struct.error("a fault in the engine")
 
-    monkeypatch.setattr(Performer, "_send", fail)
+    monkeypatch.setattr(datagrams, "send", fail)
     left: list[int] = []
     safety = line.lab.config("chain").safety
 

@@ -35,7 +35,10 @@ def outcomes() -> Iterator[dict[str, Outcome]]:
         found = {}
         for name, (operator, measurement, options) in RUNS.items():
             with lab.enter(operator):
-                found[name] = run_once(lab.config(operator), measurement, options)
+                config = lab.config(operator)
+                # places are named when a run is over, from a table that no evidence holds
+                nameless = msgspec.structs.replace(config.measure, prefixes="")
+                found[name] = run_once(msgspec.structs.replace(config, measure=nameless), measurement, options)
         yield found
 
 

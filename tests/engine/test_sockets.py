@@ -92,7 +92,7 @@ def test_one_datagram_has_a_ttl_of_its_own(address: str, family: int) -> None:
         ear.bind((address, 0))
         ear.settimeout(2)
         sock.connect(ear.getsockname())
-        sock.sendmsg([b"x"], sockets.ttl_message(family, 9))
+        sock.sendmsg([b"x"], sockets.header_fields(family, 9))
         _, ancillary, _, _ = ear.recvmsg(10, 100)
         assert int.from_bytes(ancillary[0][2], "little") == 9
 

@@ -63,7 +63,8 @@ def test_the_traffic_class_is_on_every_packet() -> None:
 
 def test_a_request_in_pieces_is_answered_as_a_whole_one() -> None:
     for seed in range(20):
-        reaction = react(one(net(Web(farewell=""), loss=0.02), get(cuts=(3, 20), gap=0.05, wait=9.0, connect_wait=9.0), seed))
+        lossy, step = net(Web(farewell=""), loss=0.02), get(cuts=(3, 20), gap=0.05, wait=9.0, connect_wait=9.0)
+        reaction = react(one(lossy, step, seed))
         assert reaction.stream().startswith(b"HTTP/1.1 200")
     exchange = one(net(), get(cuts=(3, 20), gap=0.05))
     pieces = [heard.packet.payload for heard in exchange.heard if heard.outgoing and heard.packet.payload]

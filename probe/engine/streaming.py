@@ -1,0 +1,74 @@
+"""A stream of datagrams at a steady pace, as a call's media is sent."""
+
+from __future__ import annotations
+
+import asyncio
+import math
+
+from probe.engine import sockets
+from probe.engine.bench import HEADERS, Bench
+from probe.engine.intake import Waiter
+from probe.engine.observe import transport
+from probe.model.exchange import Failure, StreamStep
+from probe.model.outcome import Entry
+from probe.wire.counters import datagram
+
+_CLOSEST = 0.5  # of the interval: how close two datagrams may follow each other after a delay of this machine
+
+
+async def stream(bench: Bench, step: StreamStep) -> Entry:
+    """Send all of it and listen.
+
+    Its share of the packets a second is kept for it beforehand, so that other steps can't make it falter, and its bytes
+    are paid for before it begins; what was not sent is given back. A stream for which the line's allowance is too small
+    ends with the failure ``error`` before it begins. Raises BudgetExhausted, CannotMeasure, MalformedPacket (counters
+    beside the payload) and OSError.
+    """
+    each = HEADERS + len(datagram(step, 0))
+    rate = math.ceil(1 / max(step.interval, 0.0001))
+    if not bench.pace.carries(step.address, rate):
+        note = f"[safety] has no room for {rate} packets a second beside others"
+        return bench.done(step, 0, bench.timeline.now(), "error", note)
+    async with bench.pace.reserved(step.address, rate, step.count * each):
+        sent = 0
+        try:
+            port = bench.port_of(step)
+            began = bench.timeline.now()
+            failure: Failure = ""
+            note = ""
+            with bench.intake.waiter((transport(step), port), step, began) as waiter:
+                start = last = asyncio.get_running_loop().time()
+                for number in range(step.count):
+                    last = await _turn(start + number * step.interval, last, step.interval)
+                    if _given_up(bench, step, waiter):
+                        break
+                    try:
+                        await sockets.patiently(lambda number=number: _send(bench, step, number))  # type: ignore[misc]
+                    except OSError as error:
+                        failure, note = "error", sockets.explain(error)
+                        break
+                    bench.sent()
+                    sent += 1
+                else:
+                    await asyncio.sleep(step.wait)
+        finally:
+            bench.pace.give_back((step.count - sent) * each)
+    bench.intake.drain()
+    return bench.done(step, port, began, failure, note)
+
+
+async def _turn(due: float, last: float, interval: float) -> float:
+    """Wait until a datagram is due, never too close behind the one before; returns the time."""
+    loop = asyncio.get_running_loop()
+    await asyncio.sleep(max(due, last + _CLOSEST * interval) - loop.time() if last != due else 0)
+    return loop.time()
+
+
+def _given_up(bench: Bench, step: StreamStep, waiter: Waiter) -> bool:
+    silent = bench.timeline.now() - max(waiter.since, waiter.heard_at)
+    return step.give_up > 0 and silent > step.give_up * 1e9
+
+
+def _send(bench: Bench, step: StreamStep, number: int) -> None:
+    sock = bench.socket_of(step)
+    sockets.send_datagram(sock, datagram(step, number), sockets.header_fields(sock.family, step.ttl))
