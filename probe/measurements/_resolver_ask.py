@@ -23,11 +23,13 @@ from probe.measurements._resolver_seen import (
 from probe.measurements._tcp import react
 from probe.model.errors import MalformedPacket
 from probe.model.exchange import Exchange, Step, TcpStep, TlsStep, UdpStep
+from probe.model.reflector import Asked, Askers
 from probe.wire import dns, http, reflector
 
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_SERVERS = 2  # of each resolver's addresses that are looked at
 _FARTHEST = 30
+_LABELS = 6  # that one question to the far end asks about: the answer must fit a datagram
 _NO_PORT = 33434  # where traceroute begins: nothing listens there
 _HTTPS, _DOT = 443, 853
 _MESSAGE = "application/dns-message"  # RFC 8484, section 6
@@ -96,8 +98,11 @@ class Asking:
         if self._far is None or not self._labels:
             return
         networks: dict[str, set[str]] = {label: set() for label in self._labels}
-        for resolver in (yield from _far.asked(self._far, list(self._labels), self._context)) or ():
-            networks.setdefault(resolver.label.lower(), set()).add(resolver.network)
+        labels = list(self._labels)
+        requests = [Asked(tuple(labels[i : i + _LABELS])) for i in range(0, len(labels), _LABELS)]
+        for answer in (yield from _far.ask(self._far, requests, self._context)):
+            for resolver in answer.resolvers if isinstance(answer, Askers) else ():
+                networks.setdefault(resolver.label.lower(), set()).add(resolver.network)
         for label, who in self._labels.items():
             self._seen.askers[who].append(networks[label])
 

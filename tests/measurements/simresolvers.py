@@ -9,6 +9,7 @@ from probe.model.errors import MalformedPacket
 from probe.model.packet import Packet, Udp
 from probe.wire import dns
 from tests.measurements.simclients import Client
+from tests.measurements.simfar import EPOCH, FAR, Far
 from tests.measurements.simnet import Internet, Passing, reply
 
 GOOD, BANNED_AT, OWN_EDGE, PAGE_AT = "203.0.113.180", "203.0.113.10", "203.0.113.11", "198.51.100.99"
@@ -23,7 +24,8 @@ class Knows:
     ``lies``: name → an address, or what it says instead ("nxdomain", "refused", "servfail", "empty", "" is silence);
     ``deep``: they hold for all below the name as well. ``rewrite``: address for what does not exist. ``soa``: negative
     answers bear the zone's record. ``shares``: it lies in so many of its answers (one of several machines).
-    ``strangers``: it refuses everybody. ``ttl``: initial IP TTL.
+    ``strangers``: it refuses everybody. ``ttl``: initial IP TTL. ``asks_as``: address by which it asks the reflector's
+    own name server, if there is one.
     """
 
     zone: dict[str, tuple[str, ...]] = field(default_factory=lambda: ZONE)
@@ -35,6 +37,7 @@ class Knows:
     strangers: bool = False
     truncate: bool = False
     dead_after: int = 0
+    asks_as: str = ""
     hops: int = 0
     ttl: int = 64
 
@@ -44,6 +47,8 @@ class Knows:
         name = question.name.lower()
         if self.strangers:
             return dns.answer(query, rcode=dns.REFUSED)
+        if name.endswith(".r.example"):
+            return self._whoami(net, query)
         if question.qtype == dns.SOA:
             return dns.answer(query, [_soa(name)] if self.soa and name == "example" else [])
         lie = self._lie(name) if net.random.random() < self.shares else None
@@ -60,6 +65,13 @@ class Knows:
         if self.truncate:
             return dns.answer(query, truncated=True)
         return dns.answer(query, [dns.record(question.name, question.qtype, a) for a in fitting])
+
+    def _whoami(self, net: Internet, query: dns.Message) -> dns.Message:
+        address = FAR[net.network.version]
+        far = net.network.hosts.get(address)
+        if not isinstance(far, Far) or not self.asks_as:
+            return dns.answer(query, rcode=dns.SERVFAIL)
+        return far.core(net.memory_of(address)).zone.answer(query, self.asks_as, "udp", EPOCH + net.now)
 
     def _lie(self, name: str) -> str | None:
         for word, lie in self.lies.items():

@@ -11,6 +11,7 @@ import pytest
 from probe.model.errors import UsageError
 from probe.model.finding import Judgement
 from tests.measurements.simboxes import DnsForger
+from tests.measurements.simfar import FAR, HOME, SETTINGS, Far
 from tests.measurements.simhosts import SESSION, Web
 from tests.measurements.simnet import Host, Network, measure
 from tests.measurements.simresolvers import BANNED_AT, GOOD, OWN_EDGE, PAGE_AT, ZONE, Diverted, Knows
@@ -177,6 +178,70 @@ def test_one_machine_of_several_that_lies_is_no_resolver_that_lies() -> None:
     found = {claimed(ask(world(Knows(lies={NAME: "nxdomain"}, shares=0.5)), seed))[1] for seed in range(12)}
     assert "answers-differ" in found
     assert found <= {"answers-differ", "clean", "denied-name"}
+
+
+REDIRECTED: dict[str, tuple[tuple[Diverted, ...], str, str, str]] = {
+    # who turns queries away → what the measurement says with our name server's word, and without it
+    "all queries go to the operator's own": (
+        (Diverted(at=3, to=5, resolver=Knows(asks_as=OWN)),),
+        "interfered", "silent-address-answers", "somebody-answers-for-all",
+    ),
+    "… to another machine of its": (
+        (Diverted(at=3, to=6, resolver=Knows(asks_as="198.18.30.77")),),
+        "interfered", "silent-address-answers", "somebody-answers-for-all",
+    ),
+    "those for the trusted one alone": (
+        (Diverted(at=2, to=5, only=PUBLIC, resolver=Knows(asks_as=OWN)),),
+        "interfered", "other-resolver-answers", "clean",
+    ),
+    "the home router sends all to a filter abroad": (
+        (Diverted(at=1, to=8, resolver=Knows(asks_as="45.90.28.7", lies={NAME: "nxdomain"})),),
+        "inconclusive", "somebody-answers-for-all", "somebody-answers-for-all",
+    ),
+    "the home router sends those for the trusted one to another": (
+        (Diverted(at=1, to=7, only=PUBLIC, resolver=Knows(asks_as="45.90.28.7")),), "clean", "clean", "clean",
+    ),
+    "the home router answers them itself, and asks the operator's": (
+        (Diverted(at=1, to=1, resolver=Knows(asks_as=OWN)),),
+        "inconclusive", "home-router-answers", "home-router-answers",
+    ),
+    "the home itself resolves names": (
+        (Diverted(at=1, to=1, resolver=Knows(asks_as=HOME[4])),),
+        "inconclusive", "home-router-answers", "home-router-answers",
+    ),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("boxes", "verdict", "rule", "without"), REDIRECTED.values(), ids=REDIRECTED.keys())
+def test_queries_that_are_sent_elsewhere(boxes: tuple[Diverted, ...], verdict: str, rule: str, without: str) -> None:
+    for far, expected in ((Far(), (verdict, rule)), (Far(mute=True), ("", without))):
+        own, public = Knows(asks_as=OWN), Knows(asks_as=PUBLIC)
+        network = world(own, public, servers={FAR[4]: far}, boxes=boxes, loss=0.01)
+        for seed in range(3):
+            judgement = ask(network, seed, reflector=FAR[4])
+            assert claimed(judgement)[1] == expected[1], judgement.reasons
+            assert claimed(judgement)[0] == (expected[0] or claimed(judgement)[0])
+            if verdict == "interfered" and expected[0]:
+                assert judgement.interference is not None
+                assert judgement.interference.technique == "dns_redirect"
+                place = link(judgement)
+                assert place is not None
+                assert place[0] < boxes[0].at <= place[1]
+
+
+@pytest.mark.parametrize("asks_as", [OWN, PUBLIC, "45.90.28.7", HOME[4]])
+def test_it_does_not_matter_whom_an_honest_resolver_asks_in_turn(asks_as: str) -> None:
+    network = world(Knows(asks_as=asks_as), Knows(asks_as=PUBLIC), servers={FAR[4]: Far()})
+    judgement = ask(network, reflector=FAR[4])
+    assert claimed(judgement) == ("clean", "clean")
+    shown = judgement.details["resolved_by"]["resolver"]
+    assert shown == [["self" if asks_as == HOME[4] else asks_as.rpartition(".")[0] + ".0/24"]] * 3
+
+
+def test_the_far_end_may_know_a_silent_address() -> None:
+    far = Far(settings=msgspec.structs.replace(SETTINGS, silent=(SILENT, "2001:db8:c0::200")))
+    network = world(Knows(lies={NAME: "nxdomain"}), servers={FAR[4]: far})
+    assert claimed(ask(network, silent="", reflector=FAR[4])) == ("interfered", "denied-name")
 
 
 def test_over_ipv6() -> None:
