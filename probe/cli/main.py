@@ -37,6 +37,7 @@ VERBS = {
     "schema": "print the JSON Schema of what Colibri reads and writes",
     "config": "check or show the configuration",
     "collector": "the collector: store, compare, show",
+    "reflector": "the far end: a server that answers probes and tells what arrived",
     "lab": "an Internet in network namespaces, with operators that misbehave",
 }
 """Verb → what it does, in the order of the help; offered if its module is there (a package may leave rooms out)."""
