@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import defaultdict
-from collections.abc import Iterable
 from random import Random
-from typing import Protocol
 
 from probe.lab import world
 from probe.lab.boxes import Inspector
@@ -15,20 +13,14 @@ from probe.lab.boxes.make import make
 from probe.lab.boxes.relay import Relay
 from probe.lab.boxes.tap import Tap
 from probe.lab.build import WIRE, Fabric, nft
-from probe.lab.kinds import HomeDns, Impair, Inspecting, Resolver, Ruling, SipAlg, Web
-from probe.lab.rules import firewall
+from probe.lab.kinds import Impair, Inspecting, Ruling, SipAlg, Web
+from probe.lab.rules import firewall, rate_limit
 from probe.lab.ruling import rule
 from probe.lab.scenario import Scenario
-from probe.lab.servers import certificate
-from probe.lab.servers.resolver import ResolverServer, Zone
-from probe.lab.servers.web import WebServer
+from probe.lab.services import Closable, Services
 from probe.lab.world import World
 
 Key = tuple[str, str]
-
-
-class _Closable(Protocol):
-    def close(self) -> None: ...
 
 
 class Internet:
@@ -41,7 +33,7 @@ class Internet:
         self.scenario = scenario
         self.world: World = world.build(scenario)
         self._random = Random(scenario.seed)
-        self._open: list[_Closable] = []
+        self._open: list[Closable] = []
         self._taps: dict[Key, list[Inspector]] = defaultdict(list)
         self._inspectors: dict[Key, list[Inspector]] = defaultdict(list)
         self._impairments: dict[Key, list[Impair]] = defaultdict(list)
@@ -60,9 +52,12 @@ class Internet:
         for number, box in enumerate(self.scenario.boxes):
             if isinstance(box, Ruling):
                 rule(self.fabric, self.world, box, number)
-            elif isinstance(box, Web) and box.firewall:
+            elif isinstance(box, Web):
                 with self.fabric.namespaces[box.at].inside():
-                    nft(firewall(box.ports))
+                    if box.firewall:
+                        nft(firewall(box.ports))
+                    if box.per_second:
+                        nft(rate_limit(box.per_second))
 
     async def start(self) -> None:
         """Start boxes and servers."""
@@ -70,7 +65,10 @@ class Internet:
             self._relay(key)
         for key, inspectors in self._taps.items():
             self._tap(key, inspectors)
-        await self._servers()
+        services = Services(self.scenario, self.world, self.fabric)
+        self._open.append(services)
+        self.authority = services.authority
+        await services.start()
 
     def close(self) -> None:
         while self._open:
@@ -110,27 +108,3 @@ class Internet:
         client, server = self._sides(key)
         namespace = self.fabric.namespaces[server]
         self._open.append(Tap(namespace, self.fabric.interface(server, client), self._ends(key), inspectors))
-
-    async def _servers(self) -> None:
-        context, self.authority = certificate.make(self.world.names)
-        boxes = self.scenario.boxes
-        for node in self.world.resolvers:
-            zone = Zone(self.world.names, [box for box in boxes if isinstance(box, Resolver) and box.at == node])
-            await self._resolver(node, self.world.topology.nodes[node].addresses, zone)
-        for box in boxes:
-            if isinstance(box, HomeDns):
-                home = next(child for child, _ in self.world.entries(box.at))
-                lan = self.world.topology.nodes[home].lan or ()
-                await self._resolver(box.at, [lan[i].partition("/")[0] for i in (1, 3)], Zone(self.world.names))
-        for node in self.world.webs:
-            spec = next((box for box in boxes if isinstance(box, Web) and box.at == node), Web(at=node))
-            own = self.world.topology.nodes[node].addresses
-            known = {name for name, addresses in self.world.names.items() if set(addresses) & set(own)}
-            server = WebServer(self.fabric.namespaces[node], spec, context, known)
-            server.start()
-            self._open.append(server)
-
-    async def _resolver(self, node: str, addresses: Iterable[str], zone: Zone) -> None:
-        server = ResolverServer(self.fabric.namespaces[node], addresses, zone)
-        await server.start()
-        self._open.append(server)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable, Iterator, Sequence
 
-from probe.lab.kinds import Ban, PortBlock, RouteAway
+from probe.lab.kinds import Ban, DnsRedirect, Nat, PortBlock, RouteAway
 from probe.lab.kinds.base import Ports
 from probe.lab.kinds.filtering import Refusal
 from probe.model.errors import ConfigError
@@ -138,6 +138,78 @@ burst {box.connections} packets }} add @banned {{ {family} saddr }} {verdict}
     """
         for family, kind in (("ip", "ipv4_addr"), ("ip6", "ipv6_addr"))
     )
+
+
+def take(name: str, entries: Sequence[str], ports: Ports, own: Sequence[str], port: int) -> str:
+    """Connections to ``ports``, wherever they go, end at a router's own addresses and ``port``."""
+    return "".join(
+        f"""
+    table {family} {name} {{
+        chain prerouting {{
+            type nat hook prerouting priority -100;
+            iifname {_set(entries)} tcp dport {_set(ports)} dnat to {_socket(address, port)}
+        }}
+    }}
+    """
+        for family, address in _families(own)
+    )
+
+
+def redirect(box: DnsRedirect, name: str, entries: Sequence[str], resolver: Sequence[str], own: Sequence[str]) -> str:
+    """Queries for any address go to a resolver, in this router's own name, so that its answers come back this way."""
+    text = ""
+    for (family, address), (_, ours) in zip(_families(resolver), _families(own), strict=True):
+        spared = [address, *_of(box.spare, 4 if family == "ip" else 6)]
+        text += f"""
+    table {family} {name} {{
+        chain prerouting {{
+            type nat hook prerouting priority -100;
+            iifname {_set(entries)} {family} daddr != {_set(spared)} meta l4proto {_set(box.protocols)} th dport 53 \
+dnat to {address}
+        }}
+        chain postrouting {{
+            type nat hook postrouting priority 90;
+            meta l4proto {_set(box.protocols)} th dport 53 ct status dnat snat to {ours}
+        }}
+    }}
+    """
+    return text
+
+
+def second_nat(box: Nat, name: str, outside: Sequence[str], public: str) -> str:
+    """A NAT towards the interfaces ``outside``; where ports are few, what finds none is lost."""
+    ports = f":1024-{1023 + box.ports}" if box.ports else ""
+    return f"""
+    table ip {name} {{
+        chain postrouting {{
+            type nat hook postrouting priority 90;
+            oifname {_set(outside)} meta l4proto {{ tcp, udp }} snat to {public}{ports}
+            oifname {_set(outside)} snat to {public}
+        }}
+    }}
+    """
+
+
+def portal(name: str, entries: Sequence[str]) -> str:
+    """Nothing is forwarded for those behind ``entries``."""
+    return _table(name, "forward priority 0", [f"iifname {_set(entries)} reject with icmpx type admin-prohibited"])
+
+
+def rate_limit(per_second: int) -> str:
+    """A server that takes so many new connections a second, from all together; the others find no answer."""
+    return _table("load", "input priority 0", [
+        f"tcp flags & (syn | ack) == syn limit rate over {per_second}/second burst {per_second} packets drop"
+    ])  # fmt: skip
+
+
+def _families(addresses: Sequence[str]) -> list[tuple[str, str]]:
+    """The first IPv4 and the first IPv6 address, each with nft's word for its family."""
+    found = {"ip6" if ":" in address else "ip": address for address in reversed(addresses)}
+    return sorted(found.items())
+
+
+def _socket(address: str, port: int) -> str:
+    return f"[{address}]:{port}" if ":" in address else f"{address}:{port}"
 
 
 def masquerade(public: str) -> str:

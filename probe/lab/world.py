@@ -13,7 +13,7 @@ from dataclasses import dataclass, field, replace
 
 import msgspec
 
-from probe.lab.kinds import EqualPaths
+from probe.lab.kinds import EqualPaths, Nat
 from probe.lab.scenario import Scenario
 from probe.lab.topology import Node, Topology
 from probe.model.errors import ConfigError
@@ -42,6 +42,7 @@ OPERATORS = (
 )
 
 CONTROL_NAME = "control.example"
+REFLECTOR = "reflector"
 REFLECTOR_NAME = "reflector.example"
 REFLECTOR_ZONE = "r.example"
 
@@ -91,6 +92,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     CONTROL_NAME: ("203.0.113.180", "2001:db8:c0::80"),
     REFLECTOR_NAME: ("203.0.113.190", "2001:db8:c0::90"),
     "resolver.example": ("203.0.113.153", "2001:db8:c0::53"),
+    **{f"resolver.{o.name}.example": (f"198.18.{o.number}.53", f"2001:db8:{o.number}::53") for o in OPERATORS},
 }
 """What the honest resolvers know; a ``www.`` in front changes nothing."""
 
@@ -152,6 +154,11 @@ class World:
         """Links (child, parent) over which the homes' packets leave a router towards the servers."""
         return [(name, parent) for parent in self.node(name).parents]
 
+    def outside(self, name: str) -> str:
+        """The IPv4 address that a router's NAT gives to what leaves it: the home's one, or the last it has (CGNAT)."""
+        node = self.node(name)
+        return node.address(4) if node.kind == "home_router" else [a for a in node.addresses if ":" not in a][-1]
+
     def asn_of(self, address: str) -> int:
         """AS number of an address by the longest prefix, 0 if unknown."""
         return asn_of(self.prefixes, address)
@@ -163,6 +170,10 @@ def build(scenario: Scenario) -> World:
     for box in scenario.boxes:
         if isinstance(box, EqualPaths):
             _twin(world, box)
+        elif isinstance(box, Nat) and world.node(box.at).kind == "router":
+            node = world.node(box.at)
+            shared = str(ipaddress.ip_address(node.address(4)) + 200)
+            world.topology.add(replace(node, addresses=(*node.addresses, shared)))
     for box in scenario.boxes:
         world.node(box.at)
     return world

@@ -6,11 +6,11 @@ import asyncio
 import contextlib
 import socket
 import ssl
-import struct
-from collections.abc import Collection, Coroutine
+from collections.abc import Collection
 
 from probe.lab.kinds import Web
 from probe.lab.namespaces import Namespace
+from probe.lab.servers.accept import Acceptor, readable, reset, streams
 from probe.model.errors import MalformedPacket
 from probe.wire import http, tls
 
@@ -24,65 +24,37 @@ class WebServer:
     """Serves every address of a namespace. ``known``: the names that are its own."""
 
     def __init__(self, namespace: Namespace, spec: Web, context: ssl.SSLContext, known: Collection[str]) -> None:
-        self._namespace = namespace
+        self._acceptor = Acceptor(namespace, spec.ports, self._serve)
         self._spec = spec
         self._context = context
         self._known = known
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._listeners: list[socket.socket] = []
 
     def start(self) -> None:
-        for port in self._spec.ports:
-            listener = self._namespace.socket(socket.AF_INET6, socket.SOCK_STREAM)
-            listener.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 0)
-            listener.bind(("::", port))
-            listener.listen(512)
-            self._listeners.append(listener)
-            self._spawn(self._accept(listener, secure=port == _TLS_PORT))
+        self._acceptor.start()
 
     def close(self) -> None:
-        for task in self._tasks:
-            task.cancel()
-        for listener in self._listeners:
-            listener.close()
+        self._acceptor.close()
 
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.get_running_loop().create_task(work)
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
-
-    async def _accept(self, listener: socket.socket, *, secure: bool) -> None:
-        loop = asyncio.get_running_loop()
-        while True:
-            connection, _ = await loop.sock_accept(listener)
-            self._spawn(self._serve(connection, secure=secure))
-
-    async def _serve(self, connection: socket.socket, *, secure: bool) -> None:
-        with contextlib.suppress(OSError, TimeoutError, asyncio.IncompleteReadError, asyncio.LimitOverrunError):
-            if not await self._welcome(connection, secure=secure):
-                _reset(connection)
-                return
-            loop = asyncio.get_running_loop()
-            reader = asyncio.StreamReader()
-            protocol = asyncio.StreamReaderProtocol(reader)
-            transport, _ = await loop.connect_accepted_socket(
-                lambda: protocol, connection, ssl=self._context if secure else None
-            )
-            writer = asyncio.StreamWriter(transport, protocol, reader, loop)
-            try:
-                async with asyncio.timeout(_PATIENCE):
-                    head = await reader.readuntil(b"\r\n\r\n")
-                writer.write(_page(head))
-                await writer.drain()
-            finally:
-                writer.close()
+    async def _serve(self, connection: socket.socket, port: int) -> None:
+        secure = port == _TLS_PORT
+        if not await self._welcome(connection, secure=secure):
+            reset(connection)
+            return
+        reader, writer = await streams(connection, ssl=self._context if secure else None)
+        try:
+            async with asyncio.timeout(_PATIENCE):
+                head = await reader.readuntil(b"\r\n\r\n")
+            writer.write(page(head))
+            await writer.drain()
+        finally:
+            writer.close()
 
     async def _welcome(self, connection: socket.socket, *, secure: bool) -> bool:
         """Look at the first message without taking it: False if the connection is to be reset."""
         idle = self._spec.idle_reset
         try:
             async with asyncio.timeout(idle or _PATIENCE):
-                await _readable(connection)
+                await readable(connection)
         except TimeoutError:
             return False
         if (self._spec.unknown_sni if secure else self._spec.unknown_host) == "serve":
@@ -98,22 +70,8 @@ class WebServer:
         return True
 
 
-async def _readable(connection: socket.socket) -> None:
-    loop = asyncio.get_running_loop()
-    ready = asyncio.Event()
-    loop.add_reader(connection, ready.set)
-    try:
-        await ready.wait()
-    finally:
-        loop.remove_reader(connection)
-
-
-def _reset(connection: socket.socket) -> None:
-    connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
-    connection.close()
-
-
-def _page(request: bytes) -> bytes:
+def page(request: bytes) -> bytes:
+    """A response with a page that greets by the Host of the request."""
     try:
         name = http.host(request) or "this site"
     except MalformedPacket:

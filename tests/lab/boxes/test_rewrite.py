@@ -31,7 +31,7 @@ def seen(packet: Packet = SYN, *, upstream: bool = True, **how: Any) -> Packet:
         ({"ip_id": 0}, "ident", 0),
     ],
 )  # fmt: skip
-def test_fields_are_set_and_nothing_else(how: dict[str, int], field: str, value: int) -> None:
+def test_fields_are_set_and_nothing_else(how: dict[str, Any], field: str, value: int) -> None:
     assert seen(**how) == msgspec.structs.replace(SYN, **{field: value})
 
 

@@ -9,7 +9,8 @@ import pytest
 
 from probe.lab.kinds import Resolver
 from probe.lab.namespaces import Namespace
-from probe.lab.servers.resolver import ResolverServer, Zone
+from probe.lab.servers.resolver import ResolverServer
+from probe.lab.servers.zone import Zone
 from probe.wire import dns
 
 NAMES = {"press.example": ("203.0.113.10", "2001:db8:a0::10")}
