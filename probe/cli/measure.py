@@ -53,6 +53,7 @@ def kind_parser(kind: str) -> Parser:
     parser = Parser(prog=f"colibri measure {verb}", description=measurement.summary)
     info = msgspec.inspect.type_info(measurement.options)
     assert isinstance(info, msgspec.inspect.StructType)  # noqa: S101 - Options are structs (measurements/__init__)
+    names = {field.name for field in info.fields}
     for field in info.fields:
         kind_of, words = field.type, ""
         while isinstance(kind_of, msgspec.inspect.Metadata):
@@ -61,21 +62,34 @@ def kind_parser(kind: str) -> Parser:
         option = f"--{field.name.replace('_', '-')}"
         if field.name == "target":
             parser.add_argument("target", metavar="TARGET", help=words)
+            if "targets" in names:
+                parser.add_argument("more", metavar="TARGET", nargs="*", default=[], help="and others like it")
         elif isinstance(kind_of, msgspec.inspect.BoolType):
             parser.add_argument(option, dest=field.name, action="store_true", default=None, help=words)
         else:
-            shown = "" if field.default in ("", msgspec.NODEFAULT) else f" (default {field.default})"
-            metavar = {"StrType": "TEXT", "LiteralType": "WORD"}.get(type(kind_of).__name__, "N")
-            parser.add_argument(option, dest=field.name, metavar=metavar, help=words + shown)
+            metavar = {"StrType": "TEXT", "LiteralType": "WORD", "ListType": "LIST"}.get(type(kind_of).__name__, "N")
+            parser.add_argument(option, dest=field.name, metavar=metavar, help=words + _shown(field))
     _common(parser.add_argument_group("options of every kind"))
     return parser
+
+
+def _shown(field: Any) -> str:
+    """The default, for a help text: of a list as it would be typed."""
+    import msgspec
+
+    default = field.default
+    if default is msgspec.NODEFAULT and callable(field.default_factory):
+        default = ",".join(str(one) for one in field.default_factory())
+    return "" if default in ("", msgspec.NODEFAULT) else f" (default {default})"
 
 
 def run(args: argparse.Namespace) -> int:
     """Measure, print; contract 2's exit status."""
     parser = kind_parser(args.kind)
-    given = vars(parser.parse_args(args.rest))
+    given = vars(parser.parse_intermixed_args(args.rest))  # targets may stand between options
     repeat = max(given.pop("repeat"), args.repeat)
+    if more := given.pop("more", []):
+        given["targets"] = ",".join(filter(None, [*more, given["targets"]]))
     # They may stand before KIND, too.
     common = {name: given.pop(name) or getattr(args, name) for name in _COMMON}
     options = {name: value for name, value in given.items() if value is not None}

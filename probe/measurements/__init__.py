@@ -67,10 +67,24 @@ def parse_options(
         if key not in known:
             raise UsageError(f"{verb}: no option is called {key!r}; there are: {', '.join(sorted(known))}")
     merged = {k: v for k, v in (defaults or {}).items() if k in known and v not in ("", None)} | dict(given)
+    lists = _lists(measurement.options)
+    merged = {k: v.replace(",", " ").split() if k in lists and isinstance(v, str) else v for k, v in merged.items()}
     try:
         return msgspec.convert(merged, measurement.options, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(f"{verb}: {error}") from None
+
+
+def _lists(options: type[Any]) -> set[str]:
+    """Names of the fields that are lists: as one text, their elements are parted by commas or blanks."""
+    found = set()
+    for field in msgspec.structs.fields(options):
+        kind = msgspec.inspect.type_info(field.type)
+        while isinstance(kind, msgspec.inspect.Metadata):
+            kind = kind.type
+        if isinstance(kind, msgspec.inspect.ListType):
+            found.add(field.name)
+    return found
 
 
 def names() -> list[str]:

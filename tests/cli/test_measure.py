@@ -96,6 +96,15 @@ def test_options_reach_the_measurement_as_they_were_given(config: str) -> None:
     assert used.measure.control_name == "good.example"
 
 
+def test_several_targets_may_stand_between_options(config: str) -> None:
+    words = ["192.0.2.1", "--ports", "80", "192.0.2.2", "a.example", "--targets", "192.0.2.3", "--config", config]
+    assert main(["measure", "blackhole", *words]) == 0
+    asked = ASKED[-1][2]
+    assert (asked["target"], asked["targets"]) == ("192.0.2.1", "192.0.2.2,a.example,192.0.2.3")
+    assert main(["measure", "blackhole", "192.0.2.1", "--config", config]) == 0
+    assert "targets" not in ASKED[-1][2]
+
+
 def test_repeat_measures_again_and_keeps_each_evidence(config: str, tmp_path: Path) -> None:
     pcap = tmp_path / "e.pcapng"
     assert measure(config, "dns-injection", "good.example", "--repeat", "3", "--pcap", str(pcap), "--json") == 0

@@ -47,3 +47,12 @@ def test_texts_become_values_and_defaults_fill_in() -> None:
 def test_what_is_wrong_is_named(given: dict[str, object], words: str) -> None:
     with pytest.raises(UsageError, match=words):
         parse_options(load("dns_injection"), given)
+
+
+def test_lists_come_as_texts_or_as_lists() -> None:
+    hole = load("blackhole")
+    for ports, siblings in (("80, 443", "192.0.2.1,192.0.2.2"), ([80, 443], ["192.0.2.1", "192.0.2.2"])):
+        options = parse_options(hole, {"target": "192.0.2.9", "ports": ports, "siblings": siblings})
+        assert (options.ports, options.siblings) == ([80, 443], ["192.0.2.1", "192.0.2.2"])
+    with pytest.raises(UsageError, match="ports"):
+        parse_options(hole, {"target": "192.0.2.9", "ports": "80,http"})
