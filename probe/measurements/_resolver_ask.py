@@ -43,6 +43,21 @@ def _encrypted(exchange: Exchange, read_answer: Callable[[bytes], Answer | None]
     return "answers" if read_answer(session.data) is not None else "a session, but no answer"
 
 
+def _zones_of(exchange: Exchange, name: str) -> list[tuple[str, str]]:
+    """(owner, first server) of the SOA records of an answer, of zones that can hold the name."""
+    found = []
+    for heard in exchange.answers:
+        try:
+            message = dns.decode(heard.packet.payload)
+        except MalformedPacket:
+            continue
+        for record in (*message.answers, *message.authority):
+            owner = record.name.lower()
+            if record.type == dns.SOA and (owner == "." or f".{name}".endswith(f".{owner}")):
+                found.append((owner, first_name(record.data)))
+    return found
+
+
 class Asking:
     """The parts of one run, for ``yield from``; what they hear goes into ``seen``."""
 
@@ -193,28 +208,28 @@ class Asking:
         for address, exchange in zip(looks, (yield [self._look(one) for one in looks]), strict=True):
             seen.odd_servers.setdefault(address, []).append(tried(exchange))
 
-    def negative(self) -> Part[None]:
-        """Whether a negative answer bears the record of the real zone, as a remembered one does (RFC 2308)."""
-        zones = {a.zone for a in self._seen.answers("target", "resolver") if a.zone is not None and not a.addresses}
-        if not zones:
-            return
-        owners = sorted({owner for owner, _ in zones})
+    def zones(self) -> Part[None]:
+        """Which zone each resolver takes the name to be in, and whether a negative answer bears the record of the real
+        zone, as a remembered one does (RFC 2308)."""
+        seen = self._seen
+        remembered = {a.zone for a in seen.answers("target", "resolver") if a.zone is not None and not a.addresses}
+        owners = sorted({owner for owner, _ in remembered})
+        asked: list[tuple[Who, str]] = [(who, seen.name) for who in self.resolvers for _ in range(2)]
+        asked += [("control", owner) for owner in owners]
         random = self._context.random
-        batch: list[Step] = [
+        exchanges = yield [
             UdpStep(
-                address=self._seen.control, port=self._port, flow=f"zone{i}", match=IDENTIFIER, wait=_FIRST_ANSWER,
-                payload=dns.query(owner, random.randrange(1, 65536), dns.SOA),
+                address=self._addresses[who], port=self._port, flow=f"zone{i}", match=IDENTIFIER, wait=_FIRST_ANSWER,
+                payload=dns.query(name, random.randrange(1, 65536), dns.SOA),
             )
-            for i, owner in enumerate(owners)
+            for i, (who, name) in enumerate(asked)
         ]  # fmt: skip
-        for exchange in (yield batch):
-            for heard in exchange.answers:
-                try:
-                    records = dns.decode(heard.packet.payload).answers
-                except MalformedPacket:
-                    continue
-                real = {(r.name.lower(), first_name(r.data)) for r in records if r.type == dns.SOA}
-                self._seen.genuine_negative |= bool(real & zones)
+        for (who, name), exchange in zip(asked, exchanges, strict=True):
+            for zone in _zones_of(exchange, name):
+                if name == seen.name:
+                    seen.zones.setdefault(who, zone)
+                if who == "control":
+                    seen.genuine_negative |= zone in remembered
 
     # -- other ways to ask --------------------------------------------------------------------------------------
 

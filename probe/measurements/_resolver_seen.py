@@ -9,11 +9,12 @@ from typing import Any, Literal
 
 import msgspec
 
+from probe.measurements._certificate import bears
 from probe.measurements._judge import hops_away, is_home
 from probe.measurements._locate import Place, Shot
 from probe.measurements._proof import acts_at_home, home_depth
 from probe.model.errors import MalformedPacket
-from probe.model.exchange import Exchange
+from probe.model.exchange import Exchange, TlsStep
 from probe.wire import dns
 
 Who = Literal["resolver", "control", "silent"]
@@ -77,6 +78,7 @@ class Answer(msgspec.Struct, frozen=True, kw_only=True):
     addresses: frozenset[str] = frozenset()
     lifetime: int | None = None
     zone: tuple[str, str] | None = None
+    authoritative: bool = False
     truncated: bool = False
     ttl: int = 0
     after: float = 0.0
@@ -115,7 +117,7 @@ def from_message(message: dns.Message, qtype: int, ttl: int = 0, after: float = 
         kind=kind, rcode=message.rcode, addresses=addresses,
         lifetime=min((record.ttl for record in own), default=None),
         zone=None if soa is None else (soa.name.lower(), first_name(soa.data)),
-        truncated=message.truncated, ttl=ttl, after=after,
+        authoritative=message.authoritative, truncated=message.truncated, ttl=ttl, after=after,
     )  # fmt: skip
 
 
@@ -176,14 +178,21 @@ class Swept(msgspec.Struct):
 class Tried(msgspec.Struct, frozen=True, kw_only=True):
     """One look at a server's certificate for the name.
 
-    ``right``: this machine's authorities vouch for it; ``wrong``: why not, "" where there was no certificate to judge;
-    ``failure``: why there was none. ``trusted_clock``: without it, nothing follows.
+    ``right``: this machine's authorities vouch for it (a clock that is wrong makes right ones fail, not wrong ones
+    pass). ``wrong``: why not, "" where no certificate was shown; ``failure``: why none was. ``foreign``: the one shown
+    does not bear the name, whatever the time. ``trusted_clock``: without it, what is ``wrong`` alone says nothing.
     """
 
     right: bool
     wrong: str = ""
     failure: str = ""
+    foreign: bool = False
     trusted_clock: bool = True
+
+    @property
+    def fails(self) -> bool:
+        """Whether the server did not prove to be the name, and the clock is no excuse."""
+        return not self.right and (bool(self.failure) or self.foreign or self.trusted_clock)
 
     def show(self) -> dict[str, Any]:
         """For a finding's details."""
@@ -196,8 +205,12 @@ def tried(exchange: Exchange) -> Tried:
     if session is None or not session.chain:
         alert = session.alert if session is not None else ""
         return Tried(right=False, failure=alert or exchange.failure or "no certificate")
-    right = session.synchronised and not session.distrust
-    return Tried(right=right, wrong=session.distrust, trusted_clock=session.synchronised)
+    step = exchange.step
+    name = step.server_name if isinstance(step, TlsStep) else ""
+    return Tried(
+        right=not session.distrust, wrong=session.distrust, foreign=bears(session.chain[0], name) is False,
+        trusted_clock=session.synchronised,
+    )  # fmt: skip
 
 
 class Seen:
@@ -215,6 +228,7 @@ class Seen:
         self.identities: dict[Who, str] = {}
         self.sweeps: dict[Who, Swept] = {}
         self.genuine_negative = False
+        self.zones: dict[Who, tuple[str, str]] = {}  # (owner, first server) of the zone that holds the name
         self.transports: dict[str, Any] = {}
 
     def answers(self, what: What, who: Who) -> list[Answer]:
@@ -259,9 +273,13 @@ class Seen:
         return any(one.right for one in self.odd_servers.get(address, ()))
 
     def fails(self, address: str) -> bool:
-        """Whether a server never showed a right certificate, on a clock that can tell."""
+        """Whether a server failed each time to prove that it is the name."""
         looks = self.odd_servers.get(address, [])
-        return len(looks) >= 3 and not any(one.right or not one.trusted_clock for one in looks)
+        return len(looks) >= 3 and all(one.fails for one in looks)
+
+    def unclear(self, address: str) -> bool:
+        """Whether it failed, but the clock may be to blame."""
+        return any(not one.right and not one.fails for one in self.odd_servers.get(address, ()))
 
     def resolved_by(self, who: Who, address: str) -> tuple[int, int]:
         """(questions that only the network of ``address`` asked the name's own server, questions that anybody did)."""

@@ -232,6 +232,12 @@ def _doubt(seen: Seen, own: list[Answer], kind: str) -> tuple[str, str] | None:
             f"The resolver {seen.resolver} says that {seen.name} has no address, and proves it by the record of the "
             "real zone: it may remember a time when that was true."
         )
+    own_zone, true_zone = seen.zones.get("resolver"), seen.zones.get("control")
+    if own_zone and true_zone and own_zone != true_zone and not any(a.authoritative for a in own):
+        return "another-zone", (
+            f"The resolver {seen.resolver} has its answers for {seen.name} from other name servers than the trusted "
+            "one: the name may have moved, or have a version of its own inside this network."
+        )
     if kind == "empty" and ":" in seen.resolver:
         return "no-ipv6-address", (
             f"The resolver {seen.resolver} gives no IPv6 address of {seen.name}: resolvers may leave those out for "
@@ -246,10 +252,10 @@ def _doubtful_address(seen: Seen) -> tuple[str, str] | None:
     given = seen.addresses("target", "resolver")
     if all(nowhere(address) for address in given):
         return None
-    if any(not one.trusted_clock for one in (*seen.servers_before.values(), *seen.servers_after.values())):
+    if any(seen.unclear(address) for address in given):
         return "clock-not-set", (
             f"The resolver {seen.resolver} gives other addresses of {seen.name} than the trusted one, and without a "
-            "clock that is set certificates can't tell which are right."
+            "clock that is set their certificates can't tell whether they are right."
         )
     if not seen.verified():
         return "control-unverified", (
@@ -341,7 +347,7 @@ def _clean(seen: Seen, target: Target, right: int, asked: int) -> Judgement:
 def _disproved(seen: Seen) -> bool:
     """Whether the trusted resolver's servers showed certificates, and none that is right."""
     looks = seen.servers_before.values()
-    return any(one.wrong and one.trusted_clock for one in looks) and not any(one.right for one in looks)
+    return any(one.wrong and one.fails for one in looks) and not any(one.right for one in looks)
 
 
 def _unproven(seen: Seen, target: Target, given: frozenset[str]) -> Judgement:

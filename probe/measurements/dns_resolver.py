@@ -73,7 +73,6 @@ def _look_closer(seen: Seen, asking: Asking, context: Context) -> Part[None]:
     context.progress("looking at the certificates of the servers that were named")
     yield from asking.servers("before")
     yield from asking.odd_servers()
-    yield from asking.negative()
     yield from asking.askers()
     context.progress("trying the other ways to ask a resolver")
     yield from asking.transports()
@@ -84,5 +83,6 @@ def _look_closer(seen: Seen, asking: Asking, context: Context) -> Part[None]:
     own = seen.answers("target", "resolver")
     if any(not any(seen.right(address) for address in answer.addresses) for answer in own):
         context.progress("finding out where the answers come from")
+        yield from asking.zones()
         yield from asking.sweep("resolver")
     yield from asking.servers("after")

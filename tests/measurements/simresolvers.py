@@ -23,7 +23,8 @@ class Knows:
 
     ``lies``: name → an address, or what it says instead ("nxdomain", "refused", "servfail", "empty", "" is silence);
     ``deep``: they hold for all below the name as well. ``rewrite``: address for what does not exist. ``soa``: negative
-    answers bear the zone's record. ``shares``: it lies in so many of its answers (one of several machines).
+    answers bear the record of the zone ``example``, whose first server is called ``server``; ``claims``: it says
+    that its lies are its own zone. ``shares``: it lies in so many of its answers (one of several machines).
     ``strangers``: it refuses everybody. ``ttl``: initial IP TTL. ``asks_as``: address by which it asks the reflector's
     own name server, if there is one.
     """
@@ -33,6 +34,8 @@ class Knows:
     deep: bool = True
     rewrite: str = ""
     soa: bool = False
+    server: str = "ns"
+    claims: bool = False
     shares: float = 1.0
     strangers: bool = False
     truncate: bool = False
@@ -50,17 +53,21 @@ class Knows:
         if name.endswith(".r.example"):
             return self._whoami(net, query)
         if question.qtype == dns.SOA:
-            return dns.answer(query, [_soa(name)] if self.soa and name == "example" else [])
+            own = name == "example"
+            if not self.soa:
+                return dns.answer(query)
+            return dns.answer(query, [self._soa()] if own else [], authority=[] if own else [self._soa()])
         lie = self._lie(name) if net.random.random() < self.shares else None
         if lie == "":
             return None
         if lie in _CODES:
-            return dns.answer(query, rcode=_CODES[lie], authority=[_soa("example")] if self.soa else [])
+            authority = [self._soa()] if self.soa else []
+            return dns.answer(query, rcode=_CODES[lie], authority=authority, authoritative=self.claims)
         addresses = (lie,) if lie is not None else self.zone.get(name)
         if addresses is None and self.rewrite:
             addresses = (self.rewrite,)
         if addresses is None:
-            return dns.answer(query, rcode=dns.NXDOMAIN, authority=[_soa("example")] if self.soa else [])
+            return dns.answer(query, rcode=dns.NXDOMAIN, authority=[self._soa()] if self.soa else [])
         fitting = [a for a in addresses if (":" in a) == (question.qtype == dns.AAAA)]
         if self.truncate:
             return dns.answer(query, truncated=True)
@@ -72,6 +79,10 @@ class Knows:
         if not isinstance(far, Far) or not self.asks_as:
             return dns.answer(query, rcode=dns.SERVFAIL)
         return far.core(net.memory_of(address)).zone.answer(query, self.asks_as, "udp", EPOCH + net.now)
+
+    def _soa(self) -> dns.Record:
+        data = bytes((len(self.server),)) + self.server.encode() + b"\x07example\x00" + b"\x04root\x00" + bytes(20)
+        return dns.Record("example", dns.SOA, dns.IN, 300, data)
 
     def _lie(self, name: str) -> str | None:
         for word, lie in self.lies.items():
@@ -99,11 +110,6 @@ class Knows:
             return None
         said = self.says(net, query)
         return None if said is None else dns.encode(said)
-
-
-def _soa(owner: str) -> dns.Record:
-    data = b"\x02ns" + b"\x07example\x00" + b"\x04root\x00" + bytes(20)
-    return dns.Record(owner, dns.SOA, dns.IN, 300, data)
 
 
 @dataclass(frozen=True, kw_only=True)

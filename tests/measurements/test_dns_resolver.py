@@ -9,7 +9,9 @@ import msgspec
 import pytest
 
 from probe.model.errors import UsageError
+from probe.model.exchange import Session
 from probe.model.finding import Judgement
+from tests.measurements.certificates import made
 from tests.measurements.simboxes import DnsForger
 from tests.measurements.simfar import FAR, HOME, SETTINGS, Far
 from tests.measurements.simhosts import SESSION, Web
@@ -19,8 +21,14 @@ from tests.measurements.worlds import claimed, link
 
 OWN, PUBLIC, SILENT = "198.18.30.53", "203.0.113.153", "203.0.113.200"
 FOREIGN = msgspec.structs.replace(SESSION, distrust="the certificate names somebody else")
+OLD = msgspec.structs.replace(SESSION, chain=(made("Somebody", "banned.example"),), distrust="it has expired")
 UNSET = msgspec.structs.replace(SESSION, synchronised=False)
 NAME = "banned.example"
+
+
+def replaced(session: Session, by: Session) -> Session:
+    """A session on the clock of another."""
+    return msgspec.structs.replace(session, synchronised=by.synchronised)
 
 
 def world(own: Knows, public: Knows | None = None, **what: Any) -> Network:
@@ -106,8 +114,14 @@ INNOCENT: dict[str, tuple[Network, str]] = {
         world(Knows(), servers={BANNED_AT: Web(port="closed")}), "clean",
     ),
     "no clock": (
-        world(Knows(lies={NAME: PAGE_AT}), servers={BANNED_AT: Web(tls=UNSET), PAGE_AT: Web(tls=UNSET)}),
+        world(Knows(lies={NAME: PAGE_AT}), servers={BANNED_AT: Web(tls=UNSET), PAGE_AT: Web(tls=replaced(OLD, UNSET))}),
         "clock-not-set",
+    ),
+    "a clock so wrong that nothing is right": (
+        world(Knows(lies={NAME: PAGE_AT}), servers={BANNED_AT: Web(tls=replaced(OLD, UNSET))}), "control-unverified",
+    ),
+    "the name has moved, and its old name servers still answer": (
+        world(Knows(lies={NAME: PAGE_AT}, soa=True, server="old"), Knows(soa=True)), "another-zone",
     ),
     "the name does not exist": (world(Knows(zone={"good.example": (GOOD,)}), Knows(zone={"good.example": (GOOD,)})),
                                 "no-such-name"),
@@ -142,6 +156,17 @@ def test_nobody_innocent_is_accused(network: Network, rule: str) -> None:
         verdict, said = claimed(judgement)
         assert verdict != "interfered"
         assert said == rule, judgement.reasons
+
+
+def test_without_a_clock_a_certificate_for_another_name_still_tells() -> None:
+    page = msgspec.structs.replace(UNSET, chain=(made("Operator", "page.example"),), distrust="not yet valid")
+    network = world(Knows(lies={NAME: PAGE_AT}), servers={BANNED_AT: Web(tls=UNSET), PAGE_AT: Web(tls=page)})
+    assert claimed(ask(network)) == ("interfered", "address-for-any-name-below")
+
+
+def test_a_zone_of_the_resolver_s_own_making_is_no_other_version() -> None:
+    own = Knows(lies={NAME: "nxdomain"}, soa=True, server="block", claims=True)
+    assert claimed(ask(world(own, Knows(soa=True)))) == ("interfered", "denied-name")
 
 
 @pytest.mark.parametrize(("own", "_rule"), LIES.values(), ids=LIES.keys())

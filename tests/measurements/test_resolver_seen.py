@@ -11,6 +11,7 @@ from probe.measurements._resolver_seen import Seen, Swept, Tried, askable, from_
 from probe.model.exchange import Exchange, Heard, Session, TlsStep, UdpStep
 from probe.model.packet import Packet, Udp
 from probe.wire import dns
+from tests.measurements.certificates import made
 
 QUERY = dns.decode(dns.query("press.example", 7))
 
@@ -102,8 +103,13 @@ def test_what_a_certificate_proves() -> None:
     assert tried(session(chain=(b"x",), synchronised=True)) == Tried(right=True)
     wrong = tried(session(chain=(b"x",), synchronised=True, distrust="expired"))
     assert (wrong.right, wrong.wrong) == (False, "expired")
-    unset = tried(session(chain=(b"x",)))
-    assert (unset.right, unset.trusted_clock) == (False, False)
+    unset = tried(session(chain=(b"x",), distrust="not yet valid"))
+    assert (unset.right, unset.trusted_clock, unset.fails) == (False, False, False)
+    assert tried(session(chain=(b"x",))).right
+    foreign = tried(session(chain=(made("Operator", "page.example"),), distrust="not yet valid"))
+    assert (foreign.foreign, foreign.fails) == (True, True)
+    own = tried(session(chain=(made("Somebody", "press.example"),), distrust="not yet valid"))
+    assert (own.foreign, own.fails) == (False, False)
     none = tried(session(alert="handshake failure"))
     assert (none.right, none.failure, none.trusted_clock) == (False, "handshake failure", True)
     step = TlsStep(address="203.0.113.10", port=443)
