@@ -18,7 +18,7 @@ from probe.model.exchange import FULL_TTL, PauseStep, Step
 
 FLOWS = 16
 """Source ports, for each kind of probe, on which an address must be silent: one broken path of several is not that."""
-_SWEEPS = 4
+_SWEEPS = ((0,), (1, 2, 3))  # the first shows how far it is
 _NEAR = (0, 1, 2, 3)  # TTLs looked at more closely, from the last router that answers
 _ROUNDS = 3  # of a closer look, at the most, with a pause between: routers limit how many errors they send
 _EACH = 6  # probes of a closer look, for each TTL
@@ -122,11 +122,12 @@ def survey(subjects: Sequence[Aim], references: Sequence[Aim], reach: int, wait:
     arriving = [(aim, probe, f"full{i}", FULL_TTL) for i in range(FLOWS) for aim in aims for probe in aim.each(i)]
     yield from _volley(ways, arriving, wait)
     top = min(_FARTHEST, reach + 3)
-    for number in range(_SWEEPS):
-        shots = [(aim, aim.probe(number), f"way{number}", ttl) for ttl in range(1, top + 1) for aim in aims]
-        yield from _volley(ways, shots, wait)
-        # Nothing that is not sent needs to be waited for: behind the farthest that answers there is nobody.
-        top = max([max(ways.last(aim), ways.arrives(aim) or 0) for aim in aims]) + 2
+    for sweeps in _SWEEPS:
+        yield from _volley(ways, [
+            (aim, aim.probe(i), f"way{i}", ttl) for i in sweeps for ttl in range(1, top + 1) for aim in aims
+        ], wait)  # fmt: skip
+        # Behind the farthest that answers there is nobody.
+        top = max(max(ways.last(aim), ways.arrives(aim) or 0) for aim in aims) + 2
     for number in range(_ROUNDS):
         looks = [(s, ttl) for s in subjects for ttl in _open_ttls(ways, s, references)]
         if not looks:

@@ -113,28 +113,27 @@ def _each(asked: list[tuple[str, Probe, str]], wait: float) -> Part[Seen]:
 
 
 def _first_pass(o: Options, targets: list[Wanted], wait: float, context: Context) -> Part[list[Row]]:
-    """Every address and port; what is silent is asked again on another flow, and the address by other means."""
+    """Every address and port, from several source ports (where they are many: from a second one, if silent); then the
+    silent addresses by other means."""
     pairs = [(one.address, tcp(port)) for one in targets for port in o.ports]
-    many = 1 if len(pairs) > _FEW else o.trials
     places = {one.address: i // _SHARED for i, one in enumerate(targets)}
     seen: Seen = {one.address: [] for one in targets}
-    for number in range(many):
-        yield from _pass(seen, pairs, f"first{number}", places, wait, context)
-    open_pairs = [(a, probe) for a, probe in pairs if not any(s.answer for s in seen[a] if s.probe == probe)]
-    mute = [a for a in seen if not any(s.answer for s in seen[a])]
-    yield from _pass(seen, open_pairs, "again", places, wait, context)
-    yield from _pass(seen, [(a, ICMP) for a in mute], "echo", places, wait, context)
+
+    def ask(probes: list[tuple[str, Probe]], flow: str, count: int = 1) -> Part[None]:
+        asked = [(a, p, f"{flow}{i}.{places[a]}") for i in range(count) for a, p in probes]
+        for start in range(0, len(asked), _AT_ONCE):
+            part = asked[start : start + _AT_ONCE]
+            context.progress(f"{flow}: {start + len(part)} of {len(asked)}")
+            for address, sights in (yield from _each(part, wait)).items():
+                seen[address] += sights
+
+    few = len(pairs) <= _FEW
+    yield from ask(pairs, "SYN", o.trials if few else 1)
+    if not few:
+        silent = [(a, probe) for a, probe in pairs if not any(s.answer for s in seen[a] if s.probe == probe)]
+        yield from ask(silent, "SYN again")
+    yield from ask([(a, ICMP) for a in seen if not any(s.answer for s in seen[a])], "echo")
     return [sort_out(one, o.ports, seen[one.address]) for one in targets]
-
-
-def _pass(
-    seen: Seen, pairs: list[tuple[str, Probe]], flow: str, places: dict[str, int], wait: float, context: Context
-) -> Part[None]:
-    for start in range(0, len(pairs), _AT_ONCE):
-        part = pairs[start : start + _AT_ONCE]
-        context.progress(f"{start + len(part)} of {len(pairs)} ({flow})")
-        for address, sights in (yield from _each([(a, p, f"{flow}.{places[a]}") for a, p in part], wait)).items():
-            seen[address] += sights
 
 
 def _voices(before: Seen, rows: list[Row]) -> list[Aim]:
