@@ -9,8 +9,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from probe.measurements._beyond import surely_beyond, within
 from probe.measurements._certificate import bears
-from probe.measurements._judge import hops_away, is_home
+from probe.measurements._judge import hops_away
 from probe.measurements._locate import Place, Shot
 from probe.measurements._proof import acts_at_home, home_depth
 from probe.model.errors import MalformedPacket
@@ -24,18 +25,11 @@ What = Literal["target", "before", "after", "harmless", "below", "absent", "whoa
 Kind = Literal["addresses", "nxdomain", "empty", "refused", "failure"]
 _KINDS: dict[int, Kind] = {dns.NOERROR: "empty", dns.NXDOMAIN: "nxdomain", dns.REFUSED: "refused"}
 
-# Nobody on the Internet lives at these …
+# Nobody on the Internet lives at these.
 _NOWHERE = tuple(
     ipaddress.ip_network(text)
     for text in ("0.0.0.0/8", "127.0.0.0/8", "224.0.0.0/3", "::/127", "100::/64", "ff00::/8")
 )
-# … and these are somebody's own, so that split horizons may give them.
-_PRIVATE = tuple(
-    ipaddress.ip_network(text)
-    for text in (
-        "10.0.0.0/8", "172.16.0.0/12", "192.168.0.0/16", "100.64.0.0/10", "169.254.0.0/16", "fc00::/7", "fe80::/10",
-    )
-)  # fmt: skip
 # Documentation and benchmarks: where labs live, and nobody else.
 _LAB = tuple(
     ipaddress.ip_network(text)
@@ -43,26 +37,16 @@ _LAB = tuple(
 )
 
 
-def _within(address: str, networks: Iterable[ipaddress.IPv4Network | ipaddress.IPv6Network]) -> bool:
-    ip = ipaddress.ip_address(address)
-    return any(ip.version == network.version and ip in network for network in networks)
-
-
 def nowhere(address: str) -> bool:
     """Whether nobody can be reached at an address: ``0.0.0.0``, loopback, multicast, reserved."""
-    return _within(address, _NOWHERE)
-
-
-def private(address: str) -> bool:
-    """Whether an address means something inside a network only."""
-    return _within(address, _PRIVATE)
+    return within(address, _NOWHERE)
 
 
 def askable(address: str, given: Iterable[str]) -> bool:
     """Whether a server that a resolver named may be asked: a public address, or in a lab (``given``: addresses that the
     configuration names) one of a lab's. The engine refuses all others."""
-    if _within(address, _LAB):
-        return any(_within(one, _LAB) for one in given if one)
+    if within(address, _LAB):
+        return any(within(one, _LAB) for one in given if one)
     return ipaddress.ip_address(address).is_global and not nowhere(address)
 
 
@@ -160,13 +144,8 @@ class Swept(msgspec.Struct):
         return (nearest is not None and nearest <= depth) or acts_at_home(self.shots, self.place, self.routers)
 
     def beyond_home(self) -> bool:
-        """Whether the answers surely come from beyond the home: not from right behind it, where a second router of the
-        home may stand that shows no address, or one that could be anybody's."""
-        at = self.answers
-        if at is None or self.at_home():
-            return False
-        shown = self.routers.get(at, "")
-        return at > home_depth(self.routers) + 1 or not (shown == "" or is_home(shown) or private(shown))
+        """Whether the answers surely come from beyond the home."""
+        return self.answers is not None and not self.at_home() and surely_beyond(self.answers, self.routers)
 
     def farther(self) -> bool:
         """Whether, besides, harmless packets to the same address die on a router behind the place that answers: so it

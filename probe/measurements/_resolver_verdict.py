@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from probe.measurements._beyond import private
 from probe.measurements._judge import plural
 from probe.measurements._resolver_say import interfered, say
-from probe.measurements._resolver_seen import Answer, Seen, Who, nowhere, private
+from probe.measurements._resolver_seen import Answer, Seen, Who, nowhere
 from probe.model.finding import Judgement, Tally, Target
 
 _NEED = 3

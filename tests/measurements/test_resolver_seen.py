@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from probe.measurements._beyond import private
 from probe.measurements._locate import Shot
-from probe.measurements._resolver_seen import Seen, Swept, Tried, askable, from_message, nowhere, private, read, tried
+from probe.measurements._resolver_seen import Seen, Swept, Tried, askable, from_message, nowhere, read, tried
 from probe.model.exchange import Exchange, Heard, Session, TlsStep, UdpStep
 from probe.model.packet import Packet, Udp
 from probe.wire import dns
