@@ -15,8 +15,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from cryptography.x509 import Certificate, DNSName, IPAddress
-    from cryptography.x509.verification import Store
+    from cryptography.x509 import Certificate, DNSName, ExtendedKeyUsage, IPAddress, KeyUsage
+    from cryptography.x509.verification import PolicyBuilder, Store
 
 _MOST = 16  # certificates of a chain that are looked at
 
@@ -27,20 +27,56 @@ def distrust(chain: Sequence[bytes], name: str, at: int, extra: str = "") -> str
     ``name``: server name or address; "": the chain alone is judged, by the first name of its own leaf. ``at``: seconds
     since the epoch. ``extra``: file (PEM) with further authorities. Never raises.
     """
-    from cryptography.x509.verification import PolicyBuilder, VerificationError
+    from cryptography.x509.verification import VerificationError
 
     if not chain:
         return "no certificate was sent"
     try:
         certificates = [_certificate(der) for der in chain[:_MOST]]
-        store = _store(extra)
-        builder = PolicyBuilder().store(store).time(dt.datetime.fromtimestamp(at, dt.UTC))
+        builder = _policy().store(_store(extra)).time(dt.datetime.fromtimestamp(at, dt.UTC))
         builder.build_server_verifier(_subject(name, certificates[0])).verify(certificates[0], certificates[1:])
     except VerificationError as error:
         return str(error)
     except (ValueError, TypeError, OSError, OverflowError) as error:
         return f"can't be judged: {error}"
     return ""
+
+
+def _policy() -> PolicyBuilder:
+    """What is asked of a chain: what OpenSSL and browsers ask, so that an honest server with an odd certificate is
+    trusted here as there. (The library's own policy, where it knows no other, refuses a leaf that does not name its
+    issuer's key.)"""
+    from cryptography import x509
+    from cryptography.x509 import verification
+
+    builder = verification.PolicyBuilder()
+    if not hasattr(verification, "ExtensionPolicy"):  # cryptography 44 and older
+        return builder
+    either = verification.Criticality.AGNOSTIC
+    issuers = (
+        verification.ExtensionPolicy.permit_all()
+        .require_present(x509.BasicConstraints, either, None)  # what it must say the library holds by itself
+        .may_be_present(x509.KeyUsage, either, _may_sign)
+    )
+    leaf = (
+        verification.ExtensionPolicy.permit_all()
+        .require_present(x509.SubjectAlternativeName, either, None)
+        .may_be_present(x509.ExtendedKeyUsage, either, _may_serve)
+    )
+    return builder.extension_policies(ca_policy=issuers, ee_policy=leaf)
+
+
+def _may_sign(_policy: object, _certificate: Certificate, extension: KeyUsage | None) -> None:
+    if extension is not None and not extension.key_cert_sign:
+        raise ValueError("an authority that may not sign certificates has signed one")
+
+
+def _may_serve(_policy: object, _certificate: Certificate, extension: ExtendedKeyUsage | None) -> None:
+    from cryptography.x509.oid import ExtendedKeyUsageOID
+
+    allowed = (ExtendedKeyUsageOID.SERVER_AUTH, ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE)
+    if extension is not None and not any(usage in allowed for usage in extension):
+        raise ValueError("the certificate is not a server's")
 
 
 def _subject(name: str, leaf: Certificate) -> DNSName | IPAddress:

@@ -27,6 +27,7 @@ class Opened(msgspec.Struct):
     sock: socket.socket
     key: Key
     began: int
+    ended: int = 0
     failure: Failure = ""
     note: str = ""
 
@@ -42,6 +43,7 @@ async def opened(
     """
     source = bench.route(step.address)
     async with bench.turn(step.address, step.port, flow):
+        connection: Opened | None = None
         sock = socket.socket(sockets.family(step.address), socket.SOCK_STREAM)
         try:
             sock.setblocking(False)
@@ -62,6 +64,10 @@ async def opened(
             yield connection
         finally:
             sockets.abort(sock)
+            if connection is not None:
+                await asyncio.sleep(0)
+                bench.intake.drain()
+                connection.ended = bench.timeline.now()
 
 
 def _no_handshake(bench: Bench, connection: Opened, error: OSError) -> None:
@@ -74,11 +80,12 @@ def _no_handshake(bench: Bench, connection: Opened, error: OSError) -> None:
         connection.failure = "error"  # this machine says so (no route, no neighbour), not the network
 
 
-async def finish(bench: Bench, step: TcpStep | TlsStep | TransferStep, connection: Opened) -> Entry:
-    """After the abort: take what was captured."""
-    await asyncio.sleep(0)
-    bench.intake.drain()
-    return bench.done(step, connection.key[1], connection.began, connection.failure, connection.note)
+def entry_of(step: TcpStep | TlsStep | TransferStep, connection: Opened) -> Entry:
+    """What the log says of a connection that is over."""
+    return Entry(
+        step=step, port=connection.key[1], began=connection.began, ended=connection.ended,
+        failure=connection.failure, note=connection.note,
+    )  # fmt: skip
 
 
 async def connect(bench: Bench, step: TcpStep) -> Entry:
@@ -89,7 +96,7 @@ async def connect(bench: Bench, step: TcpStep) -> Entry:
     async with opened(bench, step, step.read_limit, step.flow, step.tos) as connection:
         if not connection.failure and step.payload:
             connection.failure, connection.note = await payload(bench, step, connection)
-    entry = await finish(bench, step, connection)
+    entry = entry_of(step, connection)
     bench.settle_up(entry, packets + len(step.path), octets + len(step.path) * HEADERS)
     return entry
 

@@ -16,7 +16,7 @@ from probe.engine.authorities import distrust
 from probe.engine.bench import HEADERS, Bench
 from probe.engine.budget import HANDSHAKE
 from probe.engine.clock import synchronised
-from probe.engine.connections import Opened, finish, opened
+from probe.engine.connections import Opened, entry_of, opened
 from probe.model.exchange import Session, TlsStep
 from probe.model.outcome import Entry
 
@@ -38,7 +38,7 @@ async def session(bench: Bench, step: TlsStep) -> Entry:
                 found = await _Talk(step, connection).run()
             except ValueError as error:  # a name that can't stand in SNI, a protocol that can't in ALPN
                 connection.failure, connection.note = "error", str(error)
-    entry = await finish(bench, step, connection)
+    entry = entry_of(step, connection)
     bench.settle_up(entry, packets, octets)
     if found is not None:
         data = bench.scrubber.text(found.data)

@@ -37,10 +37,11 @@ def header_fields(of: int, ttl: int, tos: int = 0) -> list[tuple[int, int, bytes
 
 def send_datagram(sock: socket.socket, payload: bytes, fields: list[tuple[int, int, bytes]]) -> None:
     """Send on a connected socket. Raises OSError."""
-    try:
-        sock.sendmsg([payload], fields)
-    except ConnectionRefusedError:  # an ICMP error about an earlier datagram: told once, nothing was sent
-        sock.sendmsg([payload], fields)
+    for _ in range(_ATTEMPTS - 1):
+        with contextlib.suppress(ConnectionRefusedError):  # an ICMP error about an earlier datagram: nothing was sent
+            sock.sendmsg([payload], fields)
+            return
+    sock.sendmsg([payload], fields)
 
 
 def set_ttl(sock: socket.socket, ttl: int) -> None:

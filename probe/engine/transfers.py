@@ -16,7 +16,7 @@ import msgspec
 from probe.engine import sockets
 from probe.engine.bench import HEADERS, Bench
 from probe.engine.budget import HANDSHAKE
-from probe.engine.connections import Opened, finish, opened
+from probe.engine.connections import Opened, entry_of, opened
 from probe.model.exchange import Failure, Sample, TransferStep
 from probe.model.outcome import Entry
 
@@ -42,7 +42,7 @@ async def transfer(bench: Bench, step: TransferStep) -> Entry:
             more = sockets.segments_sent(connection.sock) - HANDSHAKE - run.paid
             if more > 0:
                 bench.pace.spend(step.address, more, more * HEADERS)
-    return msgspec.structs.replace(await finish(bench, step, connection), samples=samples)
+    return msgspec.structs.replace(entry_of(step, connection), samples=samples)
 
 
 class _Transfer:

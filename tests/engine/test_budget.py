@@ -137,3 +137,49 @@ def test_a_step_larger_than_the_rest_of_the_day_takes_nothing() -> None:
         budget.take("198.51.100.1", 1, 1001, 0.0, "d")
     assert budget.used == 0
     assert budget.wait("198.51.100.1", 4, 0.0) == 0.0
+
+
+@given(st.integers(30, 400), ASKS, st.floats(0.1, 0.5))
+def test_beside_a_reserved_stream_no_second_holds_more_either(
+    per_second: int, asks: list[tuple[float, int]], share: float
+) -> None:
+    rate, now = Rate(per_second), 1000.0
+    stream = max(1, int(rate.room() * share))
+    rate.reserve(stream)
+    sent: list[tuple[float, int]] = []
+    for pause, units in asks:
+        now += pause
+        while wait := rate.wait(now, units):
+            now += wait
+        rate.use(now, units)
+        sent.append((now, units))
+    media = [(1000.0 + n / stream, 1) for n in range(int((now - 1000.0) * stream) + 1)]
+    assert busiest(sorted([*sent, *media])) <= per_second + 1  # a window's two edges
+
+
+def test_what_is_reserved_is_given_back() -> None:
+    rate = Rate(200)
+    before = rate.room()
+    rate.reserve(50)
+    assert (rate.room(), rate.room(beside=False)) == (before - 50, before)
+    assert not rate.idle(1e9)
+    rate.reserve(-50)
+    assert rate.room() == before
+    assert rate.idle(1e9)
+
+
+def test_a_stream_takes_its_bytes_at_once_and_returns_what_it_did_not_send() -> None:
+    budget = Budget(SafetyConfig(bytes_per_day=10_000, packets_per_second=200, target_packets_per_second=60))
+    assert budget.carries("198.51.100.1", 50, 0.0)
+    assert not budget.carries("198.51.100.1", 60, 0.0)
+    assert budget.reserve("198.51.100.1", 40, 6000, 0.0, "2026-01-01")
+    assert not budget.reserve("198.51.100.1", 40, 100, 0.0, "2026-01-01")  # no room beside the first
+    assert budget.reserve("198.51.100.2", 40, 100, 0.0, "2026-01-01")
+    with pytest.raises(BudgetExhausted):
+        budget.reserve("198.51.100.2", 1, 6000, 0.0, "2026-01-01")
+    budget.release("198.51.100.1", 40, 1.0)
+    assert budget.reserve("198.51.100.1", 40, 100, 1.0, "2026-01-01")
+    budget.give_back(5000, "2026-01-01")
+    assert budget.used == 1200
+    budget.give_back(5000, "2026-01-02")  # another day's
+    assert budget.used == 1200

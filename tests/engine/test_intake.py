@@ -134,3 +134,32 @@ def test_a_wait_ends_in_time_and_lingers_after_an_answer() -> None:
     assert asyncio.run(measure(answered=False, wait=0.05, linger=9)) == pytest.approx(0.05, abs=0.5)
     assert asyncio.run(measure(answered=True, wait=9, linger=0.05)) == pytest.approx(0.05, abs=0.5)
     assert asyncio.run(measure(answered=True, wait=9, linger=0)) < 1
+
+
+def test_of_a_quiet_flow_the_first_and_the_last_are_kept() -> None:
+    def test(intake: Intake) -> None:
+        other = (17, BASE + 2)
+        intake.open(other)
+        with intake.quiet(KEY, 2, 3):
+            for ns in range(100):
+                intake._take(ns, True, datagram(b"%d" % ns), "eth0")
+                intake._take(ns, True, datagram(b"%d" % ns, port=BASE + 2), "eth0")
+            assert [record.ns for record in intake.of(KEY)] == [0, 1]
+        intake._take(100, True, datagram(b"100"), "eth0")
+        assert [record.ns for record in intake.of(KEY)] == [0, 1, 97, 98, 99, 100]
+        assert len(intake.of(other)) == 100
+        assert {record.packet.source for record in intake.records} == {"0.0.0.0"}
+
+    within(test)
+
+
+def test_a_quiet_flow_is_told_by_its_port_and_its_protocol() -> None:
+    def test(intake: Intake) -> None:
+        with intake.quiet((6, BASE + 1), 0, 1):
+            intake._take(1, True, datagram(b"another protocol"), "eth0")
+            intake._take(2, False, bytearray(b"\x45"), "eth0")
+            intake._take(3, False, bytearray(), "eth0")
+        assert [record.ns for record in intake.records] == [1]
+        assert intake.malformed == 2
+
+    within(test)

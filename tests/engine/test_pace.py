@@ -69,3 +69,52 @@ def test_a_count_is_kept() -> None:
     asyncio.run(pace.allow("198.51.100.1", 1, 77))
     pace.flush()
     assert kept == [77]
+
+
+def test_a_stream_has_its_share_whatever_others_send() -> None:
+    late: list[float] = []
+    others: list[float] = []
+
+    async def stream(pace: Pace) -> None:
+        async with pace.reserved("198.51.100.1", 50, 1000):
+            for _ in range(50):
+                late.append(time.monotonic())
+                await asyncio.sleep(0.02)
+
+    async def other(pace: Pace) -> None:
+        await asyncio.sleep(0.01)
+        while True:
+            await pace.allow("198.51.100.2", 1, 60)
+            others.append(time.monotonic())
+
+    async def run() -> None:
+        pace = Pace(Budget(SafetyConfig(packets_per_second=200, target_packets_per_second=200)))
+        beside = asyncio.create_task(other(pace))
+        await stream(pace)
+        beside.cancel()
+
+    asyncio.run(run())
+    everything = sorted(late + others)
+    assert max(sum(start <= at < start + 1 for at in everything) for start in everything) <= 205  # late wake-ups
+    assert len(others) >= 100
+
+
+def test_streams_wait_for_room_and_bytes_go_back() -> None:
+    async def run() -> float:
+        budget = Budget(SafetyConfig(packets_per_second=100, target_packets_per_second=100))
+        pace = Pace(budget)
+        assert pace.carries("198.51.100.1", 80)
+        assert not pace.carries("198.51.100.1", 100)
+
+        async def one() -> None:
+            async with pace.reserved("198.51.100.1", 50, 1000):
+                await asyncio.sleep(0.2)
+
+        begun = time.monotonic()
+        await asyncio.gather(one(), one())
+        assert budget.used == 2000
+        pace.give_back(1500)
+        assert budget.used == 500
+        return time.monotonic() - begun
+
+    assert asyncio.run(run()) >= 0.4
