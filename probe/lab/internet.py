@@ -61,13 +61,14 @@ class Internet:
 
     async def start(self) -> None:
         """Start boxes and servers."""
+        services = Services(self.scenario, self.world, self.fabric)
+        self._open.append(services)
+        self.authority = services.authority
+        services.start_reflectors()
         for key in self.fabric.cut:
             self._relay(key)
         for key, inspectors in self._taps.items():
             self._tap(key, inspectors)
-        services = Services(self.scenario, self.world, self.fabric)
-        self._open.append(services)
-        self.authority = services.authority
         await services.start()
 
     def close(self) -> None:

@@ -2,22 +2,24 @@
 
 from __future__ import annotations
 
+import secrets
 import ssl
 from collections.abc import Iterable
 from typing import Protocol
 
 from probe.lab.build import Fabric
-from probe.lab.kinds import DnsRedirect, HomeDns, HttpProxy, Portal, Resolver, TlsMitm, Web
+from probe.lab.kinds import DnsRedirect, HomeDns, HttpProxy, Installed, Portal, Resolver, TlsMitm, Web
 from probe.lab.ruling import port_of
 from probe.lab.scenario import Scenario
 from probe.lab.servers import certificate
+from probe.lab.servers.far import FarEnd
 from probe.lab.servers.mitm import TlsMitmServer
 from probe.lab.servers.portal import PortalServer
 from probe.lab.servers.proxy import HttpProxyServer
 from probe.lab.servers.resolver import Elsewhere, ResolverServer
 from probe.lab.servers.web import WebServer
 from probe.lab.servers.zone import Zone
-from probe.lab.world import REFLECTOR, REFLECTOR_ZONE, World
+from probe.lab.world import REFLECTOR, REFLECTOR_ADDRESSES, REFLECTOR_NAME, REFLECTOR_ZONE, World
 
 
 class Closable(Protocol):
@@ -36,9 +38,28 @@ class Services:
         self._open: list[Closable] = []
         self._context: ssl.SSLContext
         self._context, self.authority = certificate.make(world.names)
+        self._reflectors: list[FarEnd] = []
+
+    def start_reflectors(self) -> None:
+        """Start the far ends: each in a thread of its own, so they come up while the rest is made."""
+        world, spaces = self._world, self._fabric.namespaces
+        if REFLECTOR not in world.topology.nodes:
+            return
+        hosts = [box.at for box in self._scenario.boxes if isinstance(box, Installed)]
+        secret = secrets.token_hex(16)
+        answering, silent = REFLECTOR_ADDRESSES[:2], REFLECTOR_ADDRESSES[2:]
+        peers = {host: world.node(host).address(4) for host in hosts}
+        self._reflectors = [
+            FarEnd(spaces[REFLECTOR], answering, silent=silent, name=REFLECTOR_NAME, zone=REFLECTOR_ZONE,
+                   secret=secret, peers=peers),
+            *(FarEnd(spaces[host], world.node(host).addresses, name=host, zone="", secret=secret) for host in hosts),
+        ]  # fmt: skip
+        for far in self._reflectors:
+            far.start()
+            self._open.append(far)
 
     async def start(self) -> None:
-        """Start all."""
+        """Start all the rest, and wait for the reflectors."""
         for node in self._resolvers():
             context = None if node in self._world.webs else self._context  # its port 443 is taken
             await self._resolver(node, self._world.node(node).addresses, self._zone(node), context)
@@ -59,6 +80,8 @@ class Services:
                     pass
         for node in self._world.webs:
             self._web(node)
+        for far in self._reflectors:
+            far.await_ready()
 
     def close(self) -> None:
         """End all."""

@@ -43,6 +43,8 @@ OPERATORS = (
 
 CONTROL_NAME = "control.example"
 REFLECTOR = "reflector"
+REFLECTOR_ADDRESSES = ("203.0.113.190", "2001:db8:c0::90", "203.0.113.191", "2001:db8:c0::91")
+"""The last two are silent."""
 REFLECTOR_NAME = "reflector.example"
 REFLECTOR_ZONE = "r.example"
 
@@ -78,7 +80,7 @@ SITES = (
           "octenium2": ("192.0.2.0/25", "2001:db8:b1::100/120")}),
     Site("far", 64540, ("203.0.113.128/25", "2001:db8:c0::/48"), ("203.0.113.129", "2001:db8:c0::1"),
          {"resolver": ("203.0.113.153", "2001:db8:c0::53"), "silent": ("203.0.113.199", "2001:db8:c0::199"),
-          "control": ("203.0.113.180", "2001:db8:c0::80"), "reflector": ("203.0.113.190", "2001:db8:c0::90")}),
+          "control": ("203.0.113.180", "2001:db8:c0::80"), "reflector": REFLECTOR_ADDRESSES}),
 )
 TRANSIT = ("transit", 64510, ("198.19.0.0/24", "2001:db8:f0::/48"))
 
@@ -90,7 +92,7 @@ NAMES: dict[str, tuple[str, ...]] = {
     "octenium.example": ("198.51.100.10", "2001:db8:b0::10"),
     "shop.octenium.example": ("192.0.2.10", "2001:db8:b1::10"),
     CONTROL_NAME: ("203.0.113.180", "2001:db8:c0::80"),
-    REFLECTOR_NAME: ("203.0.113.190", "2001:db8:c0::90"),
+    REFLECTOR_NAME: REFLECTOR_ADDRESSES[:2],
     "resolver.example": ("203.0.113.153", "2001:db8:c0::53"),
     **{f"resolver.{o.name}.example": (f"198.18.{o.number}.53", f"2001:db8:{o.number}::53") for o in OPERATORS},
 }
@@ -206,7 +208,7 @@ def _internet() -> World:
         world.measure[operator.name] = {
             "resolver": "203.0.113.153", "silent": SILENT[0], "control_name": CONTROL_NAME,
             "control_address": "203.0.113.180", "control_resolver": "203.0.113.153",
-            "reflector": "203.0.113.190", "reflector_name": REFLECTOR_NAME,
+            "reflector": REFLECTOR_ADDRESSES[0], "reflector_name": REFLECTOR_NAME,
         }
     world.prefixes = tuple(rows)
     return world

@@ -8,7 +8,7 @@ from probe.lab.kinds.forging import BlockPage, DnsInjector, Drop, ResetInjector
 from probe.lab.kinds.intercepting import DnsRedirect, HttpProxy, Nat, Portal, TlsMitm
 from probe.lab.kinds.links import EqualPaths, IcmpRule, Impair
 from probe.lab.kinds.rewriting import Rewrite, SipAlg
-from probe.lab.kinds.serving import HomeDns, Resolver, Web
+from probe.lab.kinds.serving import HomeDns, Installed, Resolver, Web
 from probe.lab.kinds.shaping import Line, Throttle
 
 Inspecting = DnsInjector | ResetInjector | Drop | BlockPage | Recognise | Throttle | Line | Rewrite | SipAlg
@@ -17,10 +17,10 @@ Intercepting = DnsRedirect | HttpProxy | TlsMitm | Portal
 """Boxes that are a server, and rules by which the kernel hands it what was meant for others."""
 Ruling = PortBlock | UdpBlock | RouteAway | Ban | IcmpRule | HomeDns | Nat | Intercepting
 """Boxes that are rules of a node's kernel."""
-Box = Inspecting | Ruling | Resolver | Web | Impair | EqualPaths
+Box = Inspecting | Ruling | Resolver | Web | Installed | Impair | EqualPaths
 
 __all__ = [
     "Ban", "BaseBox", "BlockPage", "Box", "DnsInjector", "DnsRedirect", "Drop", "EqualPaths", "HomeDns", "HttpProxy",
-    "IcmpRule", "Impair", "Inspecting", "Intercepting", "Line", "Nat", "PortBlock", "Portal", "Recognise",
+    "IcmpRule", "Impair", "Inspecting", "Installed", "Intercepting", "Line", "Nat", "PortBlock", "Portal", "Recognise",
     "ResetInjector", "Resolver", "Rewrite", "RouteAway", "Ruling", "SipAlg", "Throttle", "TlsMitm", "UdpBlock", "Web",
 ]  # fmt: skip

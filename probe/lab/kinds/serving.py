@@ -50,3 +50,10 @@ class HomeDns(BaseBox, tag="home_dns", frozen=True, kw_only=True):
 
     names: tuple[str, ...] = ()
     answer: str = "nxdomain"
+
+
+class Installed(BaseBox, tag="reflector", frozen=True, kw_only=True):
+    """A reflector on a host that is measured itself (a hosting company's): it can say what arrived there.
+
+    The far one has it as a peer, by the name of its node.
+    """
