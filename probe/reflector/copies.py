@@ -14,9 +14,7 @@ from collections.abc import Collection
 _MOST = 8192
 # Inside names, too (host-198-51-100-7.example).
 _V4 = re.compile(rb"(?<!\d)(?<!\d\.)\d{1,3}([.-])\d{1,3}\1\d{1,3}\1\d{1,3}(?!\d|\.\d)")
-_V6 = re.compile(
-    rb"(?<![\w.:])(?=[0-9A-Fa-f:]{0,4}:[0-9A-Fa-f:]{0,40}:)[0-9A-Fa-f:]{3,39}(?:(?<=:)[\d.]{7,15})?(?![\w:])"
-)
+_V6 = re.compile(rb"(?<![\w.:])(?=[0-9A-Fa-f:]{0,4}:[0-9A-Fa-f:]{0,40}:)[0-9A-Fa-f:]{3,39}(?![\w:]|\.\d)")
 _ORDINARY = [
     ipaddress.ip_network(text)
     for text in (

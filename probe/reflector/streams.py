@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 
 from probe.model.reflector import MEMORY, StreamReport
 from probe.wire.rtp import Packet, Receiver
@@ -54,6 +54,7 @@ class Streams:
 
     def __init__(self) -> None:
         self._streams: OrderedDict[_Key, _Stream] = OrderedDict()
+        self._each: Counter[bytes] = Counter()
 
     def __len__(self) -> int:
         return len(self._streams)
@@ -66,8 +67,9 @@ class Streams:
         stream = self._streams.get(key)
         if stream is None:
             self._forget(now)
-            if sum(one[0] == source for one in self._streams) >= _MOST_EACH:
+            if self._each[source] >= _MOST_EACH:
                 return None
+            self._each[source] += 1
             stream = self._streams[key] = _Stream(port, packet.sequence)
         stream.take(now, packet)
         self._streams.move_to_end(key)
@@ -83,6 +85,9 @@ class Streams:
             if now - self._streams[key].at <= MEMORY and len(self._streams) < _MOST:
                 return
             del self._streams[key]
+            self._each[key[0]] -= 1
+            if not self._each[key[0]]:
+                del self._each[key[0]]
 
     def report(self, source: bytes, ssrc: int, now: float) -> list[StreamReport]:
         """The reports on a source's streams of that SSRC: a stream, its inverted twin, both or none."""
