@@ -27,7 +27,7 @@ Cause = Literal["payload", "payload_on_port", "port"]
 RISE = 0.05
 """The least mean rise of loss that is worth a word: G.711 without concealment turns to "nearly all users dissatisfied"
 at 5 % (R = 42: G.107, Annex B)."""
-_BAD = 0.5  # of a call lost: it can't be held
+_BAD = 0.5
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -47,10 +47,12 @@ class Grid:
     def __init__(self, protocol: Protocol) -> None:
         self.protocol = protocol
         self._scores: dict[tuple[bool, bool], list[float]] = {(k, t): [] for k in (True, False) for t in (True, False)}
+        self._failed: dict[tuple[bool, bool], int] = dict.fromkeys(self._scores, 0)
 
-    def add(self, known: bool, twin: bool, score: float) -> None:
-        """Count one call."""
+    def add(self, known: bool, twin: bool, score: float, failed: bool | None = None) -> None:
+        """Count one call. ``failed``: it could not be held; if not given, as soon as half of it was lost."""
         self._scores[known, twin].append(score)
+        self._failed[known, twin] += score >= _BAD if failed is None else failed
 
     def scores(self, known: bool | None = None, twin: bool | None = None) -> list[float]:
         """Scores of the cells that fit; None fits both."""
@@ -58,8 +60,8 @@ class Grid:
 
     def failed(self, known: bool | None = None, twin: bool | None = None) -> tuple[int, int]:
         """(calls that could not be held, calls made) of those cells."""
-        scores = self.scores(known, twin)
-        return sum(s >= _BAD for s in scores), len(scores)
+        cells = [(k, t) for k, t in self._scores if known in (None, k) and twin in (None, t)]
+        return sum(self._failed[cell] for cell in cells), sum(len(self._scores[cell]) for cell in cells)
 
     @property
     def made(self) -> int:
@@ -77,9 +79,10 @@ class Grid:
         means = [_mean(scores) for scores in self._scores.values() if scores]
         return bool(means) and max(means) - min(means) >= RISE
 
-    def explain(self, questions: int) -> list[Why]:
-        """What explains the failures beyond chance, the surest first; ``questions``: how many the whole run asks."""
-        limit = ALPHA / questions
+    def explain(self, questions: int, alpha: float = ALPHA) -> list[Why]:
+        """What explains the failures beyond chance, the surest first; ``questions``: how many the whole run asks, which
+        share ``alpha``."""
+        limit = alpha / questions
         port = self._compare("port", (True, True), (False, True))
         anywhere = self._compare("payload", (False, False), (False, True))
         on_port = self._compare("payload_on_port", (True, False), (True, True))

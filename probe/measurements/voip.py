@@ -1,0 +1,168 @@
+"""Calls that never connect, lose their sound, or are rewritten: signalling, STUN and media, each beside its twin.
+
+Rules and what fools them: `docs/measurements/voip.md` (RFC 3261, 8489, 8656, 3550; ITU-T G.107).
+"""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import msgspec
+
+from probe.measurements import Context, Part, Steps, _far
+from probe.measurements._together import together
+from probe.measurements._voip_alg import place_gateway, rewritten
+from probe.measurements._voip_ask import Line, Stopwatch
+from probe.measurements._voip_call import OVER_TCP
+from probe.measurements._voip_media import LASTING, SPARSE, Stream
+from probe.measurements._voip_seen import QUESTIONS, Finding, Seen
+from probe.measurements._voip_service import Asked, Endpoint, Side, ask, endpoint, resolve
+from probe.measurements._voip_suspects import locate_all, locate_udp
+from probe.measurements._voip_verdict import judge
+from probe.model.errors import UsageError
+
+VERSION = "1"
+
+_PAIRS = 5  # calls of each kind in one round
+_SHORT, _LONG = 1.5, 10.0  # seconds of sound: a stream that begins, and a call that lasts
+_LONG_MORE = 5  # streams of each kind, side by side, that show whether calls that last are cut
+
+
+class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Whose calls, by which far end, and how many."""
+
+    target: Annotated[
+        str,
+        msgspec.Meta(
+            description="Whom calls are for: a service's name, a server's address, or the reflector's.",
+            min_length=1, max_length=256,
+        ),
+    ]  # fmt: skip
+    reflector: Annotated[str, msgspec.Meta(description="Address of our far end (colibri reflector run).")] = ""
+    relays: Annotated[
+        list[str],
+        msgspec.Meta(description="What calls need: endpoints KIND:HOST@ADDRESS:PORT (stun, turn, sip, udp, tls, tcp)."),
+    ] = []
+    chat: Annotated[list[str], msgspec.Meta(description="What text needs: endpoints, as for relays.")] = []
+    resolver: Annotated[str, msgspec.Meta(description="Resolver for endpoints without an address.")] = ""
+    calls: Annotated[
+        int, msgspec.Meta(ge=5, le=50, description="Most calls of each kind, where only some of them fail.")
+    ] = 10
+    group: Annotated[str, msgspec.Meta(description="Group of the target, for the report.")] = ""
+
+
+def measure(options: Options, context: Context) -> Steps:
+    """Calls, sound, more of both where something fails, where it happens, the service itself, twins again; judge."""
+    if not options.reflector:
+        raise UsageError("voip needs --reflector: the far end that calls are compared with")
+    relays, chat = _endpoints(options)
+    seen = Seen(options.target, options.reflector, options.group)
+    context.progress(f"greeting the reflector {options.reflector}")
+    far = yield from _far.hello(options.reflector, context)
+    if far is None:
+        return judge(seen)
+    line, watch = Line(far, context), Stopwatch()
+    context.progress("setting up calls, on well-known ports and others, real ones and twins")
+    yield from watch.during(_calls(line, seen, watch, options.calls))
+    if not seen.udp_dead():
+        context.progress("playing sound both ways")
+        yield from watch.during(_sound(line, seen, watch, context, options.calls))
+        yield from watch.during(_gateway(line, seen))
+        yield from watch.during(_locate(line, seen, context))
+    else:
+        context.progress("no datagram comes back: finding out where they end")
+        seen.dns = yield from line.name_queries()
+        seen.udp = yield from watch.during(locate_udp(line, seen))
+    yield from _service(options, seen, relays, chat, context)
+    seen.after += yield from line.twins(_PAIRS)
+    return judge(seen)
+
+
+def _endpoints(options: Options) -> tuple[list[Endpoint], list[Endpoint]]:
+    """What calls and chat need; of a bare address that is not the reflector's, its STUN and SIP."""
+    relays, chat = [endpoint(text) for text in options.relays], [endpoint(text) for text in options.chat]
+    if relays or chat or options.target == options.reflector:
+        return relays, chat
+    try:
+        return [endpoint(f"{kind}:[{options.target}]") for kind in ("stun", "sip")], []
+    except UsageError:
+        return [], []  # a name for the report
+
+
+def _calls(line: Line, seen: Seen, watch: Stopwatch, most: int) -> Part[None]:
+    """A round of every kind; more of what fares unevenly until that is explained, or enough were made."""
+    wanted = line.served()
+    while wanted:
+        calls = line.calls(wanted, _PAIRS)
+        parts = [
+            line.caller.dial([c for c in calls if c.protocol not in OVER_TCP]),
+            line.caller.connect([c for c in calls if c.protocol in OVER_TCP]),
+        ]
+        for said in (yield from together(parts)):
+            seen.take(said)
+        wanted = [
+            p for p in wanted
+            if (grid := seen.grids[p]).uneven() and not grid.explain(QUESTIONS) and grid.made + _PAIRS <= most
+        ]  # fmt: skip
+        if watch.late(most):
+            break
+
+
+def _sound(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int) -> Part[None]:
+    """Streams that begin, four of each kind and more where they fare unevenly; then streams that last, likewise."""
+    if not line.media_ports():
+        return
+    grid, made = seen.grids["rtp"], 0
+    while made < 4 or (grid.uneven() and not grid.explain(QUESTIONS) and made < most and not watch.late(most)):
+        seen.play((yield from line.streams(2, SPARSE, _SHORT)))
+        made += 2
+    if grid.explain(QUESTIONS):
+        return  # sound that does not even begin need not last
+    seen.play((yield from line.lasting(_LONG)))
+    lasting = seen.grids["rtp_long"]
+    while lasting.uneven() and not lasting.explain(QUESTIONS) and lasting.made < most and not watch.late(most):
+        context.progress("sound stops: more calls that last")
+        seconds = _until_cut(seen.streams)
+        seen.play((yield from line.streams(_LONG_MORE, SPARSE, seconds, known=False)))
+
+
+def _until_cut(streams: list[Stream]) -> float:
+    """Seconds that show the cut again, with some room behind it."""
+    cuts = [s.cut * s.plan.interval for s in streams if s.cut and not s.plan.twin and s.plan.interval == SPARSE]
+    return min(_LONG, max(LASTING, max(cuts) * 1.1 + 1.0)) if cuts else _LONG
+
+
+def _gateway(line: Line, seen: Seen) -> Part[None]:
+    """Where requests arrive otherwise than they were sent: who rewrites them."""
+    altered = [lines for lines in rewritten(seen.said) if lines]
+    if len(altered) < 3 or "sip" not in line.served():
+        return
+    names = tuple(sorted({name for lines in altered for name in lines}))
+    seen.gateway = yield from place_gateway(line.caller, line.known("sip"), names, seen.patience(), line.top(seen))
+
+
+def _locate(line: Line, seen: Seen, context: Context) -> Part[None]:
+    """What fails beyond chance: where."""
+    found = [Finding(grid=name, why=why) for name, grid in seen.grids.items() for why in grid.explain(QUESTIONS)]
+    if found:
+        context.progress("finding out where calls are stopped")
+        seen.findings = yield from locate_all(line, seen, found)
+
+
+def _service(
+    options: Options, seen: Seen, relays: list[Endpoint], chat: list[Endpoint], context: Context
+) -> Part[None]:
+    """The endpoints of a service; those that fail are asked again after the others."""
+    if not relays and not chat:
+        return
+    context.progress(f"asking what calls and chat of {options.target} need")
+    six = ":" in options.reflector
+    wanted: list[tuple[Side, Endpoint]] = []
+    for side, ends in (("calls", relays), ("chat", chat)):
+        wanted += [("calls" if side == "calls" else "chat", e)
+                   for e in (yield from resolve(ends, options.resolver, six, context.random))]  # fmt: skip
+    first: list[Asked] = yield from ask(wanted, context.random, again=False)
+    seen.asked += first
+    silent = [pair for pair, asked in zip(wanted, first, strict=True) if not asked.answered]
+    if silent:
+        seen.asked += yield from ask(silent, context.random, again=True)
