@@ -64,7 +64,7 @@ class Internet:
         services = Services(self.scenario, self.world, self.fabric)
         self._open.append(services)
         self.authority = services.authority
-        services.start_reflectors()
+        services.start_far_end()
         for key in self.fabric.cut:
             self._relay(key)
         for key, inspectors in self._taps.items():

@@ -39,27 +39,22 @@ class Services:
         self._context: ssl.SSLContext
         self._context, self.authority = certificate.make(world.names)
         self._reflectors: list[FarEnd] = []
+        self._installed = [box for box in scenario.boxes if isinstance(box, Installed)]
+        self._secret = secrets.token_hex(16)
 
-    def start_reflectors(self) -> None:
-        """Start the far ends: each in a thread of its own, so they come up while the rest is made."""
-        world, spaces = self._world, self._fabric.namespaces
-        if REFLECTOR not in world.topology.nodes:
+    def start_far_end(self) -> None:
+        """Start the reflector, in a thread of its own: it comes up while the rest is made."""
+        if REFLECTOR not in self._world.topology.nodes:
             return
-        hosts = [box.at for box in self._scenario.boxes if isinstance(box, Installed)]
-        secret = secrets.token_hex(16)
+        peers = {box.at: self._world.node(box.at).address(4) for box in self._installed}
         answering, silent = REFLECTOR_ADDRESSES[:2], REFLECTOR_ADDRESSES[2:]
-        peers = {host: world.node(host).address(4) for host in hosts}
-        self._reflectors = [
-            FarEnd(spaces[REFLECTOR], answering, silent=silent, name=REFLECTOR_NAME, zone=REFLECTOR_ZONE,
-                   secret=secret, peers=peers),
-            *(FarEnd(spaces[host], world.node(host).addresses, name=host, zone="", secret=secret) for host in hosts),
-        ]  # fmt: skip
-        for far in self._reflectors:
-            far.start()
-            self._open.append(far)
+        self._start(FarEnd(
+            self._fabric.namespaces[REFLECTOR], answering, silent=silent, name=REFLECTOR_NAME, zone=REFLECTOR_ZONE,
+            secret=self._secret, peers=peers,
+        ))  # fmt: skip
 
     async def start(self) -> None:
-        """Start all the rest, and wait for the reflectors."""
+        """Start all the rest, and wait for the reflector."""
         for node in self._resolvers():
             context = None if node in self._world.webs else self._context  # its port 443 is taken
             await self._resolver(node, self._world.node(node).addresses, self._zone(node), context)
@@ -80,6 +75,11 @@ class Services:
                     pass
         for node in self._world.webs:
             self._web(node)
+        for installed in self._installed:  # after the web servers: it takes the ports that are left
+            self._start(FarEnd(
+                self._fabric.namespaces[installed.at], self._world.node(installed.at).addresses, name=installed.at,
+                zone="", secret=self._secret,
+            ))  # fmt: skip
         for far in self._reflectors:
             far.await_ready()
 
@@ -121,6 +121,11 @@ class Services:
         own = self._world.node(node).addresses
         known = {name for name, addresses in self._world.names.items() if set(addresses) & set(own)}
         self._run(WebServer(self._fabric.namespaces[node], spec, self._context, known))
+
+    def _start(self, far: FarEnd) -> None:
+        far.start()
+        self._open.append(far)
+        self._reflectors.append(far)
 
     def _run(self, server: WebServer | HttpProxyServer | TlsMitmServer | PortalServer) -> None:
         server.start()
