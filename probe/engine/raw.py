@@ -24,10 +24,10 @@ class RawSender:
     """Opens each raw socket when it is first needed."""
 
     def __init__(self, random: Random, interface: str = "") -> None:
-        self._random = random
         self._interface = interface
         self._sockets: dict[tuple[int, int], socket.socket] = {}
         self._sequence = 0
+        self._number = random.getrandbits(16)
 
     def close(self) -> None:
         """Close all sockets."""
@@ -36,8 +36,13 @@ class RawSender:
         self._sockets.clear()
 
     def syn(self, source: str, destination: str, source_port: int, port: int, ttl: int) -> None:
-        """A SYN with a random sequence number and the MSS option alone (RFC 9293, section 3.7.1)."""
-        sequence = self._random.getrandbits(32)
+        """A SYN with the MSS option alone (RFC 9293, section 3.7.1).
+
+        Its sequence number counts on from a random one. The lower half makes up for the upper, so that all SYNs of a
+        flow have one checksum: a thousand of them compress well.
+        """
+        self._number = (self._number + 1) & 0xFFFF
+        sequence = self._number << 16 | 0xFFFF - self._number
         self._tcp(source, destination, source_port, port, ttl, sequence, 0, Flags.SYN, _MSS)
 
     def ack(

@@ -20,7 +20,7 @@ Asked = Mapping[str, Sequence[Sight]]
 """Address → what its probes showed."""
 
 _SAMPLES = 2  # of each network, and kind of silence, that are looked at more closely
-_MOST_SAMPLES = 8
+_MOST_SAMPLES = 4  # in all: the evidence must fit into a message of the feed
 _TRIALS = 3  # of one port, before it is said to answer now and then
 _FARTHER = 2  # routers: an open and a closed port of one host are not that far apart
 _REFERENCES = 2  # that must answer before and after: what befalls one address alone is no operator's doing

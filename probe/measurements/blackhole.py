@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._company import Wanted, expand, resolve, version
+from probe.measurements._company import Wanted, expand, prefix, resolve, version
 from probe.measurements._hole import Case, Court
 from probe.measurements._muster import Row, choose, conclude, sort_out
 from probe.measurements._reach import ICMP, UDP, Probe, Sight, patience, read, step, tcp
@@ -129,10 +129,13 @@ def _first_pass(o: Options, targets: list[Wanted], wait: float, context: Context
 
     few = len(pairs) <= _FEW
     yield from ask(pairs, "SYN", o.trials if few else 1)
+    # Of a network in which nobody answers a few are looked at more closely: to ask them all again would show nothing.
+    living = {prefix(a) for a, sights in seen.items() if any(s.answer for s in sights)}
     if not few:
         silent = [(a, probe) for a, probe in pairs if not any(s.answer for s in seen[a] if s.probe == probe)]
-        yield from ask(silent, "SYN again")
-    yield from ask([(a, ICMP) for a in seen if not any(s.answer for s in seen[a])], "echo")
+        yield from ask([(a, probe) for a, probe in silent if prefix(a) in living], "SYN again")
+    mute = [a for a, sights in seen.items() if not any(s.answer for s in sights)]
+    yield from ask([(a, ICMP) for a in mute if few or prefix(a) in living], "echo")
     return [sort_out(one, o.ports, seen[one.address]) for one in targets]
 
 

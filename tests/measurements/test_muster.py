@@ -66,7 +66,7 @@ def test_a_few_of_each_network_are_looked_at() -> None:
     rows = [row(f"198.51.100.{n}", listed=False) for n in range(50)] + [row(A), row(C)]
     rows += [row(f"192.0.{n}.1", listed=False) for n in range(3, 30)]
     chosen = choose(rows, Random(1))
-    assert len(chosen) == 8
+    assert len(chosen) == 4
     assert chosen == choose(rows, Random(1))
     assert {A, C} <= set(chosen)
     assert sum(address.startswith("198.51.100.") for address in chosen) == 2
