@@ -41,7 +41,7 @@ async def session(bench: Bench, step: TlsStep) -> Entry:
     entry = entry_of(step, connection)
     bench.settle_up(entry, packets, octets)
     if found is not None:
-        data = bench.scrubber.text(found.data)
+        data = bench.scrubber.text(found.data, step.payload)
         # Reading a store of authorities takes a Pi its time: other steps must not stand still.
         why = await asyncio.to_thread(distrust, found.chain, step.server_name, found.at, bench.authorities)
         found = msgspec.structs.replace(found, data=data, distrust=why if found.chain else "")

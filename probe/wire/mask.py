@@ -44,6 +44,13 @@ def mask_addresses(payload: bytes, keep: Collection[str]) -> bytes:
     return _V4.sub(masked4, _V6_RUN.sub(masked6, payload))
 
 
+def addresses_in(payload: bytes) -> frozenset[str]:
+    """Every IPv4 and IPv6 literal of a text, in canonical form."""
+    found = {_canonical(run) for run in _V6_RUN.findall(payload)}
+    found |= {_canonical(run) for run in _V4.findall(payload)}
+    return frozenset(found - {""})
+
+
 def _canonical(run: bytes) -> str:
     """Canonical text of the address that a run of digits, colons and dots is, punctuation around it left off."""
     for candidate in (run, run.rstrip(b".:"), run.strip(b".:")):

@@ -10,6 +10,7 @@ from probe.wire.address import address_bytes, address_text
 from probe.wire.checksum import updated
 from probe.wire.home import Network, home_networks
 from probe.wire.mask import mask_addresses
+from probe.wire.mask_calls import literals, mask_call
 
 __all__ = ["Network", "Scrubber", "home_networks", "mask_addresses"]
 
@@ -22,6 +23,7 @@ _NOP = b"\1"
 _WEB_PORTS = frozenset({80, 81, 3128, 8000, 8008, 8080, 8081, 8088, 8888})
 _WEB_STARTS = (b"http/", b"<!doc", b"<html", b"<head", b"<body", b"<scri", b"<meta", b"<ifra")
 _CACHE = 4096
+_MOST_WRITTEN = 1024
 
 
 class _Place:
@@ -75,6 +77,7 @@ class Scrubber:
         self._stand_ins: dict[bytes, bytes] = {}
         self._numbered = {4: 0, 16: 0}
         self._foreign: set[bytes] = set()
+        self._written: set[str] = set()
 
     def scrub(self, data: bytearray, outgoing: bool) -> None:
         """Scrub one IP packet in place; its length stays. Raises MalformedPacket if it is none (then don't keep it).
@@ -84,16 +87,18 @@ class Scrubber:
           addresses anywhere else; other addresses of the home become ``0.0.0.1``, ``::1`` and so on.
         * What may carry further addresses is blanked: IPv4 options, IPv6 options and routes, Ethernet padding, ICMP
           messages that are neither echo nor error, an ICMP error inside a quote. In incoming web pages,
-          :func:`mask_addresses` is applied.
+          :func:`mask_addresses` is applied, in answers of STUN and SIP servers :func:`mask_call`; there, and in quotes
+          of what went out, the addresses stay that we wrote ourselves.
         * Checksums are corrected incrementally (RFC 1624): right ones stay right, wrong ones wrong.
 
         Doing it twice changes nothing more.
         """
         self._packet(data, 0, len(data), outgoing, quoted=False)
 
-    def text(self, payload: bytes) -> bytes:
-        """What came back inside a session, as :meth:`scrub` treats a web page. Its length stays."""
-        return mask_addresses(payload, self._destinations)
+    def text(self, payload: bytes, sent: bytes = b"") -> bytes:
+        """What came back inside a session to what was ``sent``, treated as in the clear. Its length stays."""
+        masked = mask_call(payload, literals(sent) | self._destinations)
+        return masked if masked != payload or literals(payload) else mask_addresses(payload, self._destinations)
 
     def _packet(self, data: bytearray, start: int, end: int, outgoing: bool, quoted: bool) -> None:
         place = _Place(data, start, end, quoted)
@@ -124,8 +129,8 @@ class Scrubber:
             before = bytes(data[at:end])
             self._icmp(data, place, outgoing, quoted)
             after = bytes(data[at:end])
-        elif protocol == _TCP and not outgoing and not quoted:
-            before, after = self._text(data, at, end)
+        elif protocol in (_TCP, _UDP):
+            before, after = self._speech(data, place, pseudo[0], outgoing, quoted)
         check = _CHECKSUM_AT.get(protocol)
         if check is None or end - at < check + 2:
             return
@@ -154,14 +159,29 @@ class Scrubber:
         except MalformedPacket:
             data[at + 8 : cut] = bytes(cut - at - 8)
 
-    def _text(self, data: bytearray, at: int, end: int) -> tuple[bytes, bytes]:
-        """The payload before and after its addresses were masked; both empty where it is no web page's."""
-        body = at + (data[at + 12] >> 4) * 4 if end - at >= 20 else end
-        # data offsets count in 32 bits, so the payload begins at an even byte, as the checksum needs it
-        before = bytes(data[body:end]) if body >= at + 20 else b""
-        if not before or (data[at] << 8 | data[at + 1] not in _WEB_PORTS and before[:5].lower() not in _WEB_STARTS):
+    def _speech(
+        self, data: bytearray, place: _Place, addresses: bytes, outgoing: bool, quoted: bool
+    ) -> tuple[bytes, bytes]:
+        """The payload before and after its addresses were masked; both empty where nothing changed."""
+        at, end = place.at, place.end
+        if place.protocol == _UDP:
+            body = at + 8
+        else:
+            # data offsets count in 32 bits, so the payload begins at an even byte, as the checksum needs it
+            body = max(at + (data[at + 12] >> 4) * 4, at + 20) if end - at >= 20 else end
+        before = bytes(data[body:end])
+        if not before:
             return b"", b""
-        after = mask_addresses(before, self._destinations)
+        if outgoing and not quoted:
+            if (named := literals(before)) and len(self._written) < _MOST_WRITTEN:
+                self._written |= named | {address_text(addresses[place.size :])}
+            return b"", b""
+        after = mask_call(before, self._written | self._destinations)
+        web = data[at] << 8 | data[at + 1] in _WEB_PORTS or before[:5].lower() in _WEB_STARTS
+        if place.protocol == _TCP and web and not quoted and after == before:
+            after = mask_addresses(before, self._destinations)
+        if after == before:
+            return b"", b""
         data[body:end] = after
         return before, after
 

@@ -13,6 +13,7 @@ from scapy.packet import Raw
 
 from probe.model.errors import MalformedPacket
 from probe.model.packet import Icmp, Tcp, Udp
+from probe.wire import sip, stun
 from probe.wire.address import address_bytes
 from probe.wire.checksum import checksum, pseudo_header
 from probe.wire.ip import decode
@@ -200,3 +201,50 @@ def test_many_strangers_do_not_fill_the_memory() -> None:
         raw[12] |= 0x20
         scrubber.scrub(raw, False)
     assert len(scrubber._foreign) <= 4096
+
+
+def _call(payload: bytes, outgoing: bool, six: bool = False) -> bytes:
+    ends = (OWN6, FAR6) if six else (OWN4, FAR4)
+    source, destination = ends if outgoing else ends[::-1]
+    layer = IPv6 if six else IP
+    return bytes(layer(src=source, dst=destination) / UDP(sport=5060, dport=5060) / Raw(payload))
+
+
+@pytest.mark.parametrize("six", [False, True])
+def test_what_a_server_of_calls_saw_is_masked(six: bool) -> None:
+    raw = _call(stun.binding_response(bytes(12), PUBLIC, 40001), False, six)
+    out = _scrubbed(raw, False)
+    assert stun.mapped(stun.decode(decode(out).payload)) == ("0.0.0.0", 40001)
+    assert _errors(out) == _errors(raw) == ([0] if six else [0, 0])
+
+
+def test_in_sip_only_what_we_wrote_and_the_server_stay() -> None:
+    client = sip.Client("192.168.77.7")
+    invite = sip.request("INVITE", FAR4, "ab" * 12, client, body=sip.session(client, 7078))
+    reply = sip.response(sip.decode(invite), 200, "OK", headers=[(b"Contact", b"<sip:echo@" + FAR4.encode() + b">")])
+    reply = reply.replace(b";rport", b";rport=40001;received=" + PUBLIC.encode())
+    scrubber = _scrubber()
+    sent = _call(invite, True)
+    assert decode(_scrubbed(sent, True, scrubber)).payload == invite
+    out = _scrubbed(_call(reply, False), False, scrubber)
+    assert decode(out).payload == reply.replace(PUBLIC.encode(), b"000.0.000.00")
+    assert _errors(out) == [0, 0]
+    # a router outside quotes what a gateway at home has made of it
+    changed = invite.replace(b"192.168.77.7", PUBLIC.encode())
+    quote = IP(src="198.51.100.1", dst=OWN4) / ICMP(type=11) / IP(_call(changed, True))
+    header = decode(_scrubbed(bytes(quote), False, scrubber)).header
+    assert isinstance(header, Icmp)
+    assert header.quoted is not None
+    assert PUBLIC.encode() not in header.quoted.payload
+    assert header.quoted.payload != invite
+
+
+def test_inside_a_session_the_same_holds() -> None:
+    scrubber = _scrubber()
+    assert scrubber.text(b"You are 203.0.113.99") == b"You are 000.0.000.00"
+    invite = sip.request("OPTIONS", FAR4, "ab" * 12, sip.Client("192.168.77.7"), transport="TLS")
+    reply = sip.response(sip.decode(invite), 200, "OK").replace(b";rport", b";received=" + PUBLIC.encode())
+    assert scrubber.text(reply, invite) == reply.replace(PUBLIC.encode(), b"000.0.000.00")
+    assert scrubber.text(invite, invite) == invite
+    mapped = scrubber.text(stun.binding_response(bytes(12), PUBLIC, 40001))
+    assert stun.mapped(stun.decode(mapped)) == ("0.0.0.0", 40001)
