@@ -21,7 +21,7 @@ from probe.wire import dns
 
 PORT, _OVER_TLS, _OVER_HTTPS = 53, 853, 443
 _PATIENCE = 2.0  # seconds for the other server
-_TRIES = 2
+_TRUNCATED, _RECURSION = 0x02, 0x80  # TC in the third byte of a message, RA in the fourth
 _LENGTH = re.compile(rb"\r\ncontent-length: *(\d+)", re.IGNORECASE)
 _GET = re.compile(rb"GET /dns-query\?dns=([\w-]+)")
 
@@ -110,17 +110,40 @@ class ResolverServer:
         return dns.encode(self._zone.answer(query, stream=stream, client=client))
 
     async def _ask(self, other: Elsewhere, data: bytes, query: dns.Message) -> bytes:
-        loop = asyncio.get_running_loop()
-        family = socket.AF_INET6 if ":" in other.address else socket.AF_INET
-        with self._namespace.socket(family, socket.SOCK_DGRAM) as asker:
-            asker.bind((other.source, 0))
-            for _ in range(_TRIES):
-                await loop.sock_sendto(asker, data, (other.address, PORT))
-                with contextlib.suppress(TimeoutError, ConnectionError):
-                    async with asyncio.timeout(_PATIENCE):
-                        found = await loop.sock_recv(asker, 4096)
-                        return found[:2] + bytes((found[2], found[3] | 0x80)) + found[4:]  # recursion is available
+        """What the other server says: over UDP, and over TCP where that was cut short."""
+        for over_tcp in (False, False, True):
+            with contextlib.suppress(TimeoutError, OSError, asyncio.IncompleteReadError):
+                async with asyncio.timeout(_PATIENCE):
+                    found = await (self._over_tcp if over_tcp else self._over_udp)(other, data)
+                    if found[2] & _TRUNCATED and not over_tcp:
+                        found = await self._over_tcp(other, data)
+                    return found[:3] + bytes((found[3] | _RECURSION,)) + found[4:]
         return dns.encode(dns.answer(query, rcode=dns.SERVFAIL))
+
+    def _asker(self, other: Elsewhere, kind: int) -> socket.socket:
+        asker = self._namespace.socket(socket.AF_INET6 if ":" in other.address else socket.AF_INET, kind)
+        asker.bind((other.source, 0))
+        return asker
+
+    async def _over_udp(self, other: Elsewhere, data: bytes) -> bytes:
+        loop = asyncio.get_running_loop()
+        with self._asker(other, socket.SOCK_DGRAM) as asker:
+            await loop.sock_sendto(asker, data, (other.address, PORT))
+            return await loop.sock_recv(asker, 4096)
+
+    async def _over_tcp(self, other: Elsewhere, data: bytes) -> bytes:
+        asker = self._asker(other, socket.SOCK_STREAM)
+        try:
+            await asyncio.get_running_loop().sock_connect(asker, (other.address, PORT))
+        except BaseException:
+            asker.close()
+            raise
+        reader, writer = await asyncio.open_connection(sock=asker)
+        try:
+            writer.write(dns.framed(data))
+            return await reader.readexactly(int.from_bytes(await reader.readexactly(2), "big"))
+        finally:
+            writer.close()
 
     async def _stream(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         client = str(writer.get_extra_info("peername")[0])

@@ -34,7 +34,7 @@ def whoami(lab: Any, operator: str, resolver: str, token: str) -> list[str]:
         asker = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
     with asker:
         asker.settimeout(2)
-        asker.sendto(dns.query(f"{token}.whoami.r.example", 5), (resolver, 53))
+        asker.sendto(dns.query(f"{token}.whoami.r.example", 5, dns.TXT), (resolver, 53))
         return [record.text for record in dns.decode(asker.recv(4096)).answers]
 
 
@@ -48,8 +48,10 @@ def test_it_serves_both_families_and_tells_who_resolves(internet: Callable[..., 
     hosted = greet(lab, "198.51.100.10")
     assert (hosted.name, hosted.raw, 80 in hosted.tcp, 5060 in hosted.tcp) == ("octenium", True, False, True)
     token = greet(lab, "203.0.113.190").token
-    for operator, resolver in (("atlas", "203.0.113.153"), ("sale", "198.18.30.53")):
-        assert resolver in whoami(lab, operator, resolver, token)
+    asked = (("atlas", "203.0.113.153", "203.0.113.0/24"), ("sale", "198.18.30.53", "198.18.30.0/24"))
+    for operator, resolver, net in asked:
+        (text,) = whoami(lab, operator, resolver, token)
+        assert reflector.read_whoami(text).network == net
 
 
 def test_one_that_can_not_start_says_why() -> None:
