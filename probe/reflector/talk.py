@@ -21,6 +21,7 @@ from probe.wire.reflector import twin
 MOST = 65536
 """Bytes that one connection may bring, bulk transfers apart."""
 _MOST_MESSAGES = 32
+_MOST_QUERY = 1500
 _DECIDED_BY = 24  # bytes after which it is clear whether a connection speaks anything known …
 _LONGEST_LINE = 8192  # … but for the first line of HTTP or SIP, which tells at its end
 _HTTP = re.compile(rb"[A-Z]{3,10} [^\s]+ HTTP/1\.[01]\r?\n")
@@ -123,6 +124,8 @@ class Talk:
         return False
 
     def _recognise(self, data: bytes, now: float) -> Kind | None:
+        if len(data) < 8:
+            return "tls" if data[:2] == b"\x16\3" and not self._inside else None
         token = data[: reflector.TOKEN]
         if reflector.valid(self._core.settings.secret, token, self._source, now):
             return "plain"
@@ -134,7 +137,7 @@ class Talk:
             # Both begin with a method in capitals: the end of the line tells.
             line, found, _ = data.partition(b"\n")
             return None if not found else "sip" if b" SIP/" in line else "http"
-        if len(data) >= 14 and not data[4] & 0x80 and data[6:8] == b"\0\1":
+        if 17 <= int.from_bytes(data[:2], "big") <= _MOST_QUERY and not data[4] & 0x80 and data[6:8] == b"\0\1":
             return "dns"
         return None
 
