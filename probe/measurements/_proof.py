@@ -70,6 +70,28 @@ def ahead(place: Place | None, arrives: int | None, back: int, margin: int = MAR
     return place.first_ttl + margin <= arrives
 
 
+def vanishes(
+    shots: Sequence[Shot], twins: Sequence[Shot], place: Place | None, arrives: int | None, need: int
+) -> bool:
+    """Whether routers behind the place quote twins, but no trigger, beyond what chance explains.
+
+    Best are flows of which the router with the trigger's (or twin's) own TTL has shown itself: others may go a shorter
+    way and arrive. Where few are left to show it (the box blocks all for a while), far more must agree. ``need``:
+    triggers that must have been sent right behind the place.
+    """
+    if place is None or arrives is None or sum(s.ttl == place.first_ttl for s in shots) < need:
+        return False
+    for rare, alone in ((RARE, True), (RARER, False)):
+        tried, harmless = (
+            [s for s in some if place.first_ttl <= s.ttl < arrives and (s.ttl in s.routers or not alone)]
+            for some in (shots, twins)
+        )
+        quoted = sum(twin.expired_at is not None for twin in harmless)
+        if by_chance(quoted, len(harmless), 0, len(tried)) < rare:
+            return True
+    return False
+
+
 def home_depth(routers: Mapping[int, str]) -> int:
     """Routers inside the home: up to the last that shows a home address; a silent first one counts as the home's."""
     return max((ttl for ttl, address in routers.items() if is_home(address)), default=0 if 1 in routers else 1)

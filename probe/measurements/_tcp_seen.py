@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import MARGIN, RARE, RARER, ahead, by_chance, proven_short
+from probe.measurements._proof import MARGIN, ahead, proven_short, vanishes
 from probe.measurements._tcp import Reaction, Segment, Trigger
 
 _TTL_SLACK = 1  # beyond the line's own jitter
@@ -126,7 +126,7 @@ class Seen:
         return bool(self.cut() or self.silent() or self.odd_spoken() or self.short_only())
 
     def settled(self, need: int) -> bool:
-        """Whether more trials would add nothing: enough triggers were sent, and none or enough of them show each sign."""
+        """Whether more trials would add nothing: enough triggers were sent, none or enough of them show each sign."""
         if len(self.trials) - self.unopened() < need:
             return False
         counts = (self.cut(), self.silent(), self.odd_spoken())
@@ -177,23 +177,8 @@ class Seen:
         return bool(self.below()) and proven_short(self.swept, twins, self.arrives)
 
     def vanishes(self, need: int) -> bool:
-        """Whether routers behind the place quote twins, but no trigger, beyond what chance explains.
-
-        Best are connections of which the router with the trigger's (or twin's) own TTL has shown itself: others may go
-        a shorter way and arrive. Where few are left to show it (the box blocks all for a while), far more must agree.
-        """
-        place, arrives = self.place, self.arrives
-        if place is None or arrives is None or sum(s.ttl == place.first_ttl for s in self.swept) < need:
-            return False
-        for rare, alone in ((RARE, True), (RARER, False)):
-            tried, twins = (
-                [s for s in shots if place.first_ttl <= s.ttl < arrives and (s.ttl in s.routers or not alone)]
-                for shots in (self.swept, self.twin_shots)
-            )
-            quoted = sum(twin.expired_at is not None for twin in twins)
-            if by_chance(quoted, len(twins), 0, len(tried)) < rare:
-                return True
-        return False
+        """Whether routers behind the place quote twins, but no trigger, beyond what chance explains."""
+        return vanishes(self.swept, self.twin_shots, self.place, self.arrives, need)
 
     def below(self) -> list[Reaction]:
         """Reactions of the sweep to triggers that can't have reached the target; none if twins drew any too."""

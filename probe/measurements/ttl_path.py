@@ -10,12 +10,14 @@ from urllib.parse import urlsplit
 
 import msgspec
 
-from probe.measurements import Context, Steps, dns_injection, tcp_reset
+from probe.measurements import Context, Steps, dns_injection, tcp_reset, udp_trigger
 from probe.measurements._judge import confidence, plural
 from probe.measurements._trace import Protocol, endpoint, trace
 from probe.model.finding import Judgement, Tally, Target
 
 VERSION = "1"
+
+Trigger = Literal["dns", "http", "tls", "quic", "sip", "stun", "none"]
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -24,18 +26,19 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     target: Annotated[
         str,
         msgspec.Meta(
-            description="URL, name (trigger dns), or ADDR[:PORT] (trigger none).", min_length=1, max_length=1024
+            description="URL, name (trigger dns or quic), or ADDR[:PORT] (trigger none).", min_length=1, max_length=1024
         ),
     ]
     trigger: Annotated[
-        Literal["", "dns", "http", "tls", "none"],
-        msgspec.Meta(description="What to send: dns, http, tls or none; empty: by the target's form."),
+        Literal["", "dns", "http", "tls", "quic", "sip", "stun", "none"],
+        msgspec.Meta(description="What to send: dns, http, tls, quic, sip, stun or none; empty: by the target's form."),
     ] = ""
     protocol: Annotated[Protocol, msgspec.Meta(description="For trigger none: tcp, udp or icmp.")] = "tcp"
     address: Annotated[str, msgspec.Meta(description="The server's address.")] = ""
     port: Annotated[int, msgspec.Meta(ge=0, le=65535, description="Port; 0: the usual one.")] = 0
     resolver: Annotated[str, msgspec.Meta(description="Resolver to ask.")] = ""
     silent: Annotated[str, msgspec.Meta(description="Address that runs no resolver.")] = ""
+    reflector: Annotated[str, msgspec.Meta(description="Address of our far end (quic, sip, stun).")] = ""
     control_name: Annotated[str, msgspec.Meta(description="A harmless name.")] = ""
     control_address: Annotated[str, msgspec.Meta(description="Address of a server of ours that answers any name.")] = ""
     trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Sweeps or trials of each kind.")] = 3
@@ -45,7 +48,7 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
 
 def measure(options: Options, context: Context) -> Steps:
     """Sweep with the trigger's own measurement, always; or trace the plain path."""
-    trigger = options.trigger or _guess(options.target)
+    trigger: Trigger = options.trigger or _guess(options.target)
     if trigger == "dns":
         return (
             yield from dns_injection.measure(
@@ -83,10 +86,28 @@ def measure(options: Options, context: Context) -> Steps:
                 context,
             )
         )
+    if trigger == "quic" or trigger == "sip" or trigger == "stun":
+        return (
+            yield from udp_trigger.measure(
+                udp_trigger.Options(
+                    target=_host(options.target),
+                    trigger=trigger,
+                    address=options.address,
+                    port=options.port,
+                    reflector=options.reflector,
+                    control_address=options.control_address,
+                    control_name=options.control_name,
+                    trials=options.trials,
+                    locate=True,
+                    group=options.group,
+                ),
+                context,
+            )
+        )
     return (yield from _plain(options, context))
 
 
-def _guess(target: str) -> str:
+def _guess(target: str) -> Trigger:
     if "://" in target:
         return "http" if target.startswith("http://") else "tls"
     return "none"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+import zlib
 from typing import Any
 
 from probe.model.exchange import (
@@ -292,7 +293,7 @@ class Connection(Client):
 def port_of(step: UdpStep | StreamStep | TcpStep) -> int:
     """The port of a flow."""
     key = f"{step.flow}/{step.address}/{step.port}"
-    return 1024 + sum(key.encode()) * 31 % 60000
+    return 1024 + zlib.crc32(key.encode()) % 60000
 
 
 def client(net: Internet, step: Step) -> Client:

@@ -9,8 +9,10 @@ import pytest
 from probe.model.errors import UsageError
 from probe.model.finding import Judgement
 from tests.measurements.simboxes import DnsForger, Resetter
+from tests.measurements.simfar import FAR, Far
 from tests.measurements.simhosts import Web
 from tests.measurements.simnet import Network, measure
+from tests.measurements.simudp import UdpFilter
 from tests.measurements.worlds import BANNED, CONTROL, RESOLVER, SERVER, SILENT, claimed, link, net
 
 COMMON: dict[str, Any] = {
@@ -41,6 +43,17 @@ def test_names_over_tcp_are_swept_by_their_own_rules(target: str, trigger: str, 
     judgement = trace(net(boxes=(Resetter(at=5, names=BANNED),)), target, trigger=trigger, address=SERVER)
     assert (judgement.verdict, link(judgement), judgement.target.port) == ("interfered", (4, 5), port)
     assert judgement.rule.startswith("tcp_reset/")
+
+
+@pytest.mark.parametrize(("trigger", "content"), [("quic", "banned.example"), ("sip", "sip"), ("stun", "stun")])
+def test_datagrams_are_swept_by_their_own_rules(trigger: str, content: str) -> None:
+    network = Network(hosts={FAR[4]: Far()}, boxes=(UdpFilter(at=5, contents=(content,)),))
+    judgement = trace(network, "https://banned.example/", trigger=trigger, reflector=FAR[4])
+    assert (judgement.verdict, link(judgement)) == ("interfered", (4, 5))
+    assert judgement.rule.startswith("udp_trigger/")
+    honest = trace(Network(hosts={FAR[4]: Far()}), "banned.example", trigger=trigger, reflector=FAR[4])
+    assert claimed(honest) == ("clean", "clean")
+    assert {row["ttl"] for row in honest.details["sweep"]} >= set(range(1, 9))
 
 
 def test_an_honest_path_is_swept_and_clean() -> None:

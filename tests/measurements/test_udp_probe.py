@@ -1,0 +1,97 @@
+from __future__ import annotations
+
+from collections import Counter
+from random import Random
+from typing import Any
+
+from probe.measurements._udp import Trigger
+from probe.measurements._udp_probe import Plan, ask
+from probe.measurements._udp_seen import End, Seen
+from probe.model.exchange import PauseStep, Step, UdpStep
+from tests.measurements.simnet import Internet, Network
+from tests.measurements.simudp import QuicServer, UdpFilter, content
+from tests.measurements.worlds import BANNED, CONTROL, SERVER
+
+ENDS = (End(SERVER, 443), End(CONTROL, 443, ours=True))
+
+
+def run(*boxes: UdpFilter, seed: int = 1, locate: bool = False, **what: Any) -> tuple[Seen, list[list[Step]]]:
+    hosts = {SERVER: QuicServer(), CONTROL: QuicServer()}
+    net = Internet(Network(**({"hosts": hosts, "boxes": boxes} | what)), seed)
+    part = ask(Plan(Trigger("quic", "banned.example", 443), "fine.example", ENDS, 3, locate), Random(seed))
+    batches: list[list[Step]] = []
+    try:
+        batch = next(part)
+        while True:
+            batches.append(batch)
+            batch = part.send(net.perform(batch))
+    except StopIteration as stop:
+        return stop.value, batches
+
+
+def names(batch: list[Step]) -> list[str]:
+    return [content(step.payload) for step in batch if isinstance(step, UdpStep)]
+
+
+def test_an_honest_line_takes_few_datagrams() -> None:
+    seen, batches = run()
+    assert [len(batch) for batch in batches] == [6, 12, 6]
+    assert names(batches[0]) == names(batches[2]) == ["fine.example"] * 6
+    assert names(batches[1]) == ["banned.example", "fine.example"] * 6
+    assert not seen.swept
+    assert [len(one.twins) for one in seen.ends] == [9, 9]
+
+
+def test_the_trigger_is_not_sent_where_nothing_can_be_compared() -> None:
+    seen, batches = run(hosts={})
+    assert "banned.example" not in [name for batch in batches for name in names(batch)]
+    assert not seen.live
+
+
+def test_every_datagram_has_a_flow_of_its_own_but_path_probes() -> None:
+    seen, batches = run(UdpFilter(at=4, contents=BANNED))
+    flows = Counter((s.flow, s.address) for batch in batches for s in batch if isinstance(s, UdpStep))
+    assert max(flows.values()) == 2
+    swept = [s for batch in batches for s in batch if isinstance(s, UdpStep) and s.ttl < 32]
+    assert all(flows[s.flow, s.address] == 2 for s in swept)
+    assert seen.place is not None
+    assert (seen.place.clean_ttl, seen.place.first_ttl) == (3, 4)
+
+
+def test_path_probes_name_the_banned_host_never_first() -> None:
+    _, batches = run(UdpFilter(at=4, contents=BANNED))
+    first: dict[str, str] = {}
+    for batch in batches:
+        for step in batch:
+            if isinstance(step, UdpStep) and step.ttl < 32:
+                first.setdefault(step.flow, content(step.payload))
+    assert set(first.values()) == {"fine.example"}
+
+
+def test_triggers_that_take_their_twins_with_them_are_sent_alone() -> None:
+    seen, batches = run(UdpFilter(at=4, contents=BANNED, residual=3, size=3))
+    assert seen.apart
+    mixed = [batch for batch in batches if len(set(names(batch))) == 2]
+    assert len(mixed) == 1
+    assert [one.failed for one in seen.ends] == [len(one.triggers) for one in seen.ends]
+    assert all(one.hit for one in seen.ends)
+    assert max(seen.residual) == 6.0
+    assert any(isinstance(step, PauseStep) for batch in batches for step in batch)
+
+
+def test_blocking_that_lasts_ends_the_run() -> None:
+    seen, batches = run(UdpFilter(at=4, contents=BANNED, residual=9999, size=3))
+    assert seen.lasting
+    pauses = [step.seconds for batch in batches for step in batch if isinstance(step, PauseStep)]
+    assert sum(pauses) == 126.0
+    assert not any(one.after for one in seen.ends)
+
+
+def test_the_sweep_goes_on_until_twins_arrive() -> None:
+    seen, _ = run(locate=True, hops=16, back=-8)
+    assert seen.arrives == 16
+    assert seen.place is None
+
+
+def test_loss_ends_few_runs_before_they_begin() -> None:
+    assert sum(bool(run(seed=seed, loss=0.05)[0].live) for seed in range(60)) >= 59
