@@ -37,6 +37,7 @@ class Internet:
         self._taps: dict[Key, list[Inspector]] = defaultdict(list)
         self._inspectors: dict[Key, list[Inspector]] = defaultdict(list)
         self._impairments: dict[Key, list[Impair]] = defaultdict(list)
+        self._relays: dict[Key, Relay] = {}
         for box in self._boxes():
             if isinstance(box, Impair):
                 for key in self.world.entries(box.at):
@@ -45,7 +46,8 @@ class Internet:
                 inspector = make(box, self._random, time.monotonic)
                 for key in self._links(box):
                     (self._inspectors if inspector.in_path else self._taps)[key].append(inspector)
-        self.fabric = Fabric(self.world.topology, [*self._inspectors, *self._impairments])
+        access = self.world.access if scenario.impairable else []
+        self.fabric = Fabric(self.world.topology, [*self._inspectors, *self._impairments, *access])
         self._open.append(self.fabric)
         for node, addresses in self.world.discards.items():
             self.fabric.route_away(node, [f"{a}/{128 if ':' in a else 32}" for a in addresses], "blackhole")
@@ -70,6 +72,11 @@ class Internet:
         for key, inspectors in self._taps.items():
             self._tap(key, inspectors)
         await services.start()
+
+    def impair(self, how: Impair) -> None:
+        """Make the homes' access links so bad from now on, beside what the scenario says. They must be impairable."""
+        for key in self.world.access:
+            self._relays[key].impair(how)
 
     def close(self) -> None:
         while self._open:
@@ -100,10 +107,11 @@ class Internet:
     def _relay(self, key: Key) -> None:
         child_end, parent_end = self.fabric.cut_ends(self.fabric.cut[key])
         interfaces = (child_end, parent_end) if self._sides(key)[0] == key[0] else (parent_end, child_end)
-        self._open.append(Relay(
+        relay = self._relays[key] = Relay(
             self.fabric.namespaces[WIRE], interfaces, self._ends(key),
             self._inspectors[key], self._impairments[key], self._random,
-        ))  # fmt: skip
+        )  # fmt: skip
+        self._open.append(relay)
 
     def _tap(self, key: Key, inspectors: list[Inspector]) -> None:
         client, server = self._sides(key)

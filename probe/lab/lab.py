@@ -17,7 +17,7 @@ import msgspec
 
 from probe.lab import scenario as scenarios
 from probe.lab import state as states
-from probe.lab.kinds import Box
+from probe.lab.kinds import Box, Impair
 from probe.lab.namespaces import Namespace
 from probe.lab.scenario import Scenario
 from probe.lab.state import State
@@ -131,6 +131,16 @@ class Lab:
             states.read(self.state.name)  # removes the file of one that had to be killed
             return
         _terminate(self.state)
+
+    def impair(self, how: Impair) -> None:
+        """Make every home's access link so bad from now on. Raises UsageError where that is not possible."""
+        process = self._process
+        if process is None or process.stdin is None or process.stdout is None or not self.state.scenario.impairable:
+            raise UsageError("only a lab of our own, of a scenario that is impairable, can be impaired")
+        process.stdin.write(msgspec.json.encode(how) + b"\n")
+        process.stdin.flush()
+        if not process.stdout.readline():
+            raise CannotMeasure("the lab's process died")
 
     @property
     def homes(self) -> dict[str, HomeHandle]:

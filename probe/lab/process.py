@@ -2,7 +2,8 @@
 
 ``python -m probe.lab.process NAME [--detached]`` reads a scenario (JSON, one line) from standard input and writes one
 line to standard output: ``{"state": …}`` or ``{"error": …, "exit_status": …}``. Not detached, it ends with its standard
-input, that is with the process that started it, however that dies.
+input, that is with the process that started it, however that dies; until then each further line there is an
+:class:`Impair` that the homes' access links take on, and is answered by ``{}``.
 """
 
 from __future__ import annotations
@@ -16,11 +17,13 @@ import msgspec
 
 from probe.lab import state as states
 from probe.lab.internet import Internet
+from probe.lab.kinds import Impair
 from probe.lab.scenario import Scenario
 from probe.lab.state import Home, State
 from probe.lab.world import World
 from probe.model.errors import ColibriError
 
+_LINE = 4096  # bytes; less than a pipe writes at once
 
 def describe(name: str, internet: Internet) -> State:
     """What other processes need to know."""
@@ -66,12 +69,22 @@ async def _run(name: str, internet: Internet, *, detached: bool) -> None:
             states.write(state)
             _say({"state": state})
             if not detached:
-                loop.add_reader(sys.stdin, ended.set)
+                loop.add_reader(sys.stdin, _obey, internet, ended)
             await ended.wait()
         finally:
             states.remove(name)
     finally:
         internet.close()
+
+
+def _obey(internet: Internet, ended: asyncio.Event) -> None:
+    """Do what a line on standard input says; its end is ours."""
+    line = os.read(sys.stdin.fileno(), _LINE)
+    if not line:
+        ended.set()
+        return
+    internet.impair(msgspec.json.decode(line, type=Impair))
+    _say({})
 
 
 def _say(answer: dict[str, object]) -> None:

@@ -36,6 +36,7 @@ class Expectation(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_on
 class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A whole scenario. ``rtt`` seconds are added between the operators and the transit network.
 
+    ``impairable``: the homes' access links can be made worse while the lab is up (the score does).
     ``world``: "internet" (three operators) or "chain" (one client, ``hops`` routers, one server; no NAT).
     """
 
@@ -46,6 +47,7 @@ class Scenario(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     rtt: Seconds = 0.02
     seed: int = 1
     confounder: bool = False
+    impairable: bool = False
     boxes: tuple[Box, ...] = ()
     expect: tuple[Expectation, ...] = ()
 

@@ -152,6 +152,15 @@ class World:
             return [(child, name) for child in self.topology.children(name) if child in homes]
         return [(name, parent) for parent in node.parents]
 
+    @property
+    def access(self) -> list[tuple[str, str]]:
+        """Every home's access line: the link (child, parent) behind its router, or behind it where it has none."""
+        found = []
+        for home in self.homes.values():
+            (above, *_) = self.node(home).parents
+            found += self.exits(above) if self.node(above).kind == "home_router" else [(home, above)]
+        return found
+
     def exits(self, name: str) -> list[tuple[str, str]]:
         """Links (child, parent) over which the homes' packets leave a router towards the servers."""
         return [(name, parent) for parent in self.node(name).parents]

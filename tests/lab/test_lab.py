@@ -102,6 +102,23 @@ def test_what_is_wrong_with_a_scenario_reaches_the_caller() -> None:
         Lab.up("atlantis")
 
 
+def test_access_links_get_worse_while_it_is_up(chain: Start) -> None:
+    def connects() -> float:
+        begun = time.monotonic()
+        with lab.enter("chain"), socket.create_connection(("203.0.113.10", 80), timeout=0.5):
+            return time.monotonic() - begun
+
+    with Lab.up(Scenario(name="x", description="X.", world="chain", rtt=0.0, impairable=True)) as lab:
+        assert connects() < 0.05
+        lab.impair(Impair(at="", loss=1.0))
+        with pytest.raises(TimeoutError):
+            connects()
+        lab.impair(Impair(at="", delay=0.05))
+        assert connects() >= 0.1
+    with pytest.raises(UsageError, match="impaired"):
+        chain().impair(Impair(at=""))
+
+
 def test_commands_run_in_the_home(chain: Start) -> None:
     lab = chain(rtt=0)
     done = lab.run("chain", ["ip", "-o", "-4", "address", "show", "eth0"], capture_output=True, text=True)

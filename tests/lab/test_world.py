@@ -75,3 +75,10 @@ def test_a_chain_has_as_many_routers_as_asked(hops: int) -> None:
     chain = made(world="chain", hops=hops)
     assert chain.topology.distance("chain.home", "server") == hops + 1
     assert chain.entries("server") == [("server", f"chain.r{hops}")]
+
+
+def test_every_home_has_its_access_link() -> None:
+    assert made().access == [(f"{name}.router", f"{name}.bng") for name in made().homes]
+    assert made(world="chain").access == [("chain.home", "chain.r1")]
+    double = made(EqualPaths(at="atlas.bng"))
+    assert set(double.access) >= {("atlas.router", "atlas.bng"), ("atlas.router", "atlas.bng2")}

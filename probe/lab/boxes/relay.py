@@ -22,12 +22,18 @@ class _Direction:
     """One direction of a link: a queue ordered by the time at which each frame is due."""
 
     def __init__(self, impairments: Sequence[Impair], random: Random) -> None:
-        self._impairments = impairments
+        self._own = tuple(impairments)
+        self._impairments = self._own
         self._random = random
         self._queue: list[tuple[float, int, bytes]] = []
         self._number = count()
         self._last = 0.0
         self._in_burst = [False] * len(impairments)
+
+    def impair(self, how: Impair) -> None:
+        """One impairment more, in the place of the last that was added so."""
+        self._impairments = (*self._own, how)
+        self._in_burst = [False] * len(self._impairments)
 
     def put(self, frame: bytes, now: float) -> None:
         """Take a frame in: lose it, or say when it is due (perhaps twice). Order holds unless it is to be broken."""
@@ -92,6 +98,11 @@ class Relay:
         for port in (self._client, self._server):
             self._loop.remove_reader(port)
             port.close()
+
+    def impair(self, how: Impair) -> None:
+        """Make the link worse by this, from now on, both ways."""
+        for queue in self._queues.values():
+            queue.impair(how)
 
     def _read(self, upstream: bool) -> None:
         port = self._client if upstream else self._server
