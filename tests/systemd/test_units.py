@@ -28,7 +28,10 @@ def service(name: str) -> dict[str, list[str]]:
     return found
 
 
-@pytest.mark.parametrize(("unit", "most"), [("colibri.service", 2.0), ("colibri-collector.service", 1.3)])
+@pytest.mark.parametrize(
+    ("unit", "most"),
+    [("colibri.service", 2.0), ("colibri-collector.service", 1.3), ("colibri-reflector.service", 2.0)],
+)
 def test_little_is_exposed(unit: str, most: float) -> None:
     ran = analyze("security", "--offline=true", UNITS / unit)
     score = re.search(r"Overall exposure level for \S+: ([\d.]+)", ran.stdout)
@@ -36,7 +39,7 @@ def test_little_is_exposed(unit: str, most: float) -> None:
     assert float(score[1]) <= most
 
 
-@pytest.mark.parametrize("unit", ["colibri.service", "colibri-collector.service"])
+@pytest.mark.parametrize("unit", ["colibri.service", "colibri-collector.service", "colibri-reflector.service"])
 def test_systemd_has_nothing_to_say_against_it(unit: str, tmp_path: Path) -> None:
     # The command is not installed where this runs: another one stands for it.
     text = (UNITS / unit).read_text().replace("/usr/bin/colibri", "/bin/true")
@@ -61,6 +64,14 @@ def test_the_probe_has_the_one_capability_it_needs_and_the_collector_none() -> N
     assert "AF_NETLINK" in probe["RestrictAddressFamilies"][0]
 
 
+def test_the_reflector_may_bind_and_listen_and_no_more() -> None:
+    reflector = service("colibri-reflector.service")
+    assert reflector["CapabilityBoundingSet"] == ["CAP_NET_BIND_SERVICE CAP_NET_RAW"]
+    assert reflector["AmbientCapabilities"] == reflector["CapabilityBoundingSet"]
+    assert reflector["RestartPreventExitStatus"] == ["2"]
+    assert "MemoryMax" in reflector
+
+
 def test_the_daemon_is_watched_reloaded_and_started_again() -> None:
     probe = service("colibri.service")
     assert probe["Type"] == ["notify"]
@@ -73,6 +84,6 @@ def test_the_daemon_is_watched_reloaded_and_started_again() -> None:
 
 def test_users_and_folders_are_those_of_the_units() -> None:
     users = {line.split()[1] for line in (UNITS / "colibri.sysusers").read_text().splitlines() if line[0] == "u"}
-    for unit in ("colibri.service", "colibri-collector.service"):
+    for unit in ("colibri.service", "colibri-collector.service", "colibri-reflector.service"):
         assert service(unit)["User"][0] in users
         assert f"/var/lib/{service(unit)['StateDirectory'][0]}" in (UNITS / "colibri.sysusers").read_text()
