@@ -18,7 +18,8 @@ esac
 NOTES = '#!/bin/sh\necho "$(basename "$0") $*" >>"$DESTDIR/calls"\n'
 FAILS = NOTES + "case $1 in restart) exit 1 ;; esac\n"
 BASICS = [
-    "basename", "bash", "cat", "cp", "dirname", "env", "install", "ln", "mkdir", "mktemp", "rm", "sed", "sh", "tail", "tr",
+    "basename", "bash", "cat", "cp", "dirname", "env", "install", "ln", "mkdir", "mktemp", "rm", "sed", "sh", "tail",
+    "tr",
 ]  # fmt: skip
 
 
