@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import Literal
 
 from probe.agent.config import find, load, load_targets
-from probe.agent.memory import Memory
 from probe.agent.notify import Notifier
 from probe.agent.runner import Runner
 from probe.agent.session import MakeRunner, Session, TaskDiedError
@@ -26,11 +25,11 @@ Signal = Literal["stop", "reload"]
 Settings = tuple[Config, list[TargetEntry]]
 
 
-def engine(config: Config, memory: Memory) -> Runner:
+def engine(config: Config) -> Runner:
     """The runner of a real line."""
     from probe.engine.run import EngineRunner
 
-    return EngineRunner(config, memory.load_count, memory.save_count)
+    return EngineRunner(config)
 
 
 def run(

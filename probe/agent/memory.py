@@ -1,4 +1,4 @@
-"""What the daemon remembers over a restart besides the spool: when each job last ran, and the bytes sent today.
+"""What the daemon remembers over a restart besides the spool: when each job last ran.
 
 Saved at most once a minute, for the card's sake: a power cut costs a minute of it, which does no harm.
 """
@@ -22,8 +22,6 @@ _MOST_RUNS = 10_000
 
 class _Kept(msgspec.Struct):
     runs: dict[str, float] = {}
-    day: str = ""
-    octets: int = 0
 
 
 class Memory:
@@ -57,15 +55,6 @@ class Memory:
         """Seconds since each job ran; below zero where the clock has been set back since."""
         now = self._wall()
         return {key: now - at for key, at in self._kept.runs.items()}
-
-    def load_count(self) -> tuple[str, int]:
-        """The UTC day and the bytes that were sent on it."""
-        return self._kept.day, self._kept.octets
-
-    def save_count(self, day: str, octets: int) -> None:
-        """Bytes sent so far on a UTC day. Raises OSError when the disk fails."""
-        self._kept.day, self._kept.octets = day, octets
-        self._save_in_time()
 
     def _save_in_time(self) -> None:
         if self._clock() - self._saved_at >= SAVE_EVERY:

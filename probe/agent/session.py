@@ -40,7 +40,7 @@ log = logging.getLogger(__name__)
 _NO_PROGRESS = 30.0  # seconds; the tasks wake up every 5
 _DRAIN = 30.0
 
-MakeRunner = Callable[[Config, Memory], Runner]
+MakeRunner = Callable[[Config], Runner]
 
 
 class TaskDiedError(ColibriError):
@@ -83,7 +83,7 @@ class Session:
             except OSError as error:
                 raise ConfigError("probe.state_dir", f"{folder} can't be used: {error}") from None
             stack.callback(self._spool.close)
-            self._runner = self._make_runner(self._config, self._memory)
+            self._runner = self._make_runner(self._config)
             self._assemble()
             if self._config.control.socket and not self._once:
                 control, path = self._config.control, Path(self._config.control.socket)

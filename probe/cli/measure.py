@@ -102,7 +102,6 @@ async def _measure(kind: str, options: dict[str, Any], common: dict[str, Any], r
     from probe.agent import adhoc
     from probe.agent.config import load
     from probe.cli.show import at_a_glance
-    from probe.engine.counter import DayCount
     from probe.engine.run import EngineRunner
 
     config = load(common["config"])
@@ -110,8 +109,7 @@ async def _measure(kind: str, options: dict[str, Any], common: dict[str, Any], r
         config = msgspec.structs.replace(
             config, probe=msgspec.structs.replace(config.probe, interface=common["interface"])
         )
-    count = DayCount(Path(config.probe.state_dir) / "sent-by-hand.json")
-    runner = EngineRunner(config, count.load, count.save)
+    runner = EngineRunner(config)
 
     def progress(text: str) -> None:
         if not common["quiet"]:

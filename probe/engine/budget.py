@@ -63,20 +63,22 @@ class Rate:
 class Budget:
     """Packets a second (all, and for each address) and bytes a day.
 
-    ``load`` and ``save`` keep (day, bytes used) across restarts; without them the count lasts as long as the process.
+    ``load`` and ``save`` keep (day, bytes used) for other processes and later ones; ``save`` returns what all of them
+    have used on that day. Without them the count lasts as long as the process.
     """
 
     def __init__(
         self,
         safety: SafetyConfig,
         load: Callable[[], tuple[str, int]] | None = None,
-        save: Callable[[str, int], None] | None = None,
+        save: Callable[[str, int], int] | None = None,
     ) -> None:
         self._safety = safety
         self._all = Rate(safety.packets_per_second)
         self._targets: dict[bytes, Rate] = {}
         self._most = _MANY
-        self._day, self.used = load() if load else ("", 0)
+        self._load = load or (lambda: ("", 0))
+        self._day, self.used = self._load()
         self._save = save
 
     def wait(self, address: str, packets: int, now: float) -> float:
@@ -139,13 +141,14 @@ class Budget:
             )
 
     def flush(self) -> None:
-        """Keep the count. Raises what ``save`` raises."""
+        """Keep the count, and learn what others have used since. Raises what ``save`` raises."""
         if self._save:
-            self._save(self._day, self.used)
+            self.used = self._save(self._day, self.used)
 
     def _today(self, day: str) -> None:
         if day != self._day:
-            self._day, self.used = day, 0
+            known, used = self._load()
+            self._day, self.used = day, used if known == day else 0
 
     def _target(self, address: str, now: float) -> Rate:
         # By its bytes: another spelling of an IPv6 address is not another target.

@@ -8,7 +8,7 @@ from __future__ import annotations
 import ipaddress
 from collections.abc import Iterable
 
-from probe.model.errors import ConfigError, ForbiddenDestination
+from probe.model.errors import ConfigError, ForbiddenDestination, UsageError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
@@ -78,13 +78,13 @@ class Guard:
         self._passed: set[str] = set()
 
     def check(self, address: str) -> None:
-        """Raise ForbiddenDestination unless ``address`` (text, v4 or v6) may be measured."""
+        """Raise ForbiddenDestination unless ``address`` (text, v4 or v6) may be measured; UsageError if it is none."""
         if address in self._passed:
             return
         try:
             ip = ipaddress.ip_address(address)
         except ValueError:
-            raise ForbiddenDestination(f"{address!r} is not an IP address", "give an IPv4 or IPv6 address") from None
+            raise UsageError(f"{address!r} is not an IP address: give an IPv4 or IPv6 address") from None
         if ip.version == 6 and ip.scope_id:
             raise ForbiddenDestination(f"{address} is on the local link (scope {ip.scope_id})")
         if isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped:

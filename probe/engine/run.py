@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import logging
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from random import Random, SystemRandom
 
 import msgspec
@@ -13,6 +13,7 @@ from probe import __version__
 from probe.engine.bench import Bench
 from probe.engine.budget import Budget
 from probe.engine.clock import Timeline, synchronised
+from probe.engine.counter import COUNT, DayCount
 from probe.engine.guard import Guard, networks
 from probe.engine.intake import Intake
 from probe.engine.interfaces import own_addresses
@@ -31,21 +32,16 @@ from probe.wire.scrub import Scrubber, home_networks
 
 SOFTWARE = f"colibri {__version__}"
 
-log = logging.getLogger(__name__)
-
 
 class EngineRunner:
-    """The line's engine. One budget for all runs; ``load`` and ``save`` keep the day's count across restarts."""
+    """The line's engine. One budget for all runs of this process; the day's bytes are one count for all processes that
+    measure on this device: the daemon's, and those at the keyboard."""
 
-    def __init__(
-        self,
-        config: Config,
-        load_count: Callable[[], tuple[str, int]] | None = None,
-        save_count: Callable[[str, int], None] | None = None,
-    ) -> None:
+    def __init__(self, config: Config) -> None:
         self._config = config
         self._allow = networks(config.safety.allow_networks)
-        self._pace = Pace(Budget(config.safety, load_count, save_count))
+        count = DayCount(Path(config.probe.state_dir) / COUNT)
+        self._pace = Pace(Budget(config.safety, count.load, count.save))
 
     async def run(
         self, measurement: str, options: Mapping[str, object], progress: Callable[[str], None] = lambda _: None
@@ -58,6 +54,7 @@ class EngineRunner:
         parsed = parse_options(kind, options, msgspec.structs.asdict(self._config.measure))
         seed = SystemRandom().getrandbits(63)
         chance = Random(seed ^ 0x5DEECE66D)  # the engine's own: ports and sequence numbers need no replay
+        self._pace.flush()  # what others have sent meanwhile
         own = own_addresses()
         interface = self._config.probe.interface
         timeline = Timeline()
@@ -78,7 +75,7 @@ class EngineRunner:
                 bare, batches = await _drive(kind, parsed, Context(Random(seed), progress), performer)
                 bare = _with_losses(bare, performer.intake)
         finally:
-            self._flush()
+            self._pace.flush()
         duration = (timeline.now() - started) / 1e9
         timeline.refresh()
         judgement = await _named(bare, self._config.measure.prefixes, progress)
@@ -104,13 +101,6 @@ class EngineRunner:
             evidence=evidence,
             pcapng=pcapng,
         )
-
-
-    def _flush(self) -> None:
-        try:
-            self._pace.flush()
-        except OSError as error:
-            log.warning("the day's count of bytes sent could not be kept: %s", error)
 
 
 def _with_losses(judgement: Judgement, intake: Intake) -> Judgement:

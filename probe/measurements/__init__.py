@@ -21,9 +21,10 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from probe.model.errors import UsageError
+from probe.model.errors import MalformedPacket, UsageError
 from probe.model.exchange import Exchange, Step
 from probe.model.finding import Judgement
+from probe.wire.address import address_bytes
 
 T = TypeVar("T")
 Part = Generator[list[Step], list[Exchange], T]
@@ -59,7 +60,7 @@ def parse_options(
     """Options of a measurement from loosely typed values (a command line's texts, a list's entries, a log's).
 
     ``defaults`` fills what is not given; keys that the measurement does not know are errors in ``given`` and ignored in
-    ``defaults``. Raises UsageError with the name of the option.
+    ``defaults``. Raises UsageError with the name of the option: also for what should be an address and is none.
     """
     known = {field.name for field in msgspec.structs.fields(measurement.options)}
     verb = measurement.name.replace("_", "-")
@@ -70,9 +71,28 @@ def parse_options(
     lists = _lists(measurement.options)
     merged = {k: v.replace(",", " ").split() if k in lists and isinstance(v, str) else v for k, v in merged.items()}
     try:
-        return msgspec.convert(merged, measurement.options, strict=False)
+        options = msgspec.convert(merged, measurement.options, strict=False)
     except msgspec.ValidationError as error:
         raise UsageError(f"{verb}: {error}") from None
+    for key in filter(_holds_addresses, known):
+        value = getattr(options, key)
+        for text in [value] if isinstance(value, str) else value or []:
+            if text and not _is_address(text):
+                raise UsageError(f"{verb}: {key.replace('_', '-')}: {text!r} is not an IP address")
+    return options
+
+
+def _holds_addresses(key: str) -> bool:
+    """Whether an option holds addresses, by its name: ``address``, ``control_address``, ``resolver``, ``silent`` …"""
+    return key.endswith(("address", "resolver")) or key in ("silent", "reflector", "siblings")
+
+
+def _is_address(text: object) -> bool:
+    try:
+        address_bytes(str(text))
+    except MalformedPacket:
+        return False
+    return True
 
 
 def _lists(options: type[Any]) -> set[str]:

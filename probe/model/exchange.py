@@ -69,7 +69,8 @@ class TcpStep(msgspec.Struct, tag="tcp", frozen=True, kw_only=True):
     the payload, whose ICMP errors name them.
     ``cuts`` are offsets at which the payload is cut into segments of their own, sent ``gap`` seconds apart.
     Steps of one run that share a ``flow`` that is not empty use one source port, one after the other (never side by
-    side): that shows whether a 4-tuple is remembered.
+    side): that shows whether a 4-tuple is remembered. Of ``tos`` only the DSCP can be chosen: the kernel keeps the two
+    ECN bits of TCP for itself.
     """
 
     address: str

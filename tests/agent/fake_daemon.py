@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from probe.agent import daemon
-from probe.agent.memory import Memory
 from probe.model.config import Config
 from probe.model.errors import CannotMeasure
 from probe.model.finding import Evidence, Judgement, Tally, Target
@@ -51,7 +50,7 @@ class FakeRunner:
         )
 
 
-def make_runner(_config: Config, _memory: Memory) -> FakeRunner:
+def make_runner(_config: Config) -> FakeRunner:
     return FakeRunner()
 
 

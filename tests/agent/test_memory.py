@@ -21,22 +21,19 @@ def clock() -> Clock:
     return Clock()
 
 
-def test_runs_and_bytes_outlive_the_process(tmp_path: Path, clock: Clock) -> None:
+def test_runs_outlive_the_process(tmp_path: Path, clock: Clock) -> None:
     first = Memory(tmp_path / "m", clock, clock)
-    assert (first.ages(), first.load_count()) == ({}, ("", 0))
+    assert first.ages() == {}
     first.ran("a")
-    first.save_count("2026-01-01", 500)
     first.save()
     clock.now += 100
     again = Memory(tmp_path / "m", clock, clock)
     assert again.ages() == {"a": 100.0}
-    assert again.load_count() == ("2026-01-01", 500)
 
 
 def test_it_writes_at_most_once_a_minute(tmp_path: Path, clock: Clock) -> None:
     memory = Memory(tmp_path / "m", clock, clock)
     memory.ran("a")
-    memory.save_count("d", 1)
     assert not (tmp_path / "m").exists()
     clock.now += SAVE_EVERY
     memory.ran("b")

@@ -119,9 +119,12 @@ def test_another_spelling_is_the_same_target() -> None:
 
 def test_the_day_has_its_end_and_its_morning() -> None:
     kept: list[tuple[str, int]] = []
-    budget = Budget(
-        SafetyConfig(bytes_per_day=1000), lambda: ("2026-01-01", 900), lambda day, used: kept.append((day, used))
-    )
+
+    def save(day: str, used: int) -> int:
+        kept.append((day, used))
+        return used
+
+    budget = Budget(SafetyConfig(bytes_per_day=1000), lambda: ("2026-01-01", 900), save)
     assert budget.take("198.51.100.1", 1, 100, 0.0, "2026-01-01") == 0.0
     with pytest.raises(BudgetExhausted, match="midnight"):
         budget.take("198.51.100.1", 1, 1, 0.0, "2026-01-01")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import pytest
@@ -35,7 +36,8 @@ def test_runs_side_by_side_add_up(path: Path) -> None:
     two.load()
     one.save(DAY, 100)
     two.save(DAY, 50)
-    one.save(DAY, 110)
+    assert one.save(DAY, 110) == 160  # 10 more than before, and what the other has sent
+    assert two.save(DAY, 150) == 160
     assert DayCount(path).load() == (DAY, 160)
 
 
@@ -77,6 +79,37 @@ def test_a_link_is_not_followed(tmp_path: Path) -> None:
     (tmp_path / "sent.json").symlink_to(victim)
     DayCount(tmp_path / "sent.json").save(DAY, 9)
     assert victim.read_text() == "precious"
+
+
+def test_a_daemon_and_runs_beside_it_use_one_day(path: Path) -> None:
+    safety = SafetyConfig(bytes_per_day=1000)
+    kept = DayCount(path), DayCount(path)
+    daemon, beside = (Budget(safety, one.load, one.save) for one in kept)
+    for _ in range(2):
+        for budget in (daemon, beside):
+            budget.flush()  # as each run does when it begins and when it ends
+            budget.take("198.51.100.1", 1, 240, 0.0, DAY)
+            budget.flush()
+    assert beside.used == 960
+    daemon.flush()
+    with pytest.raises(BudgetExhausted):
+        daemon.take("198.51.100.1", 1, 240, 9.0, DAY)
+    daemon.take("198.51.100.1", 1, 240, 99.0, "2026-01-02")
+    daemon.flush()
+    beside.flush()  # still the day before
+    beside.take("198.51.100.1", 1, 100, 99.0, "2026-01-02")
+    assert beside.used == 340  # the new day began with what the daemon has sent on it
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a file away")
+def test_a_run_as_root_leaves_the_file_to_the_folders_owner(tmp_path: Path) -> None:
+    try:
+        os.chown(tmp_path, 1, 1)
+    except OSError:
+        pytest.skip("no other user in this namespace")
+    DayCount(tmp_path / "sent.json").save(DAY, 9)
+    made = (tmp_path / "sent.json").stat()
+    assert (made.st_uid, made.st_gid) == (1, 1)
 
 
 def test_a_budget_is_not_fresh_for_each_run(path: Path) -> None:

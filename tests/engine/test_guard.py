@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.engine.guard import FORBIDDEN, Guard, networks
-from probe.model.errors import ConfigError, ForbiddenDestination
+from probe.model.errors import ConfigError, ForbiddenDestination, UsageError
 
 PUBLIC = ["8.8.8.8", "1.1.1.1", "100.63.255.255", "100.128.0.0", "172.15.255.255", "172.32.0.1", "198.17.255.255",
           "223.255.255.255", "2606:4700::1111", "2001:4860:4860::8888", "2a00:1450::7"]  # fmt: skip
@@ -57,7 +57,7 @@ def test_a_zone_is_refused(text: str) -> None:
     "text", ["", "example.com", "8.8.8", "010.8.8.8", "0x08080808", "134744072", "8.8.8.8 ", "1.1.1.1/32"]
 )
 def test_what_is_no_address_is_refused(text: str) -> None:
-    with pytest.raises(ForbiddenDestination, match="not an IP address"):
+    with pytest.raises(UsageError, match="not an IP address"):
         Guard().check(text)
 
 

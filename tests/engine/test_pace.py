@@ -65,7 +65,12 @@ def test_what_was_sent_unasked_is_waited_for() -> None:
 
 def test_a_count_is_kept() -> None:
     kept: list[int] = []
-    pace = Pace(Budget(SafetyConfig(), save=lambda _day, used: kept.append(used)))
+
+    def save(_day: str, used: int) -> int:
+        kept.append(used)
+        return used
+
+    pace = Pace(Budget(SafetyConfig(), save=save))
     asyncio.run(pace.allow("198.51.100.1", 1, 77))
     pace.flush()
     assert kept == [77]

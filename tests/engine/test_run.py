@@ -7,6 +7,7 @@ import hashlib
 import re
 import time
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,6 +15,7 @@ import pytest
 
 from probe.engine import run as module
 from probe.engine.clock import Timeline
+from probe.engine.counter import COUNT, DayCount
 from probe.engine.intake import Intake
 from probe.engine.interfaces import own_addresses
 from probe.engine.record import unseal
@@ -173,33 +175,47 @@ def test_a_run_that_is_forbidden_ends_its_measurement(lab: Lab, monkeypatch: pyt
     assert ended == [True]
 
 
-def test_one_budget_for_all_runs_and_it_is_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_budget_for_all_runs_and_it_is_kept(lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     made_up(monkeypatch, [UdpStep(address=SERVER, port=9, payload=b"x" * 400, wait=0.05)])
-    kept: list[tuple[str, int]] = []
     today = time.strftime("%Y-%m-%d", time.gmtime())
     config = lab.config("sale")
-    config = msgspec.structs.replace(config, safety=msgspec.structs.replace(config.safety, bytes_per_day=1000))
+    config = msgspec.structs.replace(
+        config, safety=msgspec.structs.replace(config.safety, bytes_per_day=1000),
+        probe=msgspec.structs.replace(config.probe, state_dir=str(tmp_path)),
+    )  # fmt: skip
+    DayCount(tmp_path / COUNT).save(today, 100)
 
     async def run() -> None:
-        runner = EngineRunner(config, lambda: (today, 100), lambda day, used: kept.append((day, used)))
+        runner = EngineRunner(config)
         await runner.run("made_up", {"target": "x"})
         with pytest.raises(BudgetExhausted):
             await runner.run("made_up", {"target": "x"})
 
     with lab.enter("sale"):
         asyncio.run(run())
-    assert [used for _, used in kept] == [560, 560]
+    assert DayCount(tmp_path / COUNT).load() == (today, 560)
 
 
-def test_a_full_disk_costs_no_finding(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    made_up(monkeypatch, [PauseStep(seconds=0)])
+def test_what_others_send_meanwhile_counts_too(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    made_up(monkeypatch, [UdpStep(address=SERVER, port=9, payload=b"x" * 400, wait=0.05)])
+    config = lab.config("sale")
+    config = msgspec.structs.replace(
+        config, safety=msgspec.structs.replace(config.safety, bytes_per_day=1000),
+        probe=msgspec.structs.replace(config.probe, state_dir=str(tmp_path)),
+    )  # fmt: skip
 
-    def full(_day: str, _used: int) -> None:
-        raise OSError(28, "No space left on device")
+    async def run() -> None:
+        daemon, beside = EngineRunner(config), EngineRunner(config)
+        await beside.run("made_up", {"target": "x"})
+        await daemon.run("made_up", {"target": "x"})
+        for runner in (daemon, beside):
+            with pytest.raises(BudgetExhausted):
+                await runner.run("made_up", {"target": "x"})
 
     with lab.enter("sale"):
-        outcome = asyncio.run(EngineRunner(lab.config("sale"), None, full).run("made_up", {"target": "x"}))
-    assert outcome.judgement.verdict == "clean"
+        asyncio.run(run())
 
 
 def test_runs_side_by_side_do_not_hear_each_other(lab: Lab) -> None:

@@ -41,6 +41,8 @@ def test_texts_become_values_and_defaults_fill_in() -> None:
         ({"target": "a", "typo": "1"}, "no option is called 'typo'"),
         ({"target": "a", "trials": "2"}, "trials"),
         ({"target": "a", "port": "x"}, "port"),
+        ({"target": "a", "resolver": "nonsense"}, "resolver: 'nonsense' is not an IP address"),
+        ({"target": "a", "silent": "203.0.113"}, "silent"),
         ({}, "target"),
     ],
 )
@@ -54,5 +56,7 @@ def test_lists_come_as_texts_or_as_lists() -> None:
     for ports, siblings in (("80, 443", "192.0.2.1,192.0.2.2"), ([80, 443], ["192.0.2.1", "192.0.2.2"])):
         options = parse_options(hole, {"target": "192.0.2.9", "ports": ports, "siblings": siblings})
         assert (options.ports, options.siblings) == ([80, 443], ["192.0.2.1", "192.0.2.2"])
+    with pytest.raises(UsageError, match="siblings: 'x'"):
+        parse_options(hole, {"target": "192.0.2.9", "siblings": "192.0.2.1,x"})
     with pytest.raises(UsageError, match="ports"):
         parse_options(hole, {"target": "192.0.2.9", "ports": "80,http"})
