@@ -14,7 +14,7 @@ from probe.measurements import Part
 from probe.measurements._judge import is_home
 from probe.measurements._locate import AGREE, Place, expired
 from probe.measurements._proof import MARGIN, home_depth
-from probe.measurements._voip_call import Call, Caller, Said
+from probe.measurements._voip_call import Call, Caller, Said, belongs
 from probe.model.exchange import Exchange, Step, UdpStep
 from probe.model.packet import Packet, Udp
 from probe.model.reflector import Received
@@ -86,7 +86,7 @@ def place_gateway(caller: Caller, port: int, lines: tuple[str, ...], wait: float
         for exchange in (yield batch):
             asked = exchange.step
             assert isinstance(asked, UdpStep)  # noqa: S101 - only such were asked for
-            if exchange.answers:
+            if any(belongs(asked.payload, h.packet.payload) for h in exchange.answers):
                 arrives = min(asked.ttl, arrives or asked.ttl)
             shots += _quotes(asked, exchange, routers)
         found = _gateway(lines, shots, routers, arrives)

@@ -176,6 +176,15 @@ def answers(call: Call, payload: bytes, reply: bytes) -> bool:
         return False
 
 
+def belongs(payload: bytes, reply: bytes) -> bool:
+    """Whether a datagram repeats another's token: on one flow, late answers to earlier requests come in as well."""
+    return any(_token(turn(payload)) == _token(turn(reply)) for turn in (bytes, far.twin))
+
+
+def _token(payload: bytes) -> bytes | None:
+    return next((token for _, token in far.candidates(payload)), None)
+
+
 def _read_datagrams(call: Call, method: str, payload: bytes, sendings: int, exchange: Exchange) -> Said:
     replies = [h for h in exchange.answers if answers(call, payload, h.packet.payload)]
     return Said(

@@ -15,7 +15,8 @@ from probe.measurements._judge import hops_away, is_home
 from probe.measurements._locate import AGREE, Place, Shot, expired, place, place_drop
 from probe.measurements._proof import RARER, acts_at_home, ahead, by_chance, home_depth, proven_short
 from probe.measurements._tcp import react, shot
-from probe.model.exchange import Exchange, Step, TcpStep
+from probe.measurements._voip_call import belongs
+from probe.model.exchange import Exchange, Step, TcpStep, UdpStep
 from probe.model.packet import Icmp
 
 _ROUNDS = 10
@@ -113,7 +114,9 @@ def _shot(ttl: int, exchange: Exchange, address: str) -> Shot:
         seen = shot(ttl, exchange, reaction)
         return msgspec.structs.replace(seen, elicited=seen.elicited or reaction.acknowledged, routers={})
     died = expired(exchange)
-    replies = [*exchange.answers, *(h for h in exchange.errors if not _exceeded(h.packet.header, h.packet.version))]
+    asked = exchange.step.payload if isinstance(exchange.step, UdpStep) else None
+    answers = [h for h in exchange.answers if asked is None or belongs(asked, h.packet.payload)]
+    replies = [*answers, *(h for h in exchange.errors if not _exceeded(h.packet.header, h.packet.version))]
     first = min(replies, key=lambda h: h.at, default=None)
     return Shot(
         ttl=ttl, elicited=first is not None, reply_ttl=None if first is None else first.packet.ttl,

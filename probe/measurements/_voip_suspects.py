@@ -72,7 +72,10 @@ def _datagrams(line: Line, calls: Sequence[Call], wait: float, seen: Seen | None
         call = calls[(ttl + number) % len(calls)]
         method = methods.get(call) or line.caller.requests(call)[0][0]
         payload = line.caller.request(call, method)
-        return UdpStep(address=line.address, port=call.port, payload=payload, ttl=ttl, flow=call.flow, wait=wait)
+        # Several TTLs share a flow, so that another's answer must not end this one's listening.
+        return UdpStep(
+            address=line.address, port=call.port, payload=payload, ttl=ttl, flow=call.flow, wait=wait, linger=wait
+        )
 
     return make
 
@@ -86,7 +89,9 @@ def _sound(line: Line, streams: Sequence[Stream], wait: float) -> Make:
         flow, port = stream.plan.flow, stream.plan.port
         payload = following(stream.step, sent[flow])
         sent[flow] += 1
-        return UdpStep(address=line.address, port=port, payload=payload, ttl=ttl, flow=flow, wait=wait)
+        return UdpStep(
+            address=line.address, port=port, payload=payload, ttl=ttl, flow=flow, wait=wait, match=(0, len(payload))
+        )
 
     return make
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measurements._voip_call import Call, Caller, Said, answers, copy
+from probe.measurements._voip_call import Call, Caller, Said, answers, belongs, copy
 from probe.measurements._voip_grid import Protocol
 from probe.model.reflector import Received
 from probe.wire import reflector, sip, stun, tls
@@ -110,6 +110,22 @@ def test_a_gateway_may_rewrite_what_stands_behind_the_token() -> None:
     _, (_, invite) = caller().requests(call("sip"))
     reply = sip.response(sip.decode(invite.replace(b"192.168.1.100", b"198.51.100.7")), 100, "Trying")
     assert answers(call("sip"), invite, reply)
+
+
+@pytest.mark.parametrize("protocol", ["sip", "stun", "turn"])
+@pytest.mark.parametrize("twin", [False, True])
+def test_late_answers_to_other_requests_of_a_flow_are_told_apart(protocol: Protocol, twin: bool) -> None:
+    one = caller()
+    asked, other = (one.requests(call(protocol, twin=twin))[0][1] for _ in range(2))
+    plain = reflector.twin(asked) if twin else asked
+    if protocol == "sip":
+        reply = sip.response(sip.decode(plain), 200, "OK")
+    else:
+        reply = stun.refusal(stun.decode(plain), 401, "Unauthorized")
+    reply = reflector.twin(reply) if twin else reply
+    assert belongs(asked, reply)
+    assert not belongs(other, reply)
+    assert not belongs(asked, b"")
 
 
 def test_a_copy_is_found_in_the_body_of_an_answer() -> None:
