@@ -12,6 +12,7 @@ from collections.abc import Iterable, Sequence
 import msgspec
 
 from probe.measurements import Part
+from probe.measurements._locate import AGREE
 from probe.measurements._proof import MARGIN, RARE, by_chance
 from probe.measurements._reach import Probe, Sight, read, step
 from probe.model.exchange import FULL_TTL, PauseStep, Step
@@ -83,8 +84,8 @@ class Ways:
         return [s for s in self._sights.get(aim, ()) if s.refused is not None]
 
     def vanishes(self, aim: Aim, others: Sequence[Aim], ttl: int) -> bool:
-        """Whether at a TTL the probes of ``aim`` show nothing, beyond what chance explains, where the others' do."""
-        mine = [not s.dead for s in self.short(aim) if s.ttl == ttl]
+        """Whether at a TTL the probes of ``aim`` show nobody, beyond what chance explains, where the others' do."""
+        mine = [bool(s.answer or s.router) for s in self.short(aim) if s.ttl == ttl]
         theirs = [not s.dead for other in others for s in self.short(other) if s.ttl == ttl]
         if any(mine) or not mine or not theirs:
             return False
@@ -146,13 +147,14 @@ def survey(subjects: Sequence[Aim], references: Sequence[Aim], reach: int, wait:
 
 def _open_ttls(ways: Ways, subject: Aim, references: Sequence[Aim]) -> list[int]:
     """TTLs at which it is not yet decided whether the subject's probes vanish."""
-    if any(s.answer for s in ways.full(subject)) or ways.refusals(subject):
-        return []  # it is reached, or somebody says that it is not
+    refusals = len(ways.refusals(subject))
+    if any(s.answer for s in ways.full(subject)) or refusals >= AGREE:
+        return []  # it is reached, or somebody says often enough that it is not
     if ways.last(subject) + 1 + MARGIN > common_end(ways, references):
         return []  # too near to its own network for anything to be claimed
     near = [ways.last(subject) + by for by in _NEAR]
     wanted = [ttl for ttl in near if ttl > 0]
-    return [] if any(ways.vanishes(subject, references, ttl) for ttl in wanted[1:2]) else wanted
+    return [] if not refusals and ways.vanishes(subject, references, near[1]) else wanted
 
 
 def _volley(ways: Ways, shots: list[tuple[Aim, Probe, str, int]], wait: float) -> Part[None]:

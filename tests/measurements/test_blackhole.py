@@ -187,7 +187,7 @@ def test_names_lead_to_addresses() -> None:
     [{"control_address": ""}, {"control_address": "a.example"}, {"siblings": ["x y"]}, {"target": "a.example"}],
 )
 def test_what_it_needs_to_be_told(options: dict[str, Any]) -> None:
-    with pytest.raises(UsageError, match=r"blackhole needs|is no address"):
+    with pytest.raises(UsageError, match="blackhole"):
         ask(net(), **options)
 
 
