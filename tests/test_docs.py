@@ -16,7 +16,8 @@ from typing import Annotated, Any, Union, get_args, get_origin, get_type_hints
 import msgspec
 import pytest
 
-from probe.lab import broker, scenario, score
+from probe.lab import broker, kinds, scenario, score
+from probe.lab.lab import Lab
 from probe.model import canonical, feed
 from probe.model.config import Config, TargetEntry
 from probe.model.finding import Finding
@@ -169,8 +170,8 @@ def test_the_safety_page_s_figures_are_the_defaults() -> None:
 def test_the_lab_page_names_every_box() -> None:
     page = (ROOT / "docs/lab.md").read_text()
     table = page.partition("| box | does |")[2].partition("\n\n")[0]
-    kinds = {box.__struct_config__.tag for box in get_args(scenario.Box)}
-    assert set(re.findall(r"`(\w+)`", table)) == kinds
+    tags = {box.__struct_config__.tag for box in get_args(kinds.Box)}
+    assert set(re.findall(r"`(\w+)`", table)) == tags
 
 
 def own_scenario(folder: Path) -> Path:
@@ -183,7 +184,8 @@ def own_scenario(folder: Path) -> Path:
 @pytest.mark.lab
 def test_the_lab_page_s_scenario_finds_what_it_says(tmp_path: Path) -> None:
     (mine,) = scenario.read(own_scenario(tmp_path))
-    (observation, *_) = score.play(msgspec.structs.replace(mine, expect=mine.expect[:1]), 1, score.command)
+    with Lab.up(mine) as lab:
+        observation = score.observe(lab, mine.expect[0], score.command)
     assert observation.outcome.error == ""
     assert (observation.technique_right, observation.place_right) == (True, True)
 

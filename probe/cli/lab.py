@@ -41,7 +41,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score = verbs.add_parser("score", help="measure every scenario and compare with the truth")
     score.add_argument("scenarios", nargs="*", metavar="SCENARIO", help="these only (default: all)")
     score.add_argument("--runs", type=int, default=1, help="runs of each expectation (default: %(default)s)")
-    score.add_argument("--jobs", type=int, default=2, help="labs at a time (default: %(default)s)")
+    score.add_argument("--jobs", type=int, help="labs at a time (default: five for each processor)")
+    score.add_argument("--measurement", action="append", metavar="NAME", help="this one only (may be given again)")
+    score.add_argument("--impaired", action="store_true", help="every run on a line of its own: loss, jitter")
+    score.add_argument("--log", type=Path, metavar="FILE", help="note every run there; what it holds is not run again")
     score.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
     score.add_argument("--markdown", type=Path, metavar="FILE", help="write the table here, not to standard output")
     demo = verbs.add_parser("demo", help="a lab, a broker, the collector with its monitor, and a probe on every line")
@@ -169,11 +172,18 @@ def _tell(line: str) -> None:
 
 
 def _score(args: argparse.Namespace) -> int:
-    from probe.lab import report, score
+    from probe import measurements
+    from probe.lab import matrix, report
 
-    if args.runs < 1 or args.jobs < 1:
+    jobs = matrix.default_jobs() if args.jobs is None else args.jobs
+    if args.runs < 1 or jobs < 1:
         raise UsageError("--runs and --jobs must be 1 or more")
-    result = score.run(args.scenarios, runs=args.runs, jobs=args.jobs, progress=_tell)
+    kinds = [name.replace("-", "_") for name in args.measurement or measurements.names()]
+    if unknown := set(kinds) - set(measurements.names()):
+        raise UsageError(f"no measurement is called {', '.join(sorted(unknown))}")
+    result = matrix.run(
+        args.scenarios, runs=args.runs, jobs=jobs, progress=_tell, impaired=args.impaired, log=args.log, kinds=kinds
+    )
     for path in (args.json, args.markdown):
         if path is not None:
             path.parent.mkdir(parents=True, exist_ok=True)

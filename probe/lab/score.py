@@ -1,24 +1,22 @@
-"""Measures every scenario against the truth: each expectation, several times, several labs at a time."""
+"""One run of the score: a measurement in a lab, as a command of its own, beside what is true."""
 
 from __future__ import annotations
 
-import multiprocessing
+import functools
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from pathlib import Path
 from typing import Any, Protocol
 
 import msgspec
 
 from probe import measurements
-from probe.lab import scenario as scenarios
 from probe.lab.files import config_text
+from probe.lab.kinds import Impair
 from probe.lab.lab import Lab, Truth
-from probe.lab.scenario import Expectation, Scenario
+from probe.lab.scenario import Expectation
 from probe.model.config import Config, ControlConfig, ProbeConfig
 from probe.model.errors import ColibriError
 from probe.model.finding import Location
@@ -46,6 +44,9 @@ class Observation(msgspec.Struct, frozen=True):
     true_ttl: int
     true_addresses: tuple[str, ...]
     outcome: Outcome
+    run: int = 0
+    rules: str = ""  # version of the measurement's rules
+    line: Impair | None = None  # what was wrong with the access line besides
 
     @property
     def verdict_right(self) -> bool:
@@ -134,51 +135,20 @@ def _read(output: bytes, seconds: float) -> Outcome:
         return Outcome(error=f"no finding in the output: {error!r}", seconds=seconds)
 
 
-def measurable(one: Scenario, kinds: Sequence[str]) -> Scenario:
-    """The scenario with only those expectations whose measurement exists."""
-    return msgspec.structs.replace(one, expect=tuple(e for e in one.expect if e.measurement in kinds))
-
-
-def play(one: Scenario, runs: int, runner: Runner) -> list[Observation]:
-    """Raise a scenario once and measure each of its expectations ``runs`` times."""
-    observations = []
-    with Lab.up(one) as lab:
-        for _ in range(runs):
-            for expected in one.expect:
-                try:
-                    outcome = runner(lab, expected)
-                except ColibriError as error:
-                    outcome = Outcome(error=str(error))
-                observations.append(_observe(lab, one, expected, outcome))
-    return observations
-
-
-def _observe(lab: Lab, one: Scenario, expected: Expectation, outcome: Outcome) -> Observation:
+def observe(lab: Lab, expected: Expectation, runner: Runner, run: int = 0, line: Impair | None = None) -> Observation:
+    """Measure once in a lab that is up, beside the truth that it knows."""
+    try:
+        outcome = runner(lab, expected)
+    except ColibriError as error:
+        outcome = Outcome(error=str(error))
     truth = lab.truth(expected.operator, expected.at) if expected.at else Truth(0, (), 0)
-    return Observation(one.name, one.confounder, expected, truth.ttl, truth.addresses, outcome)
+    one = lab.state.scenario
+    return Observation(
+        one.name, one.confounder, expected, truth.ttl, truth.addresses, outcome, run, rules(expected.measurement), line
+    )
 
 
-def run(
-    names: Iterable[str] = (), *, runs: int, jobs: int, progress: Callable[[str], None],
-    runner: Runner = command, kinds: Sequence[str] | None = None,
-) -> list[Observation]:
-    """Play shipped scenarios (all, if none is named), ``jobs`` at a time. Raises UsageError on an unknown name.
-
-    ``kinds``: the measurements there are (None: those installed); expectations of others are left out, and said so.
-    """
-    kinds = measurements.names() if kinds is None else kinds
-    chosen = [scenarios.find(name) for name in names] or list(scenarios.shipped().values())
-    wanted = [measurable(one, kinds) for one in chosen]
-    left_out = sum(len(one.expect) for one in chosen) - sum(len(one.expect) for one in wanted)
-    if left_out:
-        progress(f"{left_out} expectations are of measurements that do not exist yet")
-    found: dict[str, list[Observation]] = {}
-    # Spawned, not forked: a lab ends with the process that holds its pipe, and a fork would hold all of them.
-    with ProcessPoolExecutor(jobs, mp_context=multiprocessing.get_context("spawn")) as pool:
-        waiting = {pool.submit(play, one, runs, runner): one for one in wanted if one.expect}
-        for number, future in enumerate(as_completed(waiting), 1):
-            name = waiting[future].name
-            found[name] = future.result()
-            right = sum(o.technique_right for o in found[name])
-            progress(f"[{number}/{len(waiting)}] {name}: {right} of {len(found[name])} as expected")
-    return [observation for one in wanted for observation in found.get(one.name, [])]
+@functools.cache
+def rules(measurement: str) -> str:
+    """Version of a measurement's rules, "" where there is no such measurement."""
+    return measurements.load(measurement).version if measurement in measurements.names() else ""

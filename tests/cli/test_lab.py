@@ -13,7 +13,7 @@ import msgspec
 import pytest
 
 from probe.cli.main import main
-from probe.lab import score, state
+from probe.lab import matrix, state
 from probe.lab.scenario import Expectation
 from probe.lab.score import Observation, Outcome
 
@@ -85,6 +85,7 @@ def test_what_cannot_be_is_wrong_usage(tmp_path: Path, capsys: pytest.CaptureFix
         (["exec", "atlas", "true"], "no lab"),
         (["score", "--runs", "0"], "--runs"),
         (["score", "atlantis"], "atlantis"),
+        (["score", "--measurement", "telepathy"], "telepathy"),
         (["dance"], "dance"),
     ):
         assert main(["lab", *words]) == 2
@@ -102,7 +103,7 @@ def test_a_score_is_printed_or_written(
         options["progress"]("half way")
         return [Observation("x", True, expected, 0, (), Outcome("clean"))]
 
-    monkeypatch.setattr(score, "run", run)
+    monkeypatch.setattr(matrix, "run", run)
     assert main(["lab", "score", "demo", "--runs", "3", "--jobs", "4"]) == 0
     captured = capsys.readouterr()
     assert "1 of 1 runs as expected" in captured.out
@@ -112,4 +113,4 @@ def test_a_score_is_printed_or_written(
     assert capsys.readouterr().out == ""
     assert "1 of 1 runs" in table.read_text()
     assert msgspec.json.decode(numbers.read_bytes())["score"]["right"] == 1
-    assert asked == [(["demo"], 3, 4), ([], 1, 2)]
+    assert asked == [(["demo"], 3, 4), ([], 1, matrix.default_jobs())]

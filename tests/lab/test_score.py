@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import subprocess
+from types import SimpleNamespace
 from typing import Any
 
 import msgspec
 import pytest
 
 from probe.lab import score
-from probe.lab.lab import Lab, Truth
-from probe.lab.scenario import Expectation, find
+from probe.lab.kinds import Impair
+from probe.lab.lab import Truth
+from probe.lab.scenario import Expectation, Scenario
 from probe.lab.score import Observation, Outcome
 from probe.model.config import Config
-from probe.model.errors import NoRoute, UsageError
+from probe.model.errors import NoRoute
 from probe.model.finding import Hop, Location
 
 EXPECTED = Expectation(operator="sale", measurement="dns_injection", target="press.example", verdict=("interfered",),
@@ -66,6 +68,8 @@ class FakeLab:
         self.done = subprocess.CompletedProcess([], status, output, error)
         self.argv: list[str] = []
         self.late = False
+
+        self.state = SimpleNamespace(scenario=Scenario(name="x", description="X.", confounder=True))
 
     def config(self, _operator: str) -> Config:
         return Config()
@@ -121,35 +125,17 @@ def test_a_clean_finding_has_no_interference() -> None:
     assert (outcome.verdict, outcome.technique, outcome.location) == ("clean", "", None)
 
 
-def guess(lab: Lab, expected: Expectation) -> Outcome:
-    """A runner that always cries wolf, right where the truth is; and cannot measure on Atlas."""
-    if expected.operator == "atlas":
+def test_a_run_is_kept_beside_the_truth() -> None:
+    line = Impair(at="", loss=0.02)
+    one = score.observe(FakeLab(), EXPECTED, lambda *_: Outcome("clean"), 7, line)  # type: ignore[arg-type]
+    assert (one.scenario, one.confounder, one.run, one.line) == ("x", True, 7, line)
+    assert (one.true_ttl, one.true_addresses, one.rules) == (3, ("198.18.30.3",), score.rules("dns_injection"))
+    assert score.rules("dns_injection")
+    assert score.rules("telepathy") == ""
+
+
+def test_a_runner_that_can_not_measure_says_why() -> None:
+    def fails(*_: object) -> Outcome:
         raise NoRoute("no route")
-    ttl = lab.truth(expected.operator, expected.at).ttl if expected.at else 1
-    return Outcome("interfered", expected.technique or "tcp_reset", "guess", Location(ttl - 1, ttl))
 
-
-@pytest.mark.lab
-def test_scenarios_are_played_side_by_side_in_their_own_labs() -> None:
-    said: list[str] = []
-    found = score.run(["demo", "honest"], runs=2, jobs=2, progress=said.append, runner=guess,
-                      kinds=["dns_injection", "tcp_reset"])
-    assert [o.scenario for o in found] == ["demo"] * 18 + ["honest"] * 10
-    assert {o.outcome.error for o in found if o.expected.operator == "atlas"} == {"no route"}
-    injected = [o for o in found if o.expected.at]
-    assert len(injected) == 4
-    assert all(o.technique_right and o.place_right and o.true_ttl in (3, 4) for o in injected)
-    assert not any(o.verdict_right for o in found if not o.expected.at)
-    results = sorted(line.split("] ")[1] for line in said if line.startswith("["))
-    assert results == ["demo: 4 of 18 as expected", "honest: 0 of 10 as expected"]
-
-
-def test_measurements_that_do_not_exist_are_left_out_aloud() -> None:
-    said: list[str] = []
-    assert score.run(["demo"], runs=1, jobs=1, progress=said.append, kinds=[]) == []
-    assert said == [f"{len(find('demo').expect)} expectations are of measurements that do not exist yet"]
-
-
-def test_an_unknown_scenario_is_wrong_usage() -> None:
-    with pytest.raises(UsageError, match="atlantis"):
-        score.run(["atlantis"], runs=1, jobs=1, progress=print)
+    assert score.observe(FakeLab(), EXPECTED, fails).outcome == Outcome(error="no route")  # type: ignore[arg-type]
