@@ -28,6 +28,8 @@ class RawSender:
         self._sockets: dict[tuple[int, int], socket.socket] = {}
         self._sequence = 0
         self._number = random.getrandbits(16)
+        # A far end tells by it that these echoes arrived, and no others: NATs change identifiers.
+        self._mark = random.getrandbits(64).to_bytes(8, "big")
 
     def close(self) -> None:
         """Close all sockets."""
@@ -67,7 +69,7 @@ class RawSender:
         of a flow have one checksum: equal-cost paths may be chosen by it (Paris traceroute)."""
         self._sequence = (self._sequence + 1) & 0xFFFF
         sequence = self._sequence
-        data = struct.pack(">H", 0xFFFF - sequence) + b"colibri"
+        data = struct.pack(">H", 0xFFFF - sequence) + self._mark
         if ":" in destination:
             body = struct.pack(">BBHHH", 128, 0, 0, identifier, sequence) + data
             self._send(destination, Protocol.ICMPV6, body, ttl)  # the kernel fills in the checksum
