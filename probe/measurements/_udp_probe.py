@@ -12,7 +12,7 @@ import msgspec
 
 from probe.measurements import Part
 from probe.measurements._locate import place, place_drop
-from probe.measurements._udp import Trigger, react, shot
+from probe.measurements._udp import Reaction, Trigger, react, shot
 from probe.measurements._udp_seen import AtEnd, End, Seen
 from probe.model.exchange import FULL_TTL, PauseStep, Step, UdpStep
 
@@ -43,6 +43,7 @@ class _Asker:
 
     def __init__(self, plan: Plan, random: Random) -> None:
         self._plan, self._random, self._flows = plan, random, 0
+        self._made: dict[tuple[str, bool, int], bytes] = {}
         self.waited = self._renewed = 0.0
 
     def renew(self, ends: list[AtEnd]) -> Part[None]:
@@ -50,6 +51,7 @@ class _Asker:
         if self._plan.renew is None or self.waited - self._renewed < _TOKEN_LASTS:
             return
         self._renewed = self.waited
+        self._made.clear()
         for one in ends:
             if one.end.token:
                 one.end = yield from self._plan.renew(one.end)
@@ -59,13 +61,22 @@ class _Asker:
         self._flows += 1
         return f"udp{self._flows}"
 
-    def ask(self, end: End, *, trigger: bool, wait: float, ttl: int = FULL_TTL, flow: str = "") -> UdpStep:
-        """A trigger, or a twin."""
-        plan, random = self._plan, self._random
-        made = plan.trigger.payload(random, end.token) if trigger else plan.trigger.twin(random, end.token, plan.twin)
+    def ask(
+        self, end: End, *, trigger: bool, wait: float, ttl: int = FULL_TTL, flow: str = "", number: int = 0
+    ) -> UdpStep:
+        """A trigger, or the ``number``-th twin."""
+        key = end.address, trigger, number
+        made = self._made.get(key) or self._make(end, trigger)
+        if end.token:
+            # Each opens no session there: it may be sent again as it is, which keeps the evidence small.
+            self._made[key] = made
         return UdpStep(
             address=end.address, port=end.port, payload=made, ttl=ttl, flow=flow or self.flow(), wait=wait, linger=0.05
         )
+
+    def _make(self, end: End, trigger: bool) -> bytes:
+        plan, random = self._plan, self._random
+        return plan.trigger.payload(random, end.token) if trigger else plan.trigger.twin(random, end.token, plan.twin)
 
 
 def ask(plan: Plan, random: Random) -> Part[Seen]:
@@ -87,7 +98,8 @@ def ask(plan: Plan, random: Random) -> Part[Seen]:
     if not seen.lasting:
         yield from _recover(seen, asker, seen.live)
     if not seen.lasting:
-        yield from _twins(seen.live, asker, plan.trials, seen.patience(), "after")
+        # More than before: all that was seen is worth nothing if these get lost.
+        yield from _twins(seen.live, asker, plan.trials + 2, seen.patience(), "after")
     return seen
 
 
@@ -156,9 +168,8 @@ def _recover(seen: Seen, asker: _Asker, ends: list[AtEnd]) -> Part[None]:
 
 
 def _sweep(seen: Seen, asker: _Asker) -> Part[None]:
-    """Triggers and twins at every TTL, each behind a harmless datagram of its own flow and TTL, which asks for the
-    router there; then again near the place, until chance is ruled out."""
-    one = seen.swept_at = min(seen.live, key=lambda at: (not at.hit, at.chance))
+    """Triggers and twins at every TTL; then again near the place, until chance is ruled out."""
+    one = seen.swept_at = min(seen.live, key=lambda at: (not at.hit, not at.end.token, at.chance))
     top = min(_FARTHEST, seen.back() + 3)
     yield from _volley(seen, asker, one, range(1, top + 1))
     while seen.arrives is None and top < _FARTHEST:  # the way there is longer than the way back
@@ -175,7 +186,7 @@ def _sweep(seen: Seen, asker: _Asker) -> Part[None]:
         if narrow and (seen.vanish() or seen.short_of_target()):
             break
         between = range(max(clean + 1, first - _NARROW), first)
-        behind = (first, first, first + 1, first + 2) if not one.rejected else (first,) * 4
+        behind = (first, first, first, first + 1, first + 2) if not one.rejected else (first,) * 4
         yield from _volley(seen, asker, one, [ttl for ttl in (*between, *behind) if ttl < arrives])
     _place(seen, one)
 
@@ -190,25 +201,23 @@ def _place(seen: Seen, one: AtEnd) -> None:
 
 
 def _volley(seen: Seen, asker: _Asker, one: AtEnd, ttls: Iterable[int]) -> Part[None]:
+    """A trigger and a twin at each TTL; then, for each, a harmless datagram of its flow and TTL, which asks for the
+    router there. Not before: a filter may look only at the first datagram of a flow."""
     wanted = [(ttl, kind, asker.flow()) for i, ttl in enumerate(ttls) for kind in ((True, False), (False, True))[i % 2]]
-    wait, end = seen.near(), one.end
-    exchanges = yield [asker.ask(end, trigger=False, wait=wait, ttl=ttl, flow=flow) for ttl, _, flow in wanted]
-    asked = [react(e) for e in exchanges]
-    routers = [reaction.expired_at for reaction in asked]
-    for (ttl, _, _), reaction in zip(wanted, asked, strict=True):
-        if reaction.expired_at is not None:
-            seen.routers.setdefault(ttl, reaction.expired_at)
-        elif reaction.answered:  # it only asked for its router, but that it arrived counts
-            seen.twin_shots.append(shot(ttl, reaction, None))
+    wait, heard = seen.near(), dict[str, Reaction]()
     for kinds in ((True,), (False,)) if seen.apart else ((True, False),):
-        chosen = [i for i, (_, kind, _) in enumerate(wanted) if kind in kinds]
-        batch: list[Step] = [
-            asker.ask(end, trigger=wanted[i][1], wait=wait, ttl=wanted[i][0], flow=wanted[i][2]) for i in chosen
-        ]
-        for i, exchange in zip(chosen, (yield batch), strict=True):
-            ttl, trigger, _ = wanted[i]
-            fresh = shot(ttl, react(exchange), routers[i])
-            (seen.swept if trigger else seen.twin_shots).append(fresh)
+        chosen = [(ttl, kind, flow) for ttl, kind, flow in wanted if kind in kinds]
+        batch: list[Step] = [asker.ask(one.end, trigger=k, wait=wait, ttl=ttl, flow=flow) for ttl, k, flow in chosen]
+        for (_, _, flow), exchange in zip(chosen, (yield batch), strict=True):
+            heard[flow] = react(exchange)
         yield from _recover(seen, asker, [one])
         if seen.lasting:
             return
+    batch = [asker.ask(one.end, trigger=False, wait=wait, ttl=ttl, flow=flow, number=1) for ttl, _, flow in wanted]
+    for (ttl, trigger, flow), exchange in zip(wanted, (yield batch), strict=True):
+        probe = react(exchange)
+        (seen.swept if trigger else seen.twin_shots).append(shot(ttl, heard[flow], probe.expired_at))
+        if probe.expired_at is not None:
+            seen.routers.setdefault(ttl, probe.expired_at)
+        elif probe.answered:  # it only asked for its router, but that it arrived counts
+            seen.twin_shots.append(shot(ttl, probe, None))

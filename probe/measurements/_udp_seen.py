@@ -91,8 +91,9 @@ class Seen:
         return any(one.failed >= AGREE and 2 * one.failed > len(one.triggers) for one in self.live) or bool(self.struck)
 
     def settled(self) -> bool:
-        """Whether more trials would add nothing: every far end answers all triggers, or is struck."""
-        return all(one.hit or not one.failed for one in self.live)
+        """Whether more trials would add nothing: every far end answers all triggers, or is struck by so much that a
+        twin which gets lost afterwards changes nothing."""
+        return all((one.hit and one.chance < RARE / 10) or not one.failed for one in self.live)
 
     def _answers(self) -> list[Reaction]:
         return [r for one in self.live for r in one.twins if r.answered]

@@ -54,11 +54,13 @@ class UdpFilter(_Box):
     """Acts on datagrams of these ``contents``: drops them (and, for ``residual`` seconds, all of the flow, ``size`` 4,
     or all between the probe and that port of the host, ``size`` 3), rejects them by ICMP, or answers for the host.
 
+    ``first``: it looks only at the first datagram of a flow that comes by.
     ``forwards``: it is a router that looks only at what it forwards, so that a packet that dies on it is not seen.
     """
 
     contents: tuple[str, ...]
     does: Literal["drop", "reject", "answer"] = "drop"
+    first: bool = False
     forwards: bool = False
     residual: float = 0.0
     size: Literal[3, 4] = 4
@@ -67,6 +69,10 @@ class UdpFilter(_Box):
         packet = passing.packet
         if not isinstance(packet.header, Udp) or (self.forwards and packet.ttl <= 1):
             return False
+        flows = passing.memory.setdefault("flows", set())
+        if self.first and passing.flow.port in flows:
+            return False
+        flows.add(passing.flow.port)
         key = (passing.flow.address, passing.flow.step.port, passing.flow.port if self.size == 4 else 0)
         if passing.when < passing.memory.get(key, -1.0):
             return True

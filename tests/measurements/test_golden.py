@@ -1,7 +1,7 @@
 """Evidence recorded once on the lab, judged again by today's rules: what was found then must still be found.
 
 Each file is what `colibri measure … --pcap` wrote, named after its technique: scenarios dns-fixed-agg, reset-agg,
-drop-packet and page-on-path, from the home of operator sale. A rule that asks for other packets than were recorded
+drop-packet, page-on-path and voip-stun (`udp-trigger call --trigger stun`), from the home of operator sale. A rule that asks for other packets than were recorded
 can't be held against them: then record them anew, and say why in the change.
 """
 
@@ -22,6 +22,7 @@ RULES = {
     "tcp_reset": ("tcp_reset/reset-below-server", 2),
     "trigger_drop": ("tcp_reset/trigger-vanishes-before-server", 4),
     "block_page": ("tcp_reset/answer-below-server", 2),
+    "voip_stun": ("udp_trigger/trigger-vanishes-before-far-end", 2),
 }
 """Technique → rule, and the TTL at which packets still pass."""
 

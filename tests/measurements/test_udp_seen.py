@@ -43,7 +43,8 @@ def test_rejections_count_only_where_twins_have_none() -> None:
 def test_when_to_go_on_and_when_to_sweep() -> None:
     assert seen(at([YES] * 3, [YES] * 3)).settled()
     assert not seen(at([YES] * 3, [YES, YES, NO])).settled()
-    assert seen(at([YES] * 9, [NO] * 6)).settled()
+    assert not seen(at([YES] * 9, [NO] * 5)).settled()
+    assert seen(at([YES] * 9, [NO] * 9)).settled()
     assert not seen(at([YES] * 3, [YES] * 3), at([YES] * 3, [NO] * 3)).settled()
     assert not seen(at([YES] * 3, [YES, YES, NO])).suspicious()
     assert seen(at([YES] * 3, [NO] * 3)).suspicious()

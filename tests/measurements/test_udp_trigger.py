@@ -47,6 +47,7 @@ FOUND: dict[str, tuple[Network, dict[str, object], str, str, tuple[int, int] | N
     "right before both": (net(box(9)), {"address": SERVER}, "trigger_drop", TOO, None),
     "then nothing for a while": (net(box(4, residual=5, size=3)), {}, "trigger_drop", BEFORE, (3, 4)),
     "and the flow is remembered": (net(box(4, residual=30)), {}, "trigger_drop", BEFORE, (3, 4)),
+    "it looks at the first datagram of a flow": (net(box(5, first=True)), {}, "trigger_drop", BEFORE, (4, 5)),
     "some routers are silent": (net(box(5), silent=frozenset({4, 5})), {}, "trigger_drop", BEFORE, (3, 6)),
     "a router rations ICMP": (
         net(box(4), limited=frozenset({5}), burst=2), {}, "trigger_drop", BEFORE, (3, 4),
