@@ -173,7 +173,7 @@ def _tell(line: str) -> None:
 
 def _score(args: argparse.Namespace) -> int:
     from probe import measurements
-    from probe.lab import matrix, report
+    from probe.lab import matrix, report, tables
 
     jobs = matrix.default_jobs() if args.jobs is None else args.jobs
     if args.runs < 1 or jobs < 1:
@@ -190,7 +190,7 @@ def _score(args: argparse.Namespace) -> int:
     if args.json is not None:
         args.json.write_bytes(report.to_json(result))
     if args.markdown is not None:
-        args.markdown.write_text(report.to_markdown(result), "utf-8")
+        args.markdown.write_text(tables.to_markdown(result), "utf-8")
     else:
-        print(report.to_markdown(result), end="")
+        print(tables.to_markdown(result), end="")
     return 0

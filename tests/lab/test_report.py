@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from probe.lab import report
+from probe.lab.report import Spread
 from probe.lab.scenario import Expectation
 from probe.lab.score import Observation, Outcome
 from probe.model.finding import Location, Technique, Verdict
@@ -67,24 +68,30 @@ def test_runs_of_one_expectation_share_a_row() -> None:
     assert list(rows) == ["dns", "open", "lie", "loss"]
     assert (rows["dns"].runs, rows["dns"].right, rows["dns"].placed) == (4, 3, 1)
     assert rows["dns"].verdicts == {"interfered": 3, "error": 1}
-    assert (rows["dns"].errors, rows["dns"].seconds) == (["no route"], 2.0)
+    assert (rows["dns"].errors, rows["dns"].seconds) == (["no route"], Spread(0.0, 2.0, 3.0))
     assert (rows["loss"].placed, rows["loss"].rules) == (None, ["r"])
 
 
-def test_the_tables_say_the_same() -> None:
-    text = report.to_markdown(OBSERVATIONS)
-    assert "1 false alarms in 2 runs" in text
-    assert "| dns_injection | 4 | 3 | 4 | 75.0% | 75.0% | 33.3% | 1/3 | 4 |" in text
-    interference, confounders = text.split("## Confounders")
-    assert "| dns | sale | m t | 3/4 | 1/4 | error 1, interfered 3 |" in interference
-    assert "| loss | sale | m t | 1/2 |  | inconclusive 1, interfered 1 |" in confounders
+def test_a_technique_is_told_by_place() -> None:
+    at_agg, nowhere = report.summarise(OBSERVATIONS).places
+    assert (at_agg.technique, at_agg.place, at_agg.hop, at_agg.variants) == ("dns_injection", "agg", 3, 1)
+    assert (at_agg.runs, at_agg.found, at_agg.to_place, at_agg.placed) == (4, 3, 3, 1)
+    assert (nowhere.technique, nowhere.place, nowhere.runs, nowhere.to_place) == ("dns_lie", "", 1, 0)
+
+
+def test_a_confounder_is_told_by_name() -> None:
+    (loss,) = report.summarise(OBSERVATIONS).confounders
+    assert (loss.scenario, loss.runs, loss.accused) == ("loss", 2, 1)
+    assert loss.verdicts == {"interfered": 1, "inconclusive": 1}
+
+
+def test_durations_are_spread() -> None:
+    group = [injected(found(seconds=float(second))) for second in range(101)]
+    assert str(Spread.of(group)) == "5–50–95"
+    assert Spread.of(group[:1]) == Spread(0.0, 0.0, 0.0)
 
 
 def test_the_numbers_can_be_read_back() -> None:
     numbers: dict[str, Any] = msgspec.json.decode(report.to_json(OBSERVATIONS))
     assert msgspec.convert(numbers["score"], report.Score) == report.summarise(OBSERVATIONS)
     assert msgspec.convert(numbers["observations"], list[Observation]) == OBSERVATIONS
-
-
-def test_nothing_measured_is_no_error() -> None:
-    assert "0 of 0 runs" in report.to_markdown([])
