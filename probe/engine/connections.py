@@ -128,15 +128,23 @@ async def _probe_path(bench: Bench, step: TcpStep, connection: Opened) -> None:
     """Bare ACKs one byte below the window, like a keep-alive (RFC 9293, 3.8.4): harmless wherever they end."""
     if not step.path:
         return
+    header = synack(bench, connection)
+    if header is None:
+        return
+    for ttl in step.path:
+        await bench.pace.allow(step.address, 1, HEADERS)
+        acknowledge = partial(
+            bench.raw.ack, bench.route(step.address), step.address, connection.key[1], step.port, ttl,
+            (header.acknowledgement - 1) & 0xFFFFFFFF, (header.sequence + 1) & 0xFFFFFFFF,
+        )  # fmt: skip
+        await sockets.patiently(acknowledge)
+
+
+def synack(bench: Bench, connection: Opened) -> Tcp | None:
+    """The SYN-ACK of a connection; None where the capture has lost it."""
     for record in bench.intake.of(connection.key):
         header = record.packet.header
         incoming = not record.outgoing and record.ns >= connection.began
         if incoming and isinstance(header, Tcp) and header.flags & Flags.SYN:
-            for ttl in step.path:
-                await bench.pace.allow(step.address, 1, HEADERS)
-                acknowledge = partial(
-                    bench.raw.ack, bench.route(step.address), step.address, connection.key[1], step.port, ttl,
-                    (header.acknowledgement - 1) & 0xFFFFFFFF, (header.sequence + 1) & 0xFFFFFFFF,
-                )  # fmt: skip
-                await sockets.patiently(acknowledge)
-            return
+            return header
+    return None

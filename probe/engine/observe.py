@@ -145,6 +145,8 @@ def _matchers(step: Step) -> tuple[Own, Answers]:
         return _is_own_syn(step), _answers_syn
     if isinstance(step, EchoStep):
         return _is_own_echo(step), _answers_echo
+    if isinstance(step, TransferStep) and step.decoy:
+        return (lambda p: bool(p.payload) and p.payload != step.decoy), (lambda _p, _own: True)
     return (lambda p: bool(p.payload)), (lambda _p, _own: True)
 
 

@@ -53,13 +53,21 @@ class RawSender:
         """A segment without data. Its window (512 + TTL) tells which one a router quotes where there is no IP ID."""
         self._tcp(source, destination, source_port, port, ttl, sequence, acknowledgement, Flags.ACK, b"")
 
+    def data(
+        self, source: str, destination: str, source_port: int, port: int, ttl: int,
+        sequence: int, acknowledgement: int, payload: bytes,
+    ) -> None:  # fmt: skip
+        """A segment with data that is to die on the way. It must fit into one packet."""
+        flags = Flags.ACK | Flags.PSH
+        self._tcp(source, destination, source_port, port, ttl, sequence, acknowledgement, flags, b"", payload)
+
     def _tcp(
         self, source: str, destination: str, source_port: int, port: int, ttl: int,
-        sequence: int, acknowledgement: int, flags: int, options: bytes,
+        sequence: int, acknowledgement: int, flags: int, options: bytes, payload: bytes = b"",
     ) -> None:  # fmt: skip
         offset = (20 + len(options)) << 2
         body = struct.pack(">HHIIBBHHH", source_port, port, sequence, acknowledgement, offset, flags, 512 + ttl, 0, 0)
-        body += options
+        body += options + payload
         start = pseudo_header(address_bytes(source), address_bytes(destination), Protocol.TCP, len(body))
         total = checksum(body, start)
         self._send(destination, Protocol.TCP, body[:16] + struct.pack(">H", total) + body[18:], ttl)

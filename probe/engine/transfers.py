@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+from functools import partial
 from random import Random
 
 import msgspec
@@ -16,7 +17,7 @@ import msgspec
 from probe.engine import sockets
 from probe.engine.bench import HEADERS, Bench
 from probe.engine.budget import HANDSHAKE
-from probe.engine.connections import Opened, entry_of, opened
+from probe.engine.connections import Opened, entry_of, opened, synack
 from probe.model.exchange import Failure, Sample, TransferStep
 from probe.model.outcome import Entry
 
@@ -25,6 +26,7 @@ _ACKNOWLEDGED = 2  # segments that one acknowledgement speaks for (RFC 1122, 4.2
 _CHUNK = 4 * _SEGMENT  # written or read at once: as much as a handshake's four packets may
 _BUFFER = 65536  # what the kernel may hold for us, so that reading slowly is felt at the far end
 _FILLING = Random(47474).randbytes(_CHUNK)
+_BEHIND = 0.02  # seconds from a decoy to what follows it: it must not be overtaken
 _FIRST, _LAST = 24, 8  # packets of a transfer that are kept
 
 
@@ -59,6 +61,7 @@ class _Transfer:
     async def run(self) -> None:
         step = self._step
         try:
+            await self._deceive()
             await sockets.patiently(lambda: self._sock.send(step.payload))
         except (ConnectionResetError, BrokenPipeError):
             self._fail("lost_race", "the flow was reset before the payload left")
@@ -81,6 +84,22 @@ class _Transfer:
         for fault in ended:
             if isinstance(fault, Exception) and not isinstance(fault, OSError):
                 raise fault  # the budget's; a connection that breaks is what the packets show
+
+    async def _deceive(self) -> None:
+        """Send the decoy, twice: one may get lost."""
+        step, bench = self._step, self._bench
+        bench.intake.drain()
+        header = synack(bench, self._connection) if step.decoy else None
+        if header is None:
+            return
+        send = partial(
+            bench.raw.data, bench.route(step.address), step.address, self._connection.key[1], step.port, step.decoy_ttl,
+            header.acknowledgement, (header.sequence + 1) & 0xFFFFFFFF, step.decoy,
+        )  # fmt: skip
+        for _ in range(2):
+            await bench.pace.allow(step.address, 1, HEADERS + len(step.decoy))
+            await sockets.patiently(send)
+            await asyncio.sleep(_BEHIND)
 
     async def _write(self) -> None:
         """Upload, and wait until all of it is acknowledged."""

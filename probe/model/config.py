@@ -44,7 +44,9 @@ class SafetyConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         _doc("Networks that would be forbidden (private, documentation …) and are opened: how a lab is reached."),
     ] = []
     packets_per_second: Annotated[int, msgspec.Meta(ge=1, le=20000, description="Most packets sent in a second.")] = 200
-    bytes_per_day: Annotated[int, msgspec.Meta(ge=1000, description="Most bytes sent, or taken by transfers, in a day (UTC).")] = 50_000_000
+    bytes_per_day: Annotated[
+        int, msgspec.Meta(ge=1000, description="Most bytes sent, or taken by transfers, in a day (UTC).")
+    ] = 50_000_000
     target_packets_per_second: Annotated[
         int, msgspec.Meta(ge=1, le=20000, description="Most packets sent to one address in a second.")
     ] = 200

@@ -112,6 +112,8 @@ class TransferStep(msgspec.Struct, tag="transfer", frozen=True, kw_only=True, om
     It ends after ``seconds`` (from the payload), at ``limit`` bytes received, or with the stream. ``Exchange.samples``
     tells every ``every`` seconds how much the far end had acknowledged and how much had come; of the packets only the
     first and the last few are kept.
+    ``decoy``: bytes that are sent first, twice, in the payload's own place, with the TTL ``decoy_ttl``: they die on the
+    way, and only who sits before that takes them for the payload (Xue et al., 2021, "Throttling Twitter").
     """
 
     address: str
@@ -122,6 +124,8 @@ class TransferStep(msgspec.Struct, tag="transfer", frozen=True, kw_only=True, om
     limit: int = 1_000_000
     every: float = 0.1
     connect_wait: float = 3.0
+    decoy: bytes = b""
+    decoy_ttl: int = 0
 
 
 class SynStep(msgspec.Struct, tag="syn", frozen=True, kw_only=True):

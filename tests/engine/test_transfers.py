@@ -13,6 +13,7 @@ from probe.lab.lab import Lab
 from probe.model.errors import BudgetExhausted
 from probe.model.exchange import Exchange, TransferStep
 from probe.model.outcome import ExchangeLog
+from probe.model.packet import Tcp
 from tests.engine.conftest import Line
 from tests.engine.farend import tcp_server
 
@@ -129,3 +130,23 @@ def test_the_log_keeps_the_samples(line: Line, chain: Lab) -> None:
                       verdict="clean", technique="", rule="")  # fmt: skip
     _, pcapng = seal(line.performer.intake.records, log)
     assert unseal(pcapng)[1].batches[0][0].samples == exchange.samples
+
+
+@BOTH
+def test_a_decoy_dies_on_the_way_and_the_far_end_never_sees_it(line: Line, chain: Lab, server: str) -> None:
+    came: list[bytes] = []
+
+    def listen(connection: socket.socket) -> None:
+        came.append(connection.recv(100))
+        connection.sendall(b"done")
+
+    with tcp_server(chain, PORT, listen):
+        ((exchange,),) = line.perform([transfer(server, decoy=b"forbidden", decoy_ttl=3)])
+    assert came == [b"please"]
+    sent = [one.packet for one in exchange.heard if one.outgoing and one.packet.payload]
+    assert [packet.payload for packet in sent[:3]] == [b"forbidden", b"forbidden", b"please"]
+    assert [packet.ttl for packet in sent[:3]] == [3, 3, 64]
+    assert len({packet.header.sequence for packet in sent[:3] if isinstance(packet.header, Tcp)}) == 1
+    assert {one.packet.source for one in exchange.errors} == {"198.18.1.3" if server == SERVER else "2001:db8:1::3"}
+    payload = next(one for one in exchange.heard if one.packet.payload == b"please")
+    assert exchange.sent_at == payload.at

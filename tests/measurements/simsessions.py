@@ -12,7 +12,7 @@ import msgspec
 from probe.model.exchange import Exchange, Sample, Session, TcpStep, TlsStep, TransferStep
 from probe.wire import tls
 from tests.measurements.simclients import Connection
-from tests.measurements.simnet import Internet
+from tests.measurements.simnet import ACK, PSH, Internet
 
 _SLICE = 0.02  # seconds of a transfer that are reckoned at once
 _SEGMENT = 1448
@@ -50,6 +50,12 @@ class Transfer(Connection):
         self.samples: list[Sample] = []
         self.moved = 0.0
         self.flowing: float | None = None
+
+    def _payload(self) -> None:
+        step = self.transfer
+        for _ in range(2 if step.decoy and not self.ended else 0):
+            self._send(ACK | PSH, step.decoy, step.decoy_ttl, at=0)
+        super()._payload()
 
     def settle(self, linger: float) -> None:  # noqa: ARG002 - the end of a transfer is its own
         """The host has begun to answer: from now on bytes flow, whatever these packets said of an end."""
