@@ -6,6 +6,7 @@ somebody between swallowed it; where it is answered although it can't have arriv
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
@@ -56,12 +57,15 @@ class Located(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class _Swept:
-    """Shots of one suspect so far."""
+    """Shots of one suspect so far. ``refused``, ``twins_refused``: (TTL, router) where one said by ICMP that it does
+    not let them pass."""
 
     def __init__(self, suspect: Suspect) -> None:
         self.suspect = suspect
         self.shots: list[Shot] = []
         self.twins: list[Shot] = []
+        self.refused: list[tuple[int, str]] = []
+        self.twins_refused: list[tuple[int, str]] = []
 
     def routers(self) -> dict[int, str]:
         found: dict[int, str] = {}
@@ -95,16 +99,22 @@ def locate(suspects: Sequence[Suspect], address: str, reply_ttl: int | None) -> 
 def _round(swept: list[_Swept], wanted: Mapping[str, list[int]], number: int, address: str) -> Part[None]:
     """One shot of each kind at each TTL wanted; kinds take turns at going first, since routers ration their errors."""
     steps: list[Step] = []
-    readers: list[tuple[list[Shot], int]] = []
+    readers: list[tuple[list[Shot], list[tuple[int, str]], int]] = []
     for one in swept:
         for ttl in wanted[one.suspect.name]:
-            kinds = [(one.shots, one.suspect.trigger), (one.twins, one.suspect.twin)]
-            for into, make in kinds if (number + ttl) % 2 else reversed(kinds):
+            kinds = [(one.shots, one.refused, one.suspect.trigger), (one.twins, one.twins_refused, one.suspect.twin)]
+            for into, refused, make in kinds if (number + ttl) % 2 else reversed(kinds):
                 steps.append(make(ttl, number))
-                readers.append((into, ttl))
+                readers.append((into, refused, ttl))
     exchanges = yield steps
-    for (into, ttl), exchange in zip(readers, exchanges, strict=True):
+    for (into, refused, ttl), exchange in zip(readers, exchanges, strict=True):
         into.append(_shot(ttl, exchange, address))
+        refused += [(ttl, router) for router in _refusals(exchange) if router != address][:1]
+
+
+def _refusals(exchange: Exchange) -> list[str]:
+    """Who said that it does not let the packet pass."""
+    return [h.packet.source for h in exchange.errors if not _exceeded(h.packet.header, h.packet.version)]
 
 
 def _shot(ttl: int, exchange: Exchange, address: str) -> Shot:
@@ -112,7 +122,7 @@ def _shot(ttl: int, exchange: Exchange, address: str) -> Shot:
     if isinstance(exchange.step, TcpStep):
         reaction = react(exchange)
         seen = shot(ttl, exchange, reaction)
-        return msgspec.structs.replace(seen, elicited=seen.elicited or reaction.acknowledged, routers={})
+        return Shot(ttl, seen.elicited or reaction.acknowledged, seen.reply_ttl, seen.expired_at)
     died = expired(exchange)
     asked = exchange.step.payload if isinstance(exchange.step, UdpStep) else None
     answers = [h for h in exchange.answers if asked is None or belongs(asked, h.packet.payload)]
@@ -131,6 +141,8 @@ def _exceeded(header: object, version: int) -> bool:
 def _judge(one: _Swept, back: int) -> Located:
     arrives = min((t.ttl for t in one.twins if t.elicited), default=None)
     routers = one.routers()
+    if (refusing := _refusing(one, routers, arrives)) is not None:
+        return msgspec.structs.replace(refusing, ahead=ahead(refusing.place, arrives, back))
     below = [s for s in one.shots if s.elicited and (arrives is None or s.ttl < arrives)]
     dropping = len(below) < AGREE
     if dropping:
@@ -149,6 +161,23 @@ def _judge(one: _Swept, back: int) -> Located:
         place=spot, home=_at_home(one, spot, routers, dropping), ahead=ahead(spot, arrives, back), proven=proven,
         agreed=agreed, tried=len(tried), arrives=arrives, shown_at=max(_outside(one.shots, routers), default=0),
     )  # fmt: skip
+
+
+def _refusing(one: _Swept, routers: Mapping[int, str], arrives: int | None) -> Located | None:
+    """A router outside the home that says itself, three times, that it lets this pass no farther, and twins always:
+    its word needs no test. (It may ration such words, so how many shots it left without one says nothing.)"""
+    words = Counter(router for _, router in one.refused if not is_home(router))
+    if one.twins_refused or not words:
+        return None
+    who, count = words.most_common(1)[0]
+    if count < AGREE:
+        return None
+    ttls = [ttl for ttl, router in one.refused if router == who]
+    first = min([*ttls, *(ttl for ttl, router in routers.items() if router == who)])
+    clean = max((s.ttl for s in one.shots if s.expired_at is not None and s.ttl < first), default=0)
+    spot = Place(clean, first, routers.get(clean), who, "in_path", count, count)
+    shown_at = max(_outside(one.shots, routers), default=0)
+    return Located(place=spot, proven=True, agreed=count, tried=count, arrives=arrives, shown_at=shown_at)
 
 
 def _between(ttl: int, spot: Place, arrives: int | None) -> bool:

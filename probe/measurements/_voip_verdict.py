@@ -67,7 +67,7 @@ def _guilty(seen: Seen) -> Judgement | None:
         confidence((located.agreed, located.tried), (controls.agreed, controls.made)), round(1 - why.p * QUESTIONS, 3)
     )
     reasons = [words.sentence(chosen), *words.sound(seen, chosen), words.where(place)]
-    reasons += [words.sentence(other) for other in proven if other is not chosen]
+    reasons += [text for text in map(words.sentence, proven) if text not in reasons]
     placement = "in_path" if place.placement == "unknown" else place.placement
     return _say(
         seen, "interfered", _RULES[why.cause], reasons, sure,

@@ -60,6 +60,20 @@ def test_who_refuses_by_icmp_is_on_the_line_unless_it_is_the_home() -> None:
     assert home.home
 
 
+def test_a_router_s_own_word_counts_even_where_it_rations_words() -> None:
+    for seed in range(10):
+        network = calls_net(limited=frozenset({5}), burst=3, boxes=(Filter(at=5, match=("stun",), refuses=True),))
+        (found,) = find(network, seed)
+        assert found.guilty
+        assert found.place is not None
+        assert found.place.first_hop == "198.51.0.5"
+        assert found.place.clean_ttl < 5 <= found.place.first_ttl
+    (first,) = find(calls_net(boxes=(Filter(at=2, match=("stun",), refuses=True),)))
+    assert first.guilty  # its address is none of the home's
+    (last,) = find(calls_net(boxes=(Filter(at=8, match=("stun",), refuses=True),)))
+    assert not last.guilty
+
+
 @pytest.mark.parametrize("hop", [1, 2])
 def test_the_home_and_the_link_behind_it_are_never_guilty(hop: int) -> None:
     for seed in range(10):
