@@ -29,7 +29,7 @@ from probe.wire import dns, http, reflector
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_SERVERS = 2  # of each resolver's addresses that are looked at
 _FARTHEST = 30
-_LABELS = 6  # that one question to the far end asks about: the answer must fit a datagram
+_LABELS = 2  # that one question to the far end asks about: many may have asked, and the answer must fit a datagram
 _NO_PORT = 33434  # where traceroute begins: nothing listens there
 _HTTPS, _DOT = 443, 853
 _MESSAGE = "application/dns-message"  # RFC 8484, section 6
@@ -268,7 +268,7 @@ class Asking:
         answered, for the harmless one alone; then plain datagrams, which show the path beyond."""
         seen, swept = self._seen, Swept()
         top = min(_FARTHEST, max(seen.reach(who) + 4, 8))
-        wait = min(2.0, max(0.4, 5 * seen.round_trip()))
+        wait = min(_FIRST_ANSWER, max(0.4, 5 * seen.round_trip(), 0.2 + 1.5 * seen.slowest(who)))
         name = seen.name if who == "resolver" else seen.harmless
 
         def make(ttl: int, _number: int) -> list[Step]:

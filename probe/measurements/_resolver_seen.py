@@ -234,6 +234,11 @@ class Seen:
         times = [answer.after for who in whos for answer in self.answers("before", who)]
         return min(times, default=0.1)
 
+    def slowest(self, who: Who) -> float:
+        """Seconds of the slowest answer of one of them; 0 where there was none."""
+        whats: tuple[What, ...] = ("before", "target", "harmless")
+        return max((answer.after for what in whats for answer in self.answers(what, who)), default=0.0)
+
     def works(self, who: Who) -> bool:
         """Whether the harmless name got addresses before and after."""
         return all(any(a.kind == "addresses" for a in self.answers(phase, who)) for phase in ("before", "after"))

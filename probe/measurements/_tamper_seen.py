@@ -24,6 +24,7 @@ Kind = Literal["http", "tls"]
 TRIAL: Cell = ("known", "target")
 TWINS: tuple[Cell, ...] = (("random", "harmless"), ("random", "target"), ("known", "harmless"))
 _OPTIONS = {2: "mss", 3: "window scale", 4: "sack", 8: "timestamps", 30: "mptcp", 34: "fast open"}
+_NEXT_ONLY = (b"connection", b"keep-alive", b"proxy-connection")
 _SHOWN = 200  # characters of what was changed
 
 
@@ -71,7 +72,7 @@ def page(exchange: Exchange, usual: frozenset[str]) -> Look:
                     options=options)  # fmt: skip
     changes = changed(sent, received)
     if usual:
-        names = frozenset(name.lower() for name, _ in response.headers)
+        names = _names(response)
         changes += tuple(f"the answer got {name!r}" for name in sorted(names - usual))
         changes += tuple(f"the answer lost {name!r}" for name in sorted(usual - names))
     return Look(touched=bool(changes), changes=changes, syn=received.syn, options=options)
@@ -83,14 +84,24 @@ def header_names(exchange: Exchange) -> frozenset[str]:
         response = http.decode_response(react(exchange).stream())
     except MalformedPacket:
         return frozenset()
-    return frozenset(name.lower() for name, _ in response.headers)
+    return _names(response)
+
+
+def _names(response: http.Response) -> frozenset[str]:
+    names = {name.lower() for name, _ in response.headers}
+    return frozenset(name for name in names if name.encode("utf-8", "replace") not in _NEXT_ONLY)
 
 
 def changed(sent: bytes, received: Received) -> tuple[str, ...]:
-    """What was changed in a request between here and there, in words; nothing if it arrived byte by byte."""
-    if received.data == sent and not received.masked:
-        return ()
+    """What was changed in a request between here and there, in words; nothing if it arrived byte by byte.
+
+    ``Connection`` and its kin are meant for the next machine alone: whoever passes a request on must write them anew
+    (RFC 9110, section 7.6.1), so they don't count.
+    """
     ours, theirs = _lines(sent), _lines(received.data)
+    same_body = sent.partition(b"\r\n\r\n")[1:] == received.data.partition(b"\r\n\r\n")[1:]
+    if ours == theirs and same_body and not received.masked:
+        return ()
     if ours[:1] != theirs[:1]:
         return ("the request line" if theirs else "the whole request",)
     mine, arrived = _fields(ours[1:]), _fields(theirs[1:])
@@ -113,7 +124,8 @@ def changed(sent: bytes, received: Received) -> tuple[str, ...]:
 
 
 def _lines(request: bytes) -> list[bytes]:
-    return request.partition(b"\r\n\r\n")[0].split(b"\r\n") if request else []
+    lines = request.partition(b"\r\n\r\n")[0].split(b"\r\n") if request else []
+    return [line for line in lines if line.partition(b":")[0].strip().lower() not in _NEXT_ONLY]
 
 
 def _fields(lines: list[bytes]) -> list[tuple[str, str]]:

@@ -150,7 +150,7 @@ def _at_home(found: Path) -> bool:
 def _clean(seen: Seen, target: Target, kind: Kind, trials: int) -> Judgement:
     known, random = seen.ports[kind]
     controls = controls_of(seen, kind)
-    words = "byte by byte" if kind == "http" else "with the far end's own certificate"
+    words = "unchanged" if kind == "http" else "with the far end's own certificate"
     return say(
         seen, target, "clean",
         f"{plural(trials, _WHAT[kind])} for {seen.target} to port {known} of our far end came through {words}, and so "

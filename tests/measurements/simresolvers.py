@@ -25,7 +25,7 @@ class Knows:
     ``deep``: they hold for all below the name as well. ``rewrite``: address for what does not exist. ``soa``: negative
     answers bear the record of the zone ``example``, whose first server is called ``server``; ``claims``: it says
     that its lies are its own zone. ``shares``: it lies in so many of its answers (one of several machines).
-    ``strangers``: it refuses everybody. ``ttl``: initial IP TTL. ``asks_as``: address by which it asks the reflector's
+    ``strangers``: it refuses everybody. ``ttl``: initial IP TTL. ``slow``: seconds that it takes. ``asks_as``: address by which it asks the reflector's
     own name server, if there is one.
     """
 
@@ -41,6 +41,7 @@ class Knows:
     truncate: bool = False
     dead_after: int = 0
     asks_as: str = ""
+    slow: float = 0.0
     hops: int = 0
     ttl: int = 64
 
@@ -95,7 +96,7 @@ class Knows:
         if answer is not None and isinstance(packet.header, Udp):
             header = Udp(packet.header.destination_port, packet.header.source_port, 8 + len(answer))
             back = reply(packet, self.ttl, header, answer, net.random.randrange(1, 65536))
-            net.inward(flow, back, net.back(flow), net.now, behind=net.distance(flow))
+            net.inward(flow, back, net.back(flow), net.now + self.slow, behind=net.distance(flow))
 
     def answer(self, net: Internet, packet: Packet, memory: dict[Any, Any]) -> bytes | None:
         """Bytes of the answer to a datagram; None where there is none."""

@@ -158,6 +158,12 @@ def test_nobody_innocent_is_accused(network: Network, rule: str) -> None:
         assert said == rule, judgement.reasons
 
 
+def test_a_slow_liar_is_waited_for() -> None:
+    judgement = ask(world(Knows(lies={NAME: "nxdomain"}, slow=0.8)))
+    assert claimed(judgement) == ("interfered", "denied-name")
+    assert link(judgement) == (4, 5)
+
+
 def test_without_a_clock_a_certificate_for_another_name_still_tells() -> None:
     page = msgspec.structs.replace(UNSET, chain=(made("Operator", "page.example"),), distrust="not yet valid")
     network = world(Knows(lies={NAME: PAGE_AT}), servers={BANNED_AT: Web(tls=UNSET), PAGE_AT: Web(tls=page)})
