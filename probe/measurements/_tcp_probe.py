@@ -45,12 +45,12 @@ def ask(plan: Plan, random: Random) -> Part[Seen]:
             yield from _one_by_one(plan, seen, random)
         else:
             yield from _trials(plan, seen, random)
-        yield from _recover(plan, seen, random)
+        yield from recover(plan, seen, random)
         if seen.settled(AGREE) or seen.lasting:
             break
     if (plan.locate or seen.suspicious()) and not seen.lasting:
         yield from _sweep(plan, seen, random)
-        yield from _recover(plan, seen, random)
+        yield from recover(plan, seen, random)
     if not seen.lasting:
         yield from _twins(plan, random, seen.after, plan.trials)
     return seen
@@ -108,7 +108,7 @@ def _one_by_one(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     """Triggers apart: side by side, the first one shut out the others (a filter that blocks the server for a while)."""
     for i in range(plan.trials):
         ttl = TRIAL_TTLS[i % len(TRIAL_TTLS)]
-        yield from _recover(plan, seen, random)
+        yield from recover(plan, seen, random)
         if seen.lasting:
             return
         payload, wait, linger = plan.trigger.payload(random), seen.patience(), seen.linger()
@@ -118,7 +118,7 @@ def _one_by_one(plan: Plan, seen: Seen, random: Random) -> Part[None]:
         seen.full.append(shot(ttl, exchanges[0], reaction))
 
 
-def _recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
+def recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     """Residual blocking: wait until the harmless twin works again, and note how long that took. No more than the pauses
     allow: then it is ``lasting``. One twin is also the control between trials and sweeps."""
     waited = 0.0
@@ -188,7 +188,7 @@ def _find_answer(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) ->
         return _read(seen, ttl, exchanges[0])
 
     def between(_number: int) -> Part[bool]:
-        yield from _recover(plan, seen, random)
+        yield from recover(plan, seen, random)
         return not seen.lasting
 
     yield from sweep(ttls, make, read, between)
@@ -203,7 +203,7 @@ def _find_answer(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) ->
         if seen.place.first_ttl >= arrives:
             break
         ttl = seen.place.first_ttl
-        yield from _recover(plan, seen, random)
+        yield from recover(plan, seen, random)
         yield from _sweep_twins(plan, seen, random, [ttl] * _PAIRS)
         exchanges = yield [step for _ in range(_PAIRS) for step in make(ttl, 1)]
         for exchange in exchanges:
@@ -217,7 +217,7 @@ def _shortest_way(plan: Plan, seen: Seen, random: Random) -> Part[None]:
         arrives = seen.arrives
         if arrives is None or arrives < 2:
             return
-        yield from _recover(plan, seen, random)
+        yield from recover(plan, seen, random)
         yield from _sweep_twins(plan, seen, random, [arrives - 1] * 2 * _PAIRS)
         if seen.arrives == arrives:
             return
@@ -236,7 +236,7 @@ def _find_drop(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) -> P
         exchanges = yield [_step(plan, payload, plan.address, ttl=ttl, wait=wait, path=(ttl,)) for ttl in wanted]
         for ttl, exchange in zip(wanted, exchanges, strict=True):
             _read(seen, ttl, exchange)
-        yield from _recover(plan, seen, random)
+        yield from recover(plan, seen, random)
         if seen.lasting:
             break
         if number % 2:

@@ -13,6 +13,9 @@ from probe.measurements import Context, Part, Steps
 from probe.measurements._dns import Asker, replies
 from probe.measurements._tcp import triggers
 from probe.measurements._tcp_probe import Plan, ask
+from probe.measurements._tcp_residual import remember
+from probe.measurements._tcp_seen import Seen
+from probe.measurements._tcp_variants import reason, variants
 from probe.measurements._tcp_verdict import judge
 from probe.measurements._together import together
 from probe.model.errors import CannotMeasure, UsageError
@@ -37,6 +40,12 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     resolver: Annotated[str, msgspec.Meta(description="Resolver for a target without an address.")] = ""
     trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
     locate: Annotated[bool, msgspec.Meta(description="Sweep TTLs even where nothing looks odd.")] = False
+    residual: Annotated[
+        bool, msgspec.Meta(description="Where interference was found: how long it lasts (at most three minutes).")
+    ] = False
+    variants: Annotated[
+        bool, msgspec.Meta(description="Where interference was found: which spellings of the name it catches.")
+    ] = False
     group: Annotated[str, msgspec.Meta(description="Group of the target, for the report.")] = ""
 
 
@@ -56,7 +65,26 @@ def measure(options: Options, context: Context) -> Steps:
         judge(seen, Target(options.target, seen.trigger.host, address, seen.trigger.port, options.group))
         for seen in everything
     ]
+    for i, (plan, seen) in enumerate(zip(plans, everything, strict=True)):
+        if judgements[i].verdict == "interfered":
+            judgements[i] = yield from _further(options, context, plan, seen, judgements[i])
     return worst(judgements)
+
+
+def _further(options: Options, context: Context, plan: Plan, seen: Seen, judgement: Judgement) -> Steps:
+    """What more there is to know about the box. The verdict stands already, and stays."""
+    reasons, details = list(judgement.reasons), dict(judgement.details)
+    if options.variants:
+        context.progress("trying other spellings")
+        found = yield from variants(plan, seen, context.random)
+        reasons.append(reason(found))
+        details["variants"] = {v.form: {"blocked": v.blocked, "of": v.made, "twins_served": v.served} for v in found}
+    if options.residual:
+        context.progress("waiting until the box forgets")
+        memory = yield from remember(plan, seen, context.random)
+        reasons.append(memory.reason())
+        details["residual"] = memory.show()
+    return msgspec.structs.replace(judgement, reasons=reasons, details=details)
 
 
 def worst(judgements: list[Judgement]) -> Judgement:

@@ -243,3 +243,16 @@ def test_the_worst_of_several_judgements() -> None:
     assert worst([odd, cut, clean]).rule == "tcp_reset/reset-below-server"
     assert worst([closed]).rule == "tcp_reset/handshake-refused"
     assert [one["verdict"] for one in worst([clean, cut]).details["also"]] == ["clean"]
+
+
+def test_more_about_the_box_changes_no_verdict() -> None:
+    network = net(boxes=(Resetter(at=4, names=BANNED, residual=20, size=4),))
+    plain, more = ask_tcp(network), ask_tcp(network, residual=True, variants=True)
+    assert (plain.verdict, plain.rule, plain.confidence) == (more.verdict, more.rule, more.confidence)
+    assert more.details["residual"]["remembers"] == "4-tuple"
+    assert more.details["variants"]["header word in mixed case"] == {"blocked": 3, "of": 3, "twins_served": 3}
+    assert len(more.reasons) == len(plain.reasons) + 2
+    for network in (net(), net(PICKY)):
+        quiet = ask_tcp(network, residual=True, variants=True)
+        assert quiet.verdict != "interfered"
+        assert not {"residual", "variants"} & set(quiet.details)
