@@ -16,6 +16,7 @@ from probe.model.outcome import ExchangeLog
 from probe.wire import ip, pcapng
 
 _MARK = "colibri.exchanges/1 "
+_HEAD = 256  # bytes of a file in which the human comment begins
 _CHUNK = 60_000  # a pcapng option holds at most 65,535 bytes
 
 
@@ -37,6 +38,11 @@ def seal(records: Iterable[Record], log: ExchangeLog) -> tuple[Evidence, bytes]:
         ),
         data,
     )
+
+
+def is_evidence(data: bytes) -> bool:
+    """Whether a file is, or begins as, one of :func:`seal`'s: its first block says so."""
+    return b"Colibri " in data[:_HEAD] or _MARK.encode() in data[:_HEAD]
 
 
 def unseal(data: bytes, where: str = "evidence") -> tuple[list[Record], ExchangeLog]:

@@ -38,10 +38,10 @@ def judge(data: bytes, where: str) -> list[Judgement]:
 
 
 def _nothing(packets: int, unread: int) -> Judgement:
+    reason = (
+        f"Among {packets} packets ({unread} more could not be read) no query got two answers, no connection that names "
+        "a host was reset, and no way can be seen."
+    )
     return Judgement(
-        verdict="inconclusive", rule="capture/nothing-to-judge", target=Target("capture"),
-        reasons=[
-            f"Among {packets} packets ({unread} more could not be read) no query got two answers, no connection that "
-            "names a host was reset, and no way can be seen."
-        ],
-    )  # fmt: skip
+        verdict="inconclusive", rule="capture/nothing-to-judge", target=Target("capture"), reasons=[reason]
+    )

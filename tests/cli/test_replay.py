@@ -71,3 +71,25 @@ def test_evidence_without_the_packets_that_rules_ask_for(tmp_path: Path, capsys:
     path.write_bytes(seal(records, msgspec.structs.replace(log, batches=log.batches[:2]))[1])
     assert main(["replay", str(path)]) == 1
     assert "rules of today ask for more" in capsys.readouterr().err
+
+
+CAPTURES = Path(__file__).parents[1] / "engine/captures"
+
+
+def test_a_capture_of_others_is_judged_too(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["replay", str(CAPTURES / "dns-race.pcap"), str(CAPTURES / "honest.pcap")]) == 0
+    out = capsys.readouterr().out
+    assert "dns_injection of press.example: interfered dns_injection" in out
+    assert "honest.pcap: capture of capture: inconclusive" in out
+    assert main(["replay", str(CAPTURES / "dns-race.pcap"), "--exit-verdict"]) == DIFFERS
+    assert main(["replay", str(CAPTURES / "honest.pcap"), "--exit-verdict"]) == 0
+
+
+def test_a_capture_of_others_as_json(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    packed = tmp_path / "resets.pcapng.gz"
+    packed.write_bytes(gzip.compress((CAPTURES / "resets.pcapng").read_bytes()))
+    assert main(["replay", "--json", str(packed)]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    shown = json.loads(line)
+    assert (shown["file"], shown["measurement"], shown["version"]) == (str(packed), "capture", "1")
+    assert [one["rule"] for one in shown["judgements"]] == ["tcp_reset/captured-reset-from-nearer"]

@@ -16,7 +16,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.engine.observe import Record
-from probe.engine.record import seal, unseal
+from probe.engine.record import is_evidence, seal, unseal
 from probe.model.errors import MalformedRecord
 from probe.model.exchange import EchoStep, PauseStep, TcpStep, UdpStep
 from probe.model.outcome import Entry, ExchangeLog
@@ -170,3 +170,14 @@ def test_damage_raises_nothing_else(changes: list[tuple[int, int]], cut: int) ->
             continue
         assert isinstance(log, ExchangeLog)
         assert all(isinstance(one, Record) for one in records)
+
+
+@pytest.mark.parametrize("data", [b"", b"\xd4\xc3\xb2\xa1", pcapng.write([]), pcapng.write([], ["someone's"], "tool")])
+def test_what_others_wrote_is_no_evidence_of_ours(data: bytes) -> None:
+    assert not is_evidence(data)
+
+
+def test_evidence_is_known_by_its_first_block() -> None:
+    data = seal([], LOG)[1]
+    assert is_evidence(data)
+    assert is_evidence(data[:100])
