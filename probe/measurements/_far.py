@@ -84,8 +84,26 @@ def ask(far: Far, requests: Sequence[Request], context: Context) -> Part[list[An
     return answers
 
 
-def _round(wanted: list[tuple[str, bytes, Request]], context: Context, *, udp: bool) -> Part[list[Answer | None]]:
-    """Ask each once."""
+def steady(far: Far, context: Context) -> Part[bool | None]:
+    """Whether the line keeps one public address, so that one token serves all its flows; None where nothing tells.
+
+    Behind a carrier's NAT that spreads flows over several addresses (against RFC 6888, REQ-2), or a home with two
+    lines, a flow may come from another one: the reflector is then silent, and that is nobody's filter.
+    """
+    hellos: list[tuple[str, bytes, Request]] = [(far.address, bytes(12), Hello())]
+    found = yield from _round(hellos * 6, context, udp=True, flow="steady")
+    found += yield from _round(hellos, context, udp=False)
+    tokens = {one.token[:4] + one.token[8:] for one in found if isinstance(one, Grant)}
+    slots = {token[:4] for token in tokens}
+    if len(found) - found.count(None) < 2:
+        return None
+    return len(tokens) == len(slots)
+
+
+def _round(
+    wanted: list[tuple[str, bytes, Request]], context: Context, *, udp: bool, flow: str = ""
+) -> Part[list[Answer | None]]:
+    """Ask each once, on a flow of its own where ``flow`` gives them names."""
     steps: list[Step] = []
     ways = 1 if udp else len(_HTTP_PORTS)
     for address, token, request in wanted:
@@ -96,7 +114,8 @@ def _round(wanted: list[tuple[str, bytes, Request]], context: Context, *, udp: b
                 payload = reflector.hello(context.random.randbytes(12), request)
             else:
                 payload = reflector.control(key, request)
-            steps.append(UdpStep(address=address, port=PORT, payload=payload, match=MATCH, wait=_WAIT))
+            own = f"{flow}{len(steps)}" if flow else ""
+            steps.append(UdpStep(address=address, port=PORT, payload=payload, match=MATCH, wait=_WAIT, flow=own))
         else:
             host = f"[{address}]" if ":" in address else address
             get = http.request(host, reflector.http_path(request, key))

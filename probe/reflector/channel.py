@@ -8,6 +8,7 @@ import hashlib
 import socket
 import ssl
 import time
+from collections.abc import AsyncIterator
 from typing import Protocol
 
 from probe.model.reflector import Transfer
@@ -18,6 +19,8 @@ RATE = 20_000_000
 """Bits a second of one transfer at most."""
 _PIECE = 16_384
 _RECORD = b"\x17\x03\x03\x40\x00"  # application data of 16 KiB (RFC 8446, 5.1)
+_ALERT = b"\x15\x03\x03\x00\x02\x02\x50"  # fatal, internal_error (RFC 8446, 6)
+_TOO_MANY = b"HTTP/1.1 429 Too Many Requests\r\nContent-Length: 0\r\nConnection: close\r\n\r\n"
 _READ = 65_536
 _FAREWELL = 2.0
 # Nothing compresses it, and every transfer is the same.
@@ -107,35 +110,60 @@ class Tls:
 
 
 async def transfer(
-    channel: Channel, wanted: Transfer, budget: Table, source: bytes, *, framed: bool, inverted: bool, head: bytes
-) -> None:
-    """Send or take as many bytes as ordered, until the time is over or the source's budget is used up.
+    channel: Channel, wanted: Transfer, budget: Table, source: bytes, *, framed: bool, inverted: bool, head: bytes,
+    came: int = 0,
+) -> None:  # fmt: skip
+    """Send or take as many bytes as ordered, until the time is over. ``head`` comes before what is sent, or after what
+    was taken, of which so many bytes ``came`` behind the order.
 
-    ``head`` comes before what is sent, or after what was taken. Raises OSError where the connection breaks.
+    A source whose budget does not hold the whole order is refused at once, in so many words (HTTP's 429, TLS's alert
+    ``internal_error``): a transfer that broke off or slowed down for our own reasons would look like somebody else's
+    doing. Raises OSError where the connection breaks.
     """
     total = 1000 * wanted.kilobytes
-    rate = min(wanted.kbits * 1000 or RATE, RATE) / 8
-    began = time.monotonic()
-    end = began + wanted.seconds
     turned = twin if inverted else bytes
-    if wanted.direction == "up":
-        await _take(channel, total, rate, end, budget, source)
-        await channel.send(turned(head))
+    if not budget.take(source, time.time(), total):
+        await refuse(channel, framed=framed, inverted=inverted)
         return
-    filling = (_RECORD if framed else b"") + _FILLING
-    block = turned(filling)
+    moved = 0
+    try:
+        rate = min(wanted.kbits * 1000 or RATE, RATE) / 8
+        end = time.monotonic() + wanted.seconds
+        with contextlib.suppress(TimeoutError):
+            if wanted.direction == "up":
+                async for size in _taken(channel, total - came, rate, end):
+                    moved += size
+            else:
+                block = turned((_RECORD if framed else b"") + _FILLING)
+                async for size in _given(channel, turned(head), block, total, rate, end):
+                    moved += size
+        if wanted.direction == "up":
+            await channel.send(turned(head))
+    finally:
+        budget.give(source, max(0, total - moved))
+
+
+async def refuse(channel: Channel, *, framed: bool, inverted: bool) -> None:
+    """Say that there will be no transfer now. Raises OSError where the connection breaks."""
+    words = _ALERT if framed else _TOO_MANY
+    await channel.send(twin(words) if inverted else words)
+
+
+async def _given(
+    channel: Channel, head: bytes, block: bytes, total: int, rate: float, end: float
+) -> AsyncIterator[int]:
+    """Sends; yields how many bytes each time."""
     if head:
-        await channel.send(turned(head))
-    sent = 0
+        await channel.send(head)
+    began, sent = time.monotonic(), 0
     # Small pieces where it is slow, so that the pace is even.
-    size = max(512, min(len(block), int(rate * 0.02)))
+    most = max(512, min(len(block), int(rate * 0.02)))
     while sent < total and time.monotonic() < end:
-        piece = _slice(block, sent, min(size, total - sent))
-        if not budget.take(source, time.time(), len(piece)):
-            return
+        piece = _slice(block, sent, min(most, total - sent))
         async with asyncio.timeout(max(0.01, end - time.monotonic())):
             await channel.send(piece)
         sent += len(piece)
+        yield len(piece)
         await asyncio.sleep(max(0.0, began + sent / rate - time.monotonic()))
 
 
@@ -145,16 +173,17 @@ def _slice(block: bytes, at: int, size: int) -> bytes:
     return (block[start:] + block * (size // len(block) + 1))[:size]
 
 
-async def _take(channel: Channel, total: int, rate: float, end: float, budget: Table, source: bytes) -> None:
-    taken, began = 0, time.monotonic()
-    with contextlib.suppress(TimeoutError):
-        while taken < total:
-            async with asyncio.timeout(max(0.0, end - time.monotonic())):
-                data = await channel.receive()
-                if not data or not budget.take(source, time.time(), len(data)):
-                    return
-                taken += len(data)
-                await asyncio.sleep(max(0.0, began + taken / rate - time.monotonic()))
+async def _taken(channel: Channel, total: int, rate: float, end: float) -> AsyncIterator[int]:
+    """Takes what comes; yields how many bytes each time."""
+    began, taken = time.monotonic(), 0
+    while taken < total:
+        async with asyncio.timeout(max(0.0, end - time.monotonic())):
+            data = await channel.receive()
+        if not data:
+            return
+        taken += len(data)
+        yield len(data)
+        await asyncio.sleep(max(0.0, began + taken / rate - time.monotonic()))
 
 
 async def farewell(sock: socket.socket) -> None:

@@ -54,15 +54,23 @@ class Table:
         return self._sum.take(amount, self._overall, self._overall, now)
 
 
+    def give(self, key: bytes, amount: float) -> None:
+        """Give back what was taken and not used."""
+        bucket = self._buckets.get(key)
+        if bucket is not None:
+            bucket.level = min(self._burst, bucket.level + amount)
+
+
 class Limits:
     """What one source may have, and all together, a second.
 
     ``proven``: datagrams of sources with a token. A measurement keeps to 200 a second; several may share an address.
     ``unproven``: greetings and questions to the zone; a public resolver asks for many. ``bytes``: of bulk transfers: a
-    run of measurements takes some 6 MB, a home about a run an hour.
+    run of measurements takes some 6 MB, a home about a run an hour. What all transfers take is bounded by how many run
+    at once (``service``).
     """
 
     def __init__(self) -> None:
         self.proven = Table(rate=600, burst=1200, overall=20_000)
         self.unproven = Table(rate=50, burst=100, overall=2_000)
-        self.bytes = Table(rate=20_000, burst=60_000_000, overall=12_500_000, most=1024)
+        self.bytes = Table(rate=20_000, burst=60_000_000, overall=1e12)

@@ -30,6 +30,7 @@ _IDLE = 15.0
 _LONGEST = 90.0
 _MOST_CONNECTIONS = 1024
 _MOST_EACH = 128
+_MOST_TRANSFERS = 16  # so all of them together have their pace (channel.RATE) on a server's usual line
 _MOST_TASKS = 2048  # connections, and questions to peers
 _BATCH = 256
 _REPORT = 3600.0
@@ -48,6 +49,7 @@ class Service:
         self._tasks: set[asyncio.Task[None]] = set()
         self._each: Counter[bytes] = Counter()
         self._room = asyncio.Semaphore(_MOST_CONNECTIONS)
+        self._transfers = asyncio.Semaphore(_MOST_TRANSFERS)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self.core: Reflector
 
@@ -242,11 +244,15 @@ class Service:
                     return True
                 case AskPeer(ask):
                     return await self._perform(way, talk, peer, talk.told(ask, await self._ask(ask)))
-                case Run(wanted, framed, inverted, head):
-                    await channel.transfer(
-                        way, wanted, self.core.limits.bytes, reflector.source_key(peer.source), framed=framed,
-                        inverted=inverted, head=head,
-                    )  # fmt: skip
+                case Run(wanted, framed, inverted, head, already):
+                    if self._transfers.locked():
+                        await channel.refuse(way, framed=framed, inverted=inverted)
+                        return True
+                    async with self._transfers:
+                        await channel.transfer(
+                            way, wanted, self.core.limits.bytes, reflector.source_key(peer.source), framed=framed,
+                            inverted=inverted, head=head, came=already,
+                        )  # fmt: skip
                     return True
                 case StartTls(data) if isinstance(way, channel.Plain):
                     inside = channel.Tls(way, self._tls, data)

@@ -58,12 +58,14 @@ class StartTls(msgspec.Struct, frozen=True):
 
 
 class Run(msgspec.Struct, frozen=True):
-    """A bulk transfer, then close. ``framed``: filling looks like TLS records; ``inverted``: every bit flipped."""
+    """A bulk transfer, then close. ``framed``: filling looks like TLS records; ``inverted``: every bit flipped;
+    ``came``: so many bytes of it have come already, behind the order."""
 
     transfer: Transfer
     framed: bool = False
     inverted: bool = False
     head: bytes = b""
+    came: int = 0
 
 
 class AskPeer(msgspec.Struct, frozen=True):
@@ -110,7 +112,7 @@ class Talk:
         if self._inverted and isinstance(act, Send):
             return Send(twin(act.data))
         if self._inverted and isinstance(act, Run):
-            return Run(act.transfer, act.framed, inverted=True, head=act.head)
+            return msgspec.structs.replace(act, inverted=True)
         return act
 
     def _decide(self, now: float) -> bool:
@@ -191,11 +193,12 @@ class Talk:
     def _tls(self, now: float) -> list[Act]:
         """A ClientHello whose session ID orders a transfer, or the beginning of TLS."""
         data = self._buffer
-        if len(data) < 5 or len(data) < min(5 + int.from_bytes(data[3:5], "big"), MOST // 2):
+        end = 5 + int.from_bytes(data[3:5], "big")
+        if len(data) < 5 or len(data) < min(end, MOST // 2):
             return []
-        ordered = reflector.order(data)
+        ordered = reflector.order(data[:end])  # what follows may be the first of an upload
         if ordered is not None and reflector.valid(self._core.settings.secret, ordered[0], self._source, now):
-            return [Run(ordered[1], framed=True)]
+            return [Run(ordered[1], framed=True, came=len(data) - end)]
         self._buffer = b""
         # There is no twin of a TLS session: nobody could decrypt it.
         return [Close() if self._inverted else StartTls(data)]
@@ -210,7 +213,7 @@ class Talk:
         path = head.split(b" ", 2)[1].decode("latin-1")
         at = path.find(reflector.CONTROL_PATH)  # a proxy may have made it a whole URL
         if at >= 0:
-            return self._control(path[at:], now)
+            return self._control(path[at:], len(body), now)
         length = _LENGTH.search(head)
         if length is not None and len(body) < min(int(length[1]), MOST - len(head) - 4):
             return []
@@ -218,14 +221,14 @@ class Talk:
         self._core.counts["page"] += 1
         return [Send(_response("200 OK", reflector.page(self._received(request)), "text/html; charset=utf-8")), Close()]
 
-    def _control(self, path: str, now: float) -> list[Act]:
+    def _control(self, path: str, came: int, now: float) -> list[Act]:
         try:
             token, request = reflector.parse_path(path)
         except MalformedPacket as error:
             return [Send(_response("400 Bad Request", str(error)[:200].encode(), "text/plain")), Close()]
         if isinstance(request, Transfer):
             size = 1000 * request.kilobytes if request.direction == "down" else 0
-            return [Run(request, head=_head("200 OK", size, "application/octet-stream"))]
+            return [Run(request, head=_head("200 OK", size, "application/octet-stream"), came=came)]
         answer = self._core.request(request, self._source, token, now, stream=True)
         if isinstance(answer, Ask):
             return [AskPeer(answer)]

@@ -36,15 +36,21 @@ class Far(Web):
     settings: Settings = SETTINGS
     raw: bool = True
     mute: bool = False
+    pool: int = 1  # public addresses that the line's flows are spread over
 
     def core(self, memory: dict[Any, Any]) -> Reflector:
         """The reflector of one network; ``memory`` is that of its address (``Internet.memory_of``)."""
         found: Reflector = memory.setdefault("core", Reflector(self.settings, EPOCH - 1000, raw=self.raw))
         return found
 
+    def source(self, packet: Packet) -> str:
+        """The home's public address on that flow."""
+        port = packet.header.source_port if isinstance(packet.header, Tcp | Udp) else 0
+        return HOME[packet.version][:-1] + str(7 - port % self.pool)
+
     def receive(self, net: Internet, flow: Client, packet: Packet, memory: dict[Any, Any]) -> None:
         core, now = self.core(memory), EPOCH + net.now
-        seen = msgspec.structs.replace(packet, source=HOME[packet.version])
+        seen = msgspec.structs.replace(packet, source=self.source(packet))
         if self.raw:
             core.arrived(seen, now)
         if self.mute:
@@ -65,13 +71,13 @@ class Far(Web):
 
     def _asked(self, net: Internet, flow: Client, packet: Packet, state: Any, memory: dict[Any, Any]) -> None:
         assert isinstance(packet.header, Tcp)
-        peer = Peer(HOME[packet.version], packet.header.source_port, flow.address, packet.header.destination_port)
+        peer = Peer(self.source(packet), packet.header.source_port, flow.address, packet.header.destination_port)
         body = b""
         for act in Talk(self.core(memory), peer).feed(state.request, EPOCH + net.now):
             match act:
                 case Send(data):
                     body += data
-                case Run(_, _, _, head):
+                case Run(head=head):
                     body += head or HELLO
                 case StartTls():
                     body += HELLO

@@ -92,6 +92,19 @@ class TestHello:
         assert _far.read(exchange) is None
 
 
+class TestSteady:
+    @pytest.mark.parametrize(("pool", "told"), [(1, True), (4, False)])
+    def test_a_pool_of_public_addresses_is_noticed(self, pool: int, told: bool) -> None:
+        for seed in range(20):
+            net = internet(seed, Far(pool=pool), loss=0.02)
+            far = greet(net)
+            assert drive(_far.steady(far, Context(Random(seed))), net) in (told, None if seed else told)
+
+    def test_where_nothing_answers_any_more_nothing_is_told(self) -> None:
+        far = greet(internet())
+        assert drive(_far.steady(far, Context(Random(1))), internet(far=Far(mute=True))) is None
+
+
 class TestEcho:
     def test_says_how_it_arrived(self) -> None:
         net = internet()

@@ -75,10 +75,23 @@ def test_nothing_is_faster_than_the_reflector_allows() -> None:
     assert run(fake, Transfer(kilobytes=1000, kbits=1_000_000)) >= 0.9 * 8_000_000 / channel.RATE
 
 
-def test_the_budget_ends_it() -> None:
+@pytest.mark.parametrize(("framed", "words"), [(False, b"HTTP/1.1 429 "), (True, b"\x15\x03\x03\x00\x02")])
+@pytest.mark.parametrize("inverted", [False, True])
+def test_an_order_beyond_the_budget_is_refused_in_so_many_words(framed: bool, words: bytes, inverted: bool) -> None:
+    budget = Table(rate=0, burst=100_000, overall=1e9)
     fake = Fake()
-    run(fake, Transfer(kilobytes=1000), Table(rate=0, burst=100_000, overall=1e9))
-    assert 50_000 < len(fake.sent) <= 100_004
+    run(fake, Transfer(kilobytes=101), budget, framed=framed, inverted=inverted)
+    assert (twin(bytes(fake.sent)) if inverted else bytes(fake.sent)).startswith(words)
+    assert len(fake.sent) < 100
+    run(fake, Transfer(kilobytes=100), budget)
+    assert len(fake.sent) > 100_000
+
+
+def test_what_is_not_used_is_given_back() -> None:
+    budget = Table(rate=0, burst=1_000_000, overall=1e9)
+    run(Fake(brings=5_000), Transfer(direction="up", kilobytes=1000), budget)
+    assert budget.take(b"home", time.time(), 990_000)
+    assert not budget.take(b"home", time.time(), 10_000)
 
 
 def test_bytes_are_taken_and_then_it_answers() -> None:
@@ -86,6 +99,14 @@ def test_bytes_are_taken_and_then_it_answers() -> None:
     run(fake, Transfer(direction="up", kilobytes=60))
     assert bytes(fake.sent) == b"head"
     assert 30_000 <= fake.left <= 40_000
+
+
+def test_bytes_that_came_with_the_order_count() -> None:
+    fake = Fake(brings=20_000)
+    wanted = Transfer(direction="up", kilobytes=60)
+    moving = channel.transfer(fake, wanted, roomy(), b"", framed=False, inverted=False, head=b"head", came=50_000)
+    asyncio.run(moving)
+    assert (bytes(fake.sent), fake.left) == (b"head", 10_000)
 
 
 def test_an_upload_that_ends_early_is_answered() -> None:

@@ -47,3 +47,13 @@ def test_a_measurement_fits_the_limits() -> None:
     limits = Limits()
     assert all(limits.proven.take(b"home", i / 200) for i in range(2000))
     assert all(limits.bytes.take(b"home", float(i), 1_000_000) for i in range(6))
+
+
+def test_what_is_given_back_can_be_taken_again() -> None:
+    table = Table(rate=0, burst=10, overall=1e9)
+    assert table.take(b"home", 0.0, 8)
+    table.give(b"home", 5)
+    table.give(b"stranger", 5)
+    assert table.take(b"home", 0.0, 7)
+    table.give(b"home", 1000)
+    assert not table.take(b"home", 0.0, 11)

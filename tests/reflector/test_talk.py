@@ -132,6 +132,15 @@ class TestHttp:
 
 
 class TestTls:
+    @pytest.mark.parametrize("inverted", [False, True])
+    def test_what_comes_behind_an_order_is_counted(self, inverted: bool) -> None:
+        path = reflector.http_path(Transfer(direction="up"))
+        for request in (order(Transfer(direction="up")), http.request("press.example", path)):
+            data = request + b"u" * 77
+            (act,) = talk().feed(twin(data) if inverted else data, NOW)
+            assert isinstance(act, Run)
+            assert (act.came, act.inverted) == (77, inverted)
+
     def test_an_ordinary_client_hello_begins_tls(self) -> None:
         hello = tls.client_hello("press.example", b"r" * 32)
         assert talk().feed(hello, NOW) == [StartTls(hello)]
