@@ -18,6 +18,7 @@ from probe.model.exchange import PauseStep, Step, TcpStep
 from probe.wire import tls
 
 TRIALS = 3
+_LONGEST = 10.0  # seconds of blocking after each trigger that are worth waiting for
 _SPACING = 1.0  # seconds between two rounds
 _PADDING = 1400  # bytes: more than a segment holds
 _PADDING_EXTENSION = 21  # RFC 7685
@@ -42,7 +43,9 @@ class Variant(msgspec.Struct, frozen=True):
 
 
 def variants(plan: Plan, seen: Seen, random: Random) -> Part[list[Variant]]:
-    """Each form of the trigger three times, and its twin; nothing more where the box blocks for long."""
+    """Each form of the trigger three times, and its twin; none where the box blocks for long after each."""
+    if max(seen.residual, default=0.0) > _LONGEST:
+        return []
     forms = applicable(plan.trigger, random)
     counts = {form: [0, 0, 0] for form in forms}
     for number in range(TRIALS):
@@ -87,6 +90,8 @@ def blocked(seen: Seen, reaction: Reaction) -> bool:
 
 def reason(found: list[Variant]) -> str:
     """One sentence for a finding's reasons."""
+    if not found:
+        return "What the filter matches on was not tried: it blocks for too long after each trigger."
     told = [v for v in found if v.tells]
     caught = [v.form for v in told if v.blocked == v.made]
     passed = [v.form for v in told if not v.blocked]

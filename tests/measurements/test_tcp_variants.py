@@ -102,6 +102,13 @@ def test_residual_blocking_does_not_spoil_it() -> None:
     assert found["header word in mixed case"].blocked == 3
 
 
+def test_a_box_that_blocks_for_long_is_left_alone() -> None:
+    found, steps = run("http", Dropper(at=4, names=BANNED, residual=40, size=3))
+    assert not found
+    assert not steps
+    assert "not tried" in reason([])
+
+
 def test_only_forms_that_differ_are_tried() -> None:
     assert "mixed case" in applicable(Trigger("http", "a.example", 80), Random(1))
     numbers = applicable(Trigger("http", "192.0.2.1", 80), Random(1))
