@@ -37,7 +37,9 @@ class Services:
         self._fabric = fabric
         self._open: list[Closable] = []
         self._context: ssl.SSLContext
-        self._context, self.authority = certificate.make(world.names)
+        self._context, self.authority = certificate.make(
+            world.names, (a for node in world.resolvers for a in world.node(node).addresses)
+        )
         self._reflectors: list[FarEnd] = []
         self._installed = [box for box in scenario.boxes if isinstance(box, Installed)]
         self._secret = secrets.token_hex(16)

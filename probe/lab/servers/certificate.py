@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import ipaddress
 import os
 import ssl
 from collections.abc import Iterable
@@ -19,6 +20,13 @@ def _name(text: str) -> x509.Name:
     return x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, text)])
 
 
+def _subject(name: str) -> x509.GeneralName:
+    try:
+        return x509.IPAddress(ipaddress.ip_address(name))
+    except ValueError:
+        return x509.DNSName(name)
+
+
 class Authority:
     """Signs certificates. ``pem``: its own, for those who are to trust it."""
 
@@ -33,11 +41,11 @@ class Authority:
         self.pem = own.public_bytes(serialization.Encoding.PEM).decode()
 
     def context(self, subject: str, names: Iterable[str], *, chain: bool = False) -> ssl.SSLContext:
-        """A server's context with a certificate for names; ``chain``: the authority's is sent as well."""
+        """A server's context with a certificate for names and addresses; ``chain``: the authority's is sent as well."""
         key = ec.generate_private_key(ec.SECP256R1())
         certificate = (
             _builder(_name(subject), self._name, key)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName(name) for name in names]), critical=False)
+            .add_extension(x509.SubjectAlternativeName([_subject(name) for name in names]), critical=False)
             .sign(self._key, hashes.SHA256())
         )
         pem = serialization.Encoding.PEM
@@ -62,7 +70,9 @@ def _builder(subject: x509.Name, issuer: x509.Name, key: ec.EllipticCurvePrivate
     )
 
 
-def make(names: Iterable[str]) -> tuple[ssl.SSLContext, str]:
-    """A server context whose certificate bears the names and their ``www.``; and its authority, as PEM."""
+def make(names: Iterable[str], addresses: Iterable[str] = ()) -> tuple[ssl.SSLContext, str]:
+    """A server context whose certificate bears the names, their ``www.``, and addresses (as those of public resolvers
+    do); and its authority, as PEM."""
     authority = Authority("Colibri lab")
-    return authority.context("lab server", [name for bare in names for name in (bare, "www." + bare)]), authority.pem
+    every = [*(name for bare in names for name in (bare, "www." + bare)), *addresses]
+    return authority.context("lab server", every), authority.pem
