@@ -29,7 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "engine": {"model", "wire", "measurements"},  # it drives their generators, live and in a replay
     "agent": {"model", "engine", "measurements"},
     "collector": {"model", "wire", "measurements"},
-    "reflector": {"model", "wire", "engine", "measurements"},
+    "reflector": {"model", "wire"},
     "lab": {"model", "wire", "measurements", "engine", "agent", "collector", "reflector"},
     "cli": {"model", "wire", "measurements", "engine", "agent", "collector", "reflector", "lab"},
 }

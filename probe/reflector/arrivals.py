@@ -15,7 +15,7 @@ class Arrivals:
     def __init__(self, now: float, *, complete: bool = False) -> None:
         self.complete = complete
         self._since = now  # everything is known from here on
-        self._seen: dict[bytes, list[tuple[float, bytes]]] = {}
+        self._seen: dict[bytes, deque[tuple[float, bytes]]] = {}
         self._order: deque[tuple[float, bytes]] = deque()
 
     def __len__(self) -> int:
@@ -23,14 +23,14 @@ class Arrivals:
 
     def note(self, name: bytes, source: bytes, now: float) -> None:
         """A packet of that name (``arrival_id``) has arrived; ``source`` is a keyed hash of where from."""
-        self._seen.setdefault(name, []).append((now, source))
+        self._seen.setdefault(name, deque()).append((now, source))
         self._order.append((now, name))
         while self._order and (len(self._order) > MOST or now - self._order[0][0] > MEMORY):
             at, old = self._order.popleft()
             if now - at <= MEMORY:  # pushed out: a flood
                 self._since = max(self._since, at)
             entries = self._seen[old]
-            del entries[0]
+            entries.popleft()
             if not entries:
                 del self._seen[old]
 

@@ -266,6 +266,8 @@ class Reflector:
         address = self.settings.peers.get(request.peer)
         if address is None or not self.settings.peer_key:
             return Refused(f"no peer is called {request.peer[:64]!r} here")
+        if not self.limits.asks.take(source, now):
+            return Refused("the peer is not asked so often")
         question = PeerQuestion(packets=request.packets, within=request.within, source=self.mark(source), at=int(now))
         return Ask(address, msgspec.structs.replace(question, proof=self._proof(question)), token)
 

@@ -67,10 +67,11 @@ class Limits:
     ``proven``: datagrams of sources with a token. A measurement keeps to 200 a second; several may share an address.
     ``unproven``: greetings and questions to the zone; a public resolver asks for many. ``bytes``: of bulk transfers: a
     run of measurements takes some 6 MB, a home about a run an hour. What all transfers take is bounded by how many run
-    at once (``service``).
+    at once (``service``). ``asks``: questions that are passed on to a peer.
     """
 
     def __init__(self) -> None:
         self.proven = Table(rate=600, burst=1200, overall=20_000)
         self.unproven = Table(rate=50, burst=100, overall=2_000)
+        self.asks = Table(rate=2, burst=40, overall=100)
         self.bytes = Table(rate=20_000, burst=60_000_000, overall=1e12)

@@ -10,7 +10,7 @@ from random import Random
 
 import msgspec
 
-from probe.model.errors import ConfigError, MalformedPacket, UsageError
+from probe.model.errors import ColibriError, ConfigError, MalformedPacket, UsageError
 from probe.reflector import certificate
 from probe.wire.address import address_text
 from probe.wire.dns_name import name_labels
@@ -44,13 +44,13 @@ def make(
 ) -> Plan:  # fmt: skip
     """The plan that these words ask for; makes the certificate where there is none.
 
-    Raises UsageError or ConfigError, with the word or file that is wrong.
+    Raises UsageError or ConfigError with the word or file that is wrong, ColibriError where there is no address.
     """
     quiet = _addresses(silent)
     own = _addresses(listen) or own_addresses()
     own = tuple(address for address in own if address not in quiet)
     if not own:
-        raise UsageError("this host has no address to listen on: name one with --listen")
+        raise ColibriError("this host has no address to listen on (yet): name one with --listen")
     if not 0 <= random_ports <= _MOST_PORTS:
         raise UsageError(f"--random-ports takes 0 to {_MOST_PORTS}")
     for text in (name, zone):

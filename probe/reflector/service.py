@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from probe.model.errors import MalformedPacket, UsageError
+from probe.model.errors import ColibriError, MalformedPacket, UsageError
 from probe.model.reflector import PORT, Answer
 from probe.reflector import certificate, channel, sockets
 from probe.reflector.capture import Capture
@@ -54,7 +54,10 @@ class Service:
         self.core: Reflector
 
     def open(self) -> list[str]:
-        """Bind everything; what could not be had, a line each. Raises UsageError where even the control port is taken.
+        """Bind everything; what could not be had, a line each.
+
+        Raises UsageError for a certificate that can't be used, ColibriError where even the control port can't be had
+        (an address may not be there yet: systemd tries again).
         """
         plan = self._plan
         try:
@@ -68,7 +71,7 @@ class Service:
         tcp = self._bind(self._tcp, sockets.listener, "tcp", wanted, missing)
         if PORT not in udp or PORT not in tcp:
             self.close()
-            raise UsageError(f"port {PORT} can't be had: {'; '.join(missing)}")
+            raise ColibriError(f"port {PORT} can't be had: {'; '.join(missing)}")
         for address in plan.silent:
             for port in wanted:
                 try:
@@ -265,7 +268,10 @@ class Service:
 
 
 def run(plan: Plan, ready: Callable[[str], None]) -> int:
-    """Serve until SIGTERM or SIGINT; 0. ``ready`` is told once, in words, that it serves. Raises UsageError."""
+    """Serve until SIGTERM or SIGINT; 0. ``ready`` is told once, in words, that it serves.
+
+    Raises as :meth:`Service.open` does.
+    """
 
     async def main() -> None:
         service = Service(plan)

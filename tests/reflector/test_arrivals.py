@@ -74,3 +74,11 @@ def test_a_cut_question_is_answered_as_far_as_it_goes() -> None:
     memory = Arrivals(0.0, complete=True)
     assert memory.answer(ONE + b"cut", 10.0, b"me", 505.0).counts == (0,)
     assert memory.answer(b"", 10.0, b"me", 505.0).counts == ()
+
+
+def test_the_same_packet_over_and_over_costs_no_more() -> None:
+    memory = Arrivals(0.0, complete=True)
+    for i in range(2 * arrivals.MOST):
+        memory.note(ONE, b"flood", 500.0 + i / 1e6)
+    assert len(memory) == arrivals.MOST
+    assert memory.answer(ONE, 10.0, b"flood", 501.0).counts == (arrivals.MOST,)

@@ -320,6 +320,13 @@ class TestWitness:
         unsigned = PeerQuestion(packets=b"12345678", within=60, source=b"", at=int(NOW))
         assert isinstance(alone.request(unsigned, b"", b"", NOW), Refused)
 
+    def test_a_peer_is_not_asked_so_often(self) -> None:
+        witness = made()
+        asked = reflector.control(token(), Arrivals(packets=b"12345678", peer="host"))
+        acts = [act for i in range(200) for act in witness.datagram(came(asked), NOW + i / 1000)]
+        assert 40 <= sum(isinstance(act, Ask) for act in acts) <= 41
+        assert isinstance(answer_of(witness, Arrivals(packets=b"12345678")), Arrived)
+
     def test_a_silent_peer_can_t_tell(self) -> None:
         ask = self.question(made(), b"12345678" * 2)
         answer = reflector.answered(made().told(ask, None).data)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from probe.model.errors import ConfigError, UsageError
+from probe.model.errors import ColibriError, ConfigError, UsageError
 from probe.reflector import plan
 from probe.reflector.plan import WELL_KNOWN, Plan
 
@@ -46,7 +46,7 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "words",
     [
-        {"listen": "reflector.example"}, {"silent": "203.0.113.190"}, {"ports": "x"}, {"ports": "0"},
+        {"listen": "reflector.example"}, {"ports": "x"}, {"ports": "0"},
         {"ports": "65536"},
         {"ports": ",".join(map(str, range(1, 200)))}, {"random_ports": -1}, {"random_ports": 101}, {"name": "a..b"},
         {"zone": "x" * 64}, {"peers": ["host"]}, {"peers": ["host="]}, {"peers": ["203.0.113.10"]},
@@ -55,6 +55,12 @@ def test_all_that_can_be_said(tmp_path: Path) -> None:
 def test_wrong_words_are_named(tmp_path: Path, words: dict[str, Any]) -> None:
     with pytest.raises(UsageError):
         make(tmp_path, **words)
+
+
+def test_without_an_address_it_may_be_tried_again(tmp_path: Path) -> None:
+    with pytest.raises(ColibriError, match="no address") as raised:
+        make(tmp_path, silent="203.0.113.190")
+    assert raised.value.exit_status == 1
 
 
 def test_a_key_must_be_one(tmp_path: Path) -> None:

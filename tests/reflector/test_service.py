@@ -8,6 +8,7 @@ import shutil
 import socket
 import ssl
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -83,8 +84,7 @@ def probe(running: Running) -> Iterator[Probe]:
 
 
 def connect(address: str, port: int = 80) -> socket.socket:
-    sock = socket.create_connection((address, port), PATIENCE)
-    return sock
+    return socket.create_connection((address, port), PATIENCE)
 
 
 def said(sock: socket.socket, data: bytes = b"") -> bytes:
@@ -432,3 +432,14 @@ def test_mutated_connections_leave_it_serving(running: Running, probe: Probe) ->
             while sock.recv(65536):
                 pass
     assert isinstance(over_http(running.address, Hello()), Grant)
+
+
+def test_a_control_port_that_is_taken_ends_it_so_that_it_is_tried_again(tmp_path: Path) -> None:
+    address = loopback(22)
+    with socket.create_server((address, PORT)):
+        done = subprocess.run(
+            [sys.executable, "-m", "probe", "reflector", "run", "--listen", address, "--state", str(tmp_path)],
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+    assert done.returncode == 1
+    assert f"port {PORT} can't be had" in done.stderr

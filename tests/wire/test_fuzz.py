@@ -9,7 +9,8 @@ from random import Random
 import pytest
 
 from probe.model.errors import MalformedPacket
-from probe.wire import dns, http, ip, pcapng, quic, rtp, sip, stun, tls
+from probe.model.reflector import Grant, Received
+from probe.wire import dns, http, ip, pcapng, quic, reflector, rtp, sip, stun, tls
 from probe.wire.home import home_networks
 from probe.wire.mask import mask_addresses
 from probe.wire.scrub import Scrubber
@@ -76,6 +77,12 @@ def _rtp(data: bytes) -> None:
     assert rtp.decode(rtp.encode(packet)) == packet
 
 
+def _reflector(data: bytes) -> None:
+    assert all(len(token) == reflector.TOKEN for _, token in reflector.candidates(data))
+    reflector.order(data)
+    reflector.read_page(data) if data[:1] == b"<" else reflector.answered(data)
+
+
 def _quic(data: bytes) -> None:
     quic.header(data)
     quic.decrypt(data)
@@ -91,6 +98,8 @@ CALLS = (stun.binding_request(ID, "x"), stun.binding_response(ID, "2001:db8::1",
          stun.refusal(stun.decode(stun.allocate_request(ID)), 401, "no", "r", "n"))  # fmt: skip
 MEDIA = (rtp.encode(rtp.Packet(0, 1, 2, 3, b"x" * 20, True, (4,), (5, b"6789"))),)
 INITIAL = quic.client_initial("www.example.com", ID, b"", bytes(32))
+ARRIVED = Received(data=b"GET / HTTP/1.1\r\n\r\n", port=80)
+FAR = (reflector.control(ID, ARRIVED), reflector.page(ARRIVED), reflector.control(ID, Grant(token=ID.hex(), udp=(53,))))
 SERVER = bytes.fromhex("160303000a0200000603031122334415030300020228")
 
 
@@ -128,6 +137,7 @@ def test_nothing_but_malformed_packet(samples: tuple[bytes, ...], capsys: pytest
         (CALLS, (_stun,), 8),
         ((INVITE, sip.response(sip.decode(INVITE), 180, "Ringing")), (_sip,), 8),
         (MEDIA, (_rtp,), 4),
+        (FAR, (_reflector,), 4),
         ((INITIAL, quic.initial(ID, b"", b"\6\0\3abc", number=3)), (_quic,), 2),
     )
     decoded: Counter[str] = Counter()
