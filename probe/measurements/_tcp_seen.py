@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import MARGIN, ahead, proven_short, vanishes
+from probe.measurements._proof import MARGIN, ahead, proven_short, tally_below, vanishes
 from probe.measurements._tcp import Reaction, Segment, Trigger
 
 _TTL_SLACK = 1  # beyond the line's own jitter
@@ -188,11 +188,8 @@ class Seen:
         return [r for ttl, r in self.swept_reactions if ttl < arrives and r.elicited]
 
     def tried_below(self) -> int:
-        """Triggers of the sweep that reached the place, but not the target."""
-        arrives, place = self.arrives, self.place
-        if arrives is None or place is None:
-            return 0
-        return sum(r.sent and place.first_ttl <= ttl < arrives for ttl, r in self.swept_reactions)
+        """Triggers of the sweep that may have reached who answers them, but not the target."""
+        return tally_below([(ttl, r.elicited) for ttl, r in self.swept_reactions if r.sent], self.arrives)[1]
 
 
 def contradicts_itself(reaction: Reaction) -> bool:

@@ -7,7 +7,7 @@ from itertools import combinations
 import pytest
 
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import RARE, acts_at_home, ahead, by_chance, home_depth, proven_short
+from probe.measurements._proof import RARE, acts_at_home, ahead, by_chance, home_depth, proven_short, tally_below
 
 
 def place(first: int, clean: int | None = None, copied: int | None = None) -> Place:
@@ -102,3 +102,11 @@ def test_what_may_be_the_homes_own_doing(
     shots: list[Shot], where: Place | None, routers: dict[int, str], dropping: bool, home: bool
 ) -> None:
     assert acts_at_home(shots, where, routers, dropping=dropping) is home
+
+
+def test_what_can_not_have_arrived() -> None:
+    shots = [(2, False), (3, True), (3, False), (4, True), (9, True)]
+    assert tally_below(shots, 9) == (2, 3)
+    assert tally_below(shots, 3) == (0, 0)
+    assert tally_below(shots, None) == (0, 0)
+    assert tally_below(shots, 256) == (3, 4)
