@@ -16,16 +16,20 @@ from probe.model.reflector import StreamReport
 from probe.wire import dns
 
 _CELLS = ((True, False), (True, True), (False, True), (False, False))
-_RUN, _MORE = 30.0, 4.0  # seconds after which a run asks no further rounds; and so many more for each call beyond ten
-_TOKEN = 220.0  # … and never more than a token is good for
+_RUN, _MORE = 43.0, 5.0  # seconds that a run may take; and so many more for each call beyond ten
+_TOKEN = 240.0  # … and never more than a token is good for
 _FARTHEST = 30
 
 
 class Stopwatch:
-    """About how many seconds have passed: a measurement has no clock, but what it asked for and heard has times."""
+    """About how many seconds have passed: a measurement has no clock, but what it asked for and heard has times.
 
-    def __init__(self) -> None:
+    ``calls``: how many of each kind were asked for; a run that makes more than ten may take longer.
+    """
+
+    def __init__(self, calls: int = 10) -> None:
         self.passed = 0.0
+        self._most = min(_TOKEN, _RUN + _MORE * max(0, calls - 10))
 
     def during(self, part: Part[T]) -> Part[T]:
         """Runs a part and counts what it takes."""
@@ -39,9 +43,10 @@ class Stopwatch:
             exchanges = yield batch
             self.passed += max((_took(exchange) for exchange in exchanges), default=0.0)
 
-    def late(self, calls: int) -> bool:
-        """Whether no further round may begin; who asks for more calls waits longer."""
-        return self.passed > min(_TOKEN, _RUN + _MORE * max(0, calls - 10))
+    @property
+    def left(self) -> float:
+        """Seconds until the run should end."""
+        return self._most - self.passed
 
 
 def _took(exchange: Exchange) -> float:

@@ -28,6 +28,7 @@ RISE = 0.05
 """The least mean rise of loss that is worth a word: G.711 without concealment turns to "nearly all users dissatisfied"
 at 5 % (R = 42: G.107, Annex B)."""
 _BAD = 0.5
+_PROMISING = 0.25  # p: 2 of 10 against none
 
 
 class Why(msgspec.Struct, frozen=True):
@@ -74,10 +75,9 @@ class Grid:
         failed, made = self.failed()
         return made > 0 and failed == made
 
-    def uneven(self) -> bool:
-        """Whether cells differ by so much that more calls may explain it."""
-        means = [_mean(scores) for scores in self._scores.values() if scores]
-        return bool(means) and max(means) - min(means) >= RISE
+    def promising(self) -> bool:
+        """Whether cells differ by so much that more calls may well explain it."""
+        return bool(self.explain(1, _PROMISING))
 
     def explain(self, questions: int, alpha: float = ALPHA) -> list[Why]:
         """What explains the failures beyond chance, the surest first; ``questions``: how many the whole run asks, which

@@ -75,10 +75,13 @@ class _Swept:
         return found
 
 
-def locate(suspects: Sequence[Suspect], address: str, reply_ttl: int | None) -> Part[list[Located]]:
+def locate(
+    suspects: Sequence[Suspect], address: str, reply_ttl: int | None, rounds: int = _ROUNDS
+) -> Part[list[Located]]:
     """Sweep for each suspect, all side by side, until what is to be shown is beyond chance or is not going to be.
 
-    ``address`` is the far end's; ``reply_ttl``: TTL of its packets on arrival, None where none came.
+    ``address`` is the far end's; ``reply_ttl``: TTL of its packets on arrival, None where none came; ``rounds``: how
+    many there is time for, two at the least.
     """
     swept = [_Swept(suspect) for suspect in suspects]
     reach = hops_away(reply_ttl) + 1 if reply_ttl is not None else 16
@@ -86,7 +89,7 @@ def locate(suspects: Sequence[Suspect], address: str, reply_ttl: int | None) -> 
     wanted = {one.suspect.name: list(range(1, top + 1)) for one in swept}
     back = hops_away(reply_ttl) if reply_ttl is not None else reach - 1
     results: dict[str, Located] = {}
-    for number in range(_ROUNDS):
+    for number in range(min(_ROUNDS, max(2, rounds))):
         yield from _round(swept, wanted, number, address)
         for one in swept:
             found = results[one.suspect.name] = _judge(one, back)

@@ -14,6 +14,7 @@ from probe.measurements._together import together
 from probe.measurements._voip_alg import place_gateway, rewritten
 from probe.measurements._voip_ask import Line, Stopwatch
 from probe.measurements._voip_call import OVER_TCP
+from probe.measurements._voip_grid import Grid
 from probe.measurements._voip_media import LASTING, SPARSE, Stream
 from probe.measurements._voip_seen import QUESTIONS, Finding, Seen
 from probe.measurements._voip_service import Asked, Endpoint, Side, ask, endpoint, resolve
@@ -25,6 +26,7 @@ VERSION = "1"
 
 _PAIRS = 5  # calls of each kind in one round
 _SHORT, _LONG = 1.5, 10.0  # seconds of sound: a stream that begins, and a call that lasts
+_ROUND, _SOUND, _PLACE = 8.0, 18.0, 7.0  # seconds that a round of calls, all sound, and a sweep may take
 _LONG_MORE = 5  # streams of each kind, side by side, that show whether calls that last are cut
 
 
@@ -58,21 +60,22 @@ def measure(options: Options, context: Context) -> Steps:
     relays, chat = _endpoints(options)
     seen = Seen(options.target, options.reflector, options.group)
     context.progress(f"greeting the reflector {options.reflector}")
-    far = yield from _far.hello(options.reflector, context)
+    watch = Stopwatch(options.calls)
+    far = yield from watch.during(_far.hello(options.reflector, context))
     if far is None:
         return judge(seen)
-    line, watch = Line(far, context), Stopwatch()
+    line = Line(far, context)
     context.progress("setting up calls, on well-known ports and others, real ones and twins")
-    yield from watch.during(_calls(line, seen, watch, options.calls))
+    yield from _calls(line, seen, watch, options.calls)
     if not seen.udp_dead():
         context.progress("playing sound both ways")
-        yield from watch.during(_sound(line, seen, watch, context, options.calls))
+        yield from _sound(line, seen, watch, context, options.calls)
         yield from watch.during(_gateway(line, seen))
-        yield from watch.during(_locate(line, seen, context))
+        yield from _locate(line, seen, watch, context)
     else:
         context.progress("no datagram comes back: finding out where they end")
         seen.dns = yield from line.name_queries()
-        seen.udp = yield from watch.during(locate_udp(line, seen))
+        seen.udp = yield from locate_udp(line, seen)
     yield from _service(options, seen, relays, chat, context)
     seen.after += yield from line.twins(_PAIRS)
     return judge(seen)
@@ -98,14 +101,16 @@ def _calls(line: Line, seen: Seen, watch: Stopwatch, most: int) -> Part[None]:
             line.caller.dial([c for c in calls if c.protocol not in OVER_TCP]),
             line.caller.connect([c for c in calls if c.protocol in OVER_TCP]),
         ]
-        for said in (yield from together(parts)):
+        for said in (yield from watch.during(together(parts))):
             seen.take(said)
-        wanted = [
-            p for p in wanted
-            if (grid := seen.grids[p]).uneven() and not grid.explain(QUESTIONS) and grid.made + _PAIRS <= most
-        ]  # fmt: skip
-        if watch.late(most):
+        if watch.left < _ROUND + _SOUND + _PLACE:
             break
+        wanted = [p for p in wanted if _unclear(seen.grids[p]) and seen.grids[p].made + _PAIRS <= most]
+
+
+def _unclear(grid: Grid) -> bool:
+    """Whether more calls may explain why cells fare differently."""
+    return grid.promising() and not grid.explain(QUESTIONS)
 
 
 def _sound(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int) -> Part[None]:
@@ -113,17 +118,22 @@ def _sound(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int
     if not line.media_ports():
         return
     grid, made = seen.grids["rtp"], 0
-    while made < 4 or (grid.uneven() and not grid.explain(QUESTIONS) and made < most and not watch.late(most)):
-        seen.play((yield from line.streams(2, SPARSE, _SHORT)))
+    while made < 4 or (_unclear(grid) and made < most and watch.left > _SOUND + _PLACE):
+        seen.play((yield from watch.during(line.streams(2, SPARSE, _SHORT))))
         made += 2
-    if grid.explain(QUESTIONS):
+    if grid.explain(QUESTIONS) or watch.left < _LONG + _PLACE:
         return  # sound that does not even begin need not last
-    seen.play((yield from line.lasting(_LONG)))
+    seen.play((yield from watch.during(line.lasting(_LONG))))
     lasting = seen.grids["rtp_long"]
-    while lasting.uneven() and not lasting.explain(QUESTIONS) and lasting.made < most and not watch.late(most):
+    # One stream of each kind proves nothing: one that is cut is reason enough to look again.
+    while (
+        (_unclear(lasting) or any(s.cut is not None for s in seen.streams if s.lasting and not s.plan.twin))
+        and not lasting.explain(QUESTIONS)
+        and lasting.failed(twin=False)[1] < most
+        and watch.left > (seconds := _until_cut(seen.streams)) + _PLACE
+    ):
         context.progress("sound stops: more calls that last")
-        seconds = _until_cut(seen.streams)
-        seen.play((yield from line.streams(_LONG_MORE, SPARSE, seconds, known=False)))
+        seen.play((yield from watch.during(line.streams(_LONG_MORE, SPARSE, seconds, known=False))))
 
 
 def _until_cut(streams: list[Stream]) -> float:
@@ -141,12 +151,12 @@ def _gateway(line: Line, seen: Seen) -> Part[None]:
     seen.gateway = yield from place_gateway(line.caller, line.known("sip"), names, seen.patience(), line.top(seen))
 
 
-def _locate(line: Line, seen: Seen, context: Context) -> Part[None]:
+def _locate(line: Line, seen: Seen, watch: Stopwatch, context: Context) -> Part[None]:
     """What fails beyond chance: where."""
     found = [Finding(grid=name, why=why) for name, grid in seen.grids.items() for why in grid.explain(QUESTIONS)]
     if found:
         context.progress("finding out where calls are stopped")
-        seen.findings = yield from locate_all(line, seen, found)
+        seen.findings = yield from locate_all(line, seen, found, watch.left)
 
 
 def _service(

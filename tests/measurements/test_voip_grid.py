@@ -69,10 +69,11 @@ def test_counting() -> None:
     assert one.failed(known=True, twin=False) == (1, 2)
     assert one.made == 1
     assert not one.dead
-    assert one.uneven()
+    assert not grid([1.0, *FINE[:4]], FINE[:5], FINE[:5], FINE[:5]).promising()
+    assert grid(LOST[:2] + FINE[:8], FINE, FINE, FINE).promising()
     assert grid(LOST, LOST, LOST, LOST).dead
     assert not Grid("rtp").dead
-    assert not Grid("rtp").uneven()
+    assert not Grid("rtp").promising()
     assert one.show()["random_twin"] == {"made": 2, "failed": 0, "loss": 0.1}
 
 
