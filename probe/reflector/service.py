@@ -72,12 +72,7 @@ class Service:
         if PORT not in udp or PORT not in tcp:
             self.close()
             raise ColibriError(f"port {PORT} can't be had: {'; '.join(missing)}")
-        for address in plan.silent:
-            for port in wanted:
-                try:
-                    self._silent += sockets.silent(address, port)
-                except OSError as error:
-                    missing.append(f"silent {address} port {port}: {error.strerror}")
+        silent = tuple(address for address in plan.silent if self._silence(address, wanted, missing))
         try:
             self._capture = Capture(plan.listen, udp)
         except OSError as error:
@@ -86,7 +81,7 @@ class Service:
         self.core = Reflector(
             Settings(
                 secret=secrets.token_bytes(32), peer_key=plan.peer_key, name=plan.name, zone=plan.zone,
-                addresses=tuple(dict.fromkeys((*public, *plan.listen))), silent=plan.silent, udp=udp, tcp=tcp,
+                addresses=tuple(dict.fromkeys((*public, *plan.listen))), silent=silent, udp=udp, tcp=tcp,
                 random=tuple(port for port in plan.random if port in udp and port in tcp),
                 certificate=certificate.fingerprint(plan.files[0]), peers=plan.peers,
             ),
@@ -108,6 +103,16 @@ class Service:
                     lacking.add(port)
                     missing.append(f"{kind} {address} port {port}: {error.strerror}")
         return tuple(port for port in ports if port not in lacking)
+
+    def _silence(self, address: str, ports: list[int], missing: list[str]) -> bool:
+        """Whether an address is silent on every port: probes are told of no other."""
+        for port in ports:
+            try:
+                self._silent += sockets.silent(address, port)
+            except OSError as error:
+                missing.append(f"silent {address}, for its port {port}: {error.strerror}")
+                return False
+        return True
 
     async def serve(self) -> None:
         """Serve until cancelled."""

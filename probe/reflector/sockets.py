@@ -68,13 +68,34 @@ def listener(address: str, port: int) -> socket.socket:
 
 def silent(address: str, port: int) -> list[socket.socket]:
     """Sockets that take what comes for a port, UDP and TCP, and say nothing. Raises OSError."""
-    sink = _bound(address, port, socket.SOCK_STREAM, filters.NOTHING)
+    sink = _bound(address, port, socket.SOCK_DGRAM, filters.NOTHING)
     try:
-        sink.listen(1)
-        return [sink, _bound(address, port, socket.SOCK_DGRAM, filters.NOTHING)]
+        return [sink, *_deaf(address, port)]
     except OSError:
         sink.close()
         raise
+
+
+def _deaf(address: str, port: int) -> list[socket.socket]:
+    """A listener that answers no SYN."""
+    try:
+        sock = _bound(address, port, socket.SOCK_STREAM, filters.NOTHING)
+        sock.listen(1)
+        return [sock]
+    except PermissionError:  # newer kernels want CAP_NET_ADMIN for TCP
+        sock = _bound(address, port, socket.SOCK_STREAM)
+    # A listener whose queue is full drops SYNs: one connection of our own fills the queue of a single place.
+    own = socket.socket(family(address), socket.SOCK_STREAM)
+    own.setblocking(False)
+    try:
+        sock.listen(0)
+        own.bind((address, 0))
+        own.connect_ex((address, port))
+    except OSError:
+        sock.close()
+        own.close()
+        raise
+    return [sock, own]
 
 
 def take(sock: socket.socket, address: str, port: int) -> Came | None:

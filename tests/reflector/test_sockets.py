@@ -8,7 +8,7 @@ import socket
 
 import pytest
 
-from probe.reflector import sockets
+from probe.reflector import filters, sockets
 from probe.reflector.core import Reply
 from tests.reflector.conftest import loopback
 
@@ -68,7 +68,19 @@ def test_a_connection_comes_with_its_syn(address: str) -> None:
         assert sockets.saved_syn(probe) is None
 
 
-def test_silence_answers_nothing_and_holds_its_port(address: str) -> None:
+@pytest.mark.parametrize("filtered", [True, False], ids=["filter", "full queue"])
+def test_silence_answers_nothing_and_holds_its_port(
+    address: str, filtered: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    if not filtered:  # as for a process without CAP_NET_ADMIN
+        attach = filters.attach
+
+        def refuses(sock: socket.socket, code: bytes) -> None:
+            if sock.type == socket.SOCK_STREAM:
+                raise PermissionError(1, "Operation not permitted")
+            attach(sock, code)
+
+        monkeypatch.setattr(filters, "attach", refuses)
     with contextlib.ExitStack() as stack:
         with client(address, socket.SOCK_STREAM) as one:
             one.bind((address, 0))
@@ -82,10 +94,11 @@ def test_silence_answers_nothing_and_holds_its_port(address: str) -> None:
             probe.send(b"hello")
             with pytest.raises(TimeoutError):
                 probe.recv(100)
-        stream = stack.enter_context(client(address, socket.SOCK_STREAM))
-        stream.settimeout(0.2)
-        with pytest.raises(TimeoutError):
-            stream.connect((address, port))
+        for _ in range(2):
+            stream = stack.enter_context(client(address, socket.SOCK_STREAM))
+            stream.settimeout(0.2)
+            with pytest.raises(TimeoutError):
+                stream.connect((address, port))
         with pytest.raises(OSError, match="in use"):
             sockets.silent(address, port)
 
