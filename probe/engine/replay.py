@@ -10,6 +10,7 @@ import msgspec
 from probe.engine.observe import Record, local_port, observe, transport
 from probe.engine.record import unseal
 from probe.measurements import Context, Steps, load, parse_options
+from probe.model.baseline import Baseline
 from probe.model.errors import ReplayMismatch, UsageError
 from probe.model.exchange import Exchange, Step
 from probe.model.finding import Judgement
@@ -39,7 +40,8 @@ def replay(data: bytes, where: str = "evidence") -> Replayed:
     try:
         measurement = load(log.measurement)
         options = parse_options(measurement, log.options)
-        judgement = _drive(measurement.measure(options, Context(Random(log.seed))), log.batches, index, where)
+        context = Context(Random(log.seed), baseline=Baseline(log.baseline))
+        judgement = _drive(measurement.measure(options, context), log.batches, index, where)
     except UsageError as error:
         raise ReplayMismatch(f"{where}: the rules of today can't run what was recorded: {error}") from None
     technique = judgement.interference.technique if judgement.interference else ""

@@ -10,6 +10,7 @@ from random import Random, SystemRandom
 import msgspec
 
 from probe import __version__
+from probe.engine.baseline import FILE, BaselineFile
 from probe.engine.bench import Bench
 from probe.engine.budget import Budget
 from probe.engine.clock import Timeline, synchronised
@@ -26,6 +27,7 @@ from probe.engine.record import seal
 from probe.measurements import Context, Measurement, load, parse_options
 from probe.model.config import Config
 from probe.model.errors import ConfigError
+from probe.model.exchange import Exchange, PauseStep
 from probe.model.finding import Judgement
 from probe.model.outcome import Entry, ExchangeLog, Outcome
 from probe.wire.scrub import Scrubber, home_networks
@@ -42,6 +44,7 @@ class EngineRunner:
         self._allow = networks(config.safety.allow_networks)
         count = DayCount(Path(config.probe.state_dir) / COUNT)
         self._pace = Pace(Budget(config.safety, count.load, count.save))
+        self._memory = BaselineFile(Path(config.probe.state_dir) / FILE)
 
     async def run(
         self, measurement: str, options: Mapping[str, object], progress: Callable[[str], None] = lambda _: None
@@ -70,9 +73,11 @@ class EngineRunner:
             authorities=self._config.measure.authorities,
         ))  # fmt: skip
         started = timeline.now()
+        baseline = self._memory.load(started // 10**9)
         try:
             async with performer:
-                bare, batches = await _drive(kind, parsed, Context(Random(seed), progress), performer)
+                context = Context(Random(seed), progress, baseline)
+                bare, batches, heard = await _drive(kind, parsed, context, performer)
                 bare = _with_losses(bare, performer.intake)
         finally:
             self._pace.flush()
@@ -89,7 +94,10 @@ class EngineRunner:
             verdict=judgement.verdict,
             technique=judgement.interference.technique if judgement.interference else "",
             rule=judgement.rule,
+            baseline={a: baseline.hosts[a] for a in _addresses(batches) if a in baseline.hosts},
         )
+        if judgement.verdict == "clean":
+            await asyncio.to_thread(self._memory.add, heard, started // 10**9)
         evidence, pcapng = seal(performer.intake.records, exchange_log)
         return Outcome(
             measurement=kind.name,
@@ -121,8 +129,9 @@ async def _named(judgement: Judgement, table: str, progress: Callable[[str], Non
 
 async def _drive(
     kind: Measurement, options: object, context: Context, performer: Performer
-) -> tuple[Judgement, list[list[Entry]]]:
+) -> tuple[Judgement, list[list[Entry]], list[Exchange]]:
     batches: list[list[Entry]] = []
+    heard: list[Exchange] = []
     steps = kind.measure(options, context)
     try:
         batch = next(steps)
@@ -130,11 +139,18 @@ async def _drive(
             entries: list[Entry] = []
             exchanges = await performer.perform(batch, entries.append)
             batches.append(entries)
+            heard += exchanges
             batch = steps.send(exchanges)
     except StopIteration as stop:
-        return stop.value, batches
+        return stop.value, batches, heard
     finally:
         steps.close()
+
+
+def _addresses(batches: list[list[Entry]]) -> list[str]:
+    """Whom a run sent to, each once."""
+    steps = [entry.step for batch in batches for entry in batch]
+    return list(dict.fromkeys(step.address for step in steps if not isinstance(step, PauseStep)))
 
 
 def run_once(

@@ -21,6 +21,7 @@ from typing import Any, TypeVar
 
 import msgspec
 
+from probe.model.baseline import Baseline
 from probe.model.errors import MalformedPacket, UsageError
 from probe.model.exchange import Exchange, Step
 from probe.model.finding import Judgement
@@ -37,11 +38,14 @@ class Context(msgspec.Struct, frozen=True):
     """What a measurement is handed besides its options.
 
     ``random`` is seeded by the engine and the seed is kept in the exchange log, so that a replay draws the same.
+    ``baseline``: what is usual on this line; the exchange log keeps what it says of the addresses that are sent to. It
+    may make a measurement more careful or more patient, and never accuses.
     ``progress`` takes one short line for a person who waits.
     """
 
     random: Random
     progress: Callable[[str], None] = lambda _: None
+    baseline: Baseline = Baseline()
 
 
 class Measurement(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ from probe.measurements._dns import Reply, distinct
 from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
 from probe.measurements._proof import acts_at_home, ahead, home_depth, proven_short, tally_below
+from probe.model.baseline import Usual
 from probe.model.finding import Tally, Target
 
 _TTL_SLACK = 1  # return paths may differ by a hop
@@ -30,6 +31,7 @@ class Seen:
         self.routers: dict[int, str] = {}
         self.at_silent = False
         self.place: Place | None = None
+        self.usual = Usual()  # what was known of the resolver before
 
     def _control_answers(self) -> list[Reply]:
         return [reply for phase in self.resolver_controls for answers in phase for reply in answers]
@@ -38,6 +40,11 @@ class Seen:
         """Least and greatest IP TTL of the resolver's answers to the harmless name: the line's own jitter."""
         found = [reply.ttl for reply in self._control_answers()]
         return (min(found), max(found)) if found else None
+
+    def _like(self, ttl: int, usual: tuple[int, int]) -> bool:
+        """Whether an answer comes from as far as the controls', or as answers did in earlier runs."""
+        known = [usual, *((past, past) for past in self.usual.usual_ttls)]
+        return any(low - _TTL_SLACK <= ttl <= high + _TTL_SLACK for low, high in known)
 
     def round_trip(self) -> float:
         """Seconds of the fastest answer to the harmless name; 0.1 where there was none."""
@@ -49,8 +56,7 @@ class Seen:
         usual = self.usual_ttls()
         if usual is None:
             return False
-        like = usual[0] - _TTL_SLACK <= reply.ttl <= usual[1] + _TTL_SLACK
-        return not like or sooner(reply.after, self.round_trip())
+        return not self._like(reply.ttl, usual) or sooner(reply.after, self.usual.fastest(self.round_trip()))
 
     def odd_full(self) -> list[Shot]:
         """The odd answers of the trials at full TTL, as shots."""

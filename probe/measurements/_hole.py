@@ -11,11 +11,12 @@ from collections.abc import Container, Sequence
 
 import msgspec
 
-from probe.measurements._judge import confidence, hop, is_home, plural
+from probe.measurements._judge import confidence, hop, hops_away, is_home, plural
 from probe.measurements._locate import AGREE, Place
 from probe.measurements._proof import MARGIN, RARE, by_chance, home_depth
 from probe.measurements._reach import Sight
 from probe.measurements._ways import Aim, Ways, common_end
+from probe.model.baseline import Baseline
 from probe.model.finding import Location, Tally, Technique, Verdict
 
 
@@ -47,8 +48,10 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 class Court:
     """Judges subjects against references, which are other addresses, or (``twin``) the same address on another port."""
 
-    def __init__(self, ways: Ways, references: Sequence[Aim], *, twin: bool = False) -> None:
-        self._ways, self._references, self._twin = ways, references, twin
+    def __init__(
+        self, ways: Ways, references: Sequence[Aim], *, twin: bool = False, known: Baseline | None = None
+    ) -> None:
+        self._ways, self._references, self._twin, self._known = ways, references, twin, known or Baseline()
         self._seen = ways.routers(references)
         self._end = 0 if not twin and len(references) < 2 else common_end(ways, references)
         full = [s for r in references for s in ways.full(r)]
@@ -68,6 +71,11 @@ class Court:
         if len(self._ways.refusals(aim)) >= AGREE:
             return self._refused(aim, full)
         return self._silent(aim, full)
+
+    def _limit(self, aim: Aim) -> int:
+        """How far the address is at least: beyond the common way, or as near as its answers came from in the past."""
+        past = [hops_away(ttl) + 1 for ttl in self._known.of(aim.address).usual_ttls]
+        return min([self._end, *past])
 
     def _by_chance(self, full: list[Sight]) -> float:
         """How often chance gives this silence, if packets to the subject fare like those to the references."""
@@ -106,7 +114,7 @@ class Court:
         first = min(at)
         place = self._place(own, first - 1, first, who, len(refusals))
         shared = who in self._seen.get(first, ()) or set(own.get(first - 1, ())) & set(self._seen.get(first - 1, ()))
-        if not shared or first + MARGIN > self._end:
+        if not shared or first + MARGIN > self._limit(aim):
             return self._case(aim, full, "refused-near-target", f"{words}. That router may belong to the network of "
                               "the address, which may be down or refuse by itself.")  # fmt: skip
         technique: Technique = "port_block" if self._twin else "icmp_reject"
@@ -131,7 +139,7 @@ class Court:
         if not set(own.get(last, ())) & set(self._seen.get(last, ())):
             return self._case(aim, full, "another-way", f"{dies}, a router that packets to the addresses which answer "
                               "do not pass: it goes another way, which may be broken.")  # fmt: skip
-        if sum(own[last].values()) < AGREE or first + MARGIN > self._end:
+        if sum(own[last].values()) < AGREE or first + MARGIN > self._limit(aim):
             return self._case(aim, full, "silent-near-target", f"{dies}, too near to where its own way begins: a "
                               "network that is down, or that drops packets itself, looks the same.")  # fmt: skip
         technique: Technique = "port_block" if self._twin else "ip_blackhole"

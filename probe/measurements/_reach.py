@@ -97,7 +97,7 @@ def read(probe: Probe, exchange: Exchange) -> Sight:
     return Sight(probe=probe, ttl=ttl, router=router, refused=refused)
 
 
-def patience(sights: list[Sight]) -> float:
-    """Seconds to wait for an answer: four times the slowest round trip so far, within reason."""
+def patience(sights: list[Sight], usual: float = 0.0) -> float:
+    """Seconds to wait for an answer: four times the slowest round trip so far, or what is usual here, within reason."""
     slowest = max((s.round_trip for s in sights if s.round_trip is not None), default=_PATIENCE[0] / 4)
-    return min(max(4 * slowest, _PATIENCE[0]), _PATIENCE[1])
+    return min(max(4 * slowest, usual, _PATIENCE[0]), _PATIENCE[1])

@@ -12,6 +12,7 @@ from probe.measurements._judge import hops_away
 from probe.measurements._locate import AGREE, SHORT_BY, TRIAL_TTLS, Shot, place, place_drop, sweep
 from probe.measurements._tcp import Reaction, Trigger, path, react, shot
 from probe.measurements._tcp_seen import Seen
+from probe.model.baseline import Usual
 from probe.model.exchange import FULL_TTL, Exchange, PauseStep, Step, TcpStep
 
 _FARTHEST = 30
@@ -24,7 +25,8 @@ _PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # residual blocking seen in the fie
 
 
 class Plan(msgspec.Struct, frozen=True):
-    """Whom to ask what: ``twin`` is the harmless host, ``control`` an address of ours that answers any host."""
+    """Whom to ask what: ``twin`` is the harmless host, ``control`` an address of ours that answers any host;
+    ``usual`` what this line knows of the address."""
 
     trigger: Trigger
     address: str
@@ -32,11 +34,13 @@ class Plan(msgspec.Struct, frozen=True):
     control: str
     trials: int
     locate: bool
+    usual: Usual = Usual()
 
 
 def ask(plan: Plan, random: Random) -> Part[Seen]:
     """The whole protocol for one trigger. Returns what was seen, unjudged."""
     seen = Seen(plan.trigger, plan.address, plan.twin, plan.control)
+    seen.usual = plan.usual
     yield from _twins(plan, random, seen.before, plan.trials)
     if not any(r.worked for r in seen.before):
         return seen  # nothing to compare with: the trigger need not be sent at all

@@ -6,6 +6,7 @@ from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
 from probe.measurements._proof import MARGIN, ahead, proven_short, tally_below, vanishes
 from probe.measurements._tcp import Reaction, Segment, Trigger
+from probe.model.baseline import Usual
 
 _TTL_SLACK = 1  # beyond the line's own jitter
 
@@ -31,6 +32,7 @@ class Seen:
         self.place: Place | None = None
         self.residual: list[float] = []  # seconds that the twin needed to work again after a trigger
         self.lasting = False  # … and it never did
+        self.usual = Usual()  # what was known of the target before
 
     # -- the line's own measure ---------------------------------------------------------------------------------
 
@@ -50,10 +52,11 @@ class Seen:
         return min((r.round_trip for r in self._opened() if r.round_trip is not None), default=0.1)
 
     def jitter(self) -> int:
-        """How far the TTL of the target's own data strays from its SYN-ACK's, by the harmless twins."""
-        return max(
-            (abs(d.ttl - r.synack_ttl) for r in self.before if r.synack_ttl is not None for d in r.data), default=0
-        )
+        """How far the TTL of the target's own data strays from its SYN-ACK's, by the harmless twins; or those of its
+        SYN-ACKs from each other, in earlier runs."""
+        past = self.usual.usual_ttls
+        now = [abs(d.ttl - r.synack_ttl) for r in self.before if r.synack_ttl is not None for d in r.data]
+        return max([*now, past[-1] - past[0] if past else 0])
 
     def near(self) -> float:
         """Seconds within which something on the path would have answered."""
@@ -66,7 +69,7 @@ class Seen:
     def patience(self) -> float:
         """Seconds to wait for the target's answer: three times the slowest twin, and three of TCP's retransmissions."""
         slowest = max((d.after for r in self.before for d in r.data[:1]), default=0.0)
-        return min(6.0, max(1.5, 3 * slowest))
+        return min(6.0, max(1.5, 3 * slowest, self.usual.patience))
 
     # -- signs ------------------------------------------------------------------------------------------------
 
@@ -116,7 +119,9 @@ class Seen:
                 continue
             closing = (*r.resets, *r.fins)
             found["ttl_unlike"] += any(self.unlike(r, s) for s in closing)
-            found["sooner_than_round_trip"] += any(sooner(s.after, self.round_trip()) for s in closing)
+            found["sooner_than_round_trip"] += any(
+                sooner(s.after, self.usual.fastest(self.round_trip())) for s in closing
+            )
             found["data_behind_reset"] += data_behind_reset(r)
             found["stepped_sequences"] += len({s.sequence for s in r.resets}) >= 2
         return found

@@ -12,11 +12,13 @@ import msgspec
 from probe.measurements import Context, Part, Steps
 from probe.measurements._company import Wanted, expand, prefix, resolve, version
 from probe.measurements._hole import Case, Court
+from probe.measurements._judge import hops_away
 from probe.measurements._muster import Row, choose, conclude, sort_out
 from probe.measurements._reach import ICMP, UDP, Probe, Sight, patience, read, step, tcp
 from probe.measurements._ways import Aim, survey
 from probe.model.errors import UsageError
 from probe.model.exchange import Step
+from probe.model.finding import Judgement
 
 VERSION = "1"
 
@@ -61,8 +63,9 @@ def measure(options: Options, context: Context) -> Steps:
     given = {one.address for one in targets}
     references = [one.address for one in siblings if one.address not in given]
     context.progress(f"{len(references)} references")
-    before = yield from _ask(references, o.ports, o.trials, "before", 1.0)
-    wait = patience([s for sights in before.values() for s in sights])
+    usual = max(context.baseline.of(address).patience for address in references)
+    before = yield from _ask(references, o.ports, o.trials, "before", patience([], usual))
+    wait = patience([s for sights in before.values() for s in sights], usual)
     rows = yield from _first_pass(o, targets, wait, context)
     cases: dict[Aim, Case] = {}
     for number in sorted({version(row.address) for row in rows}):
@@ -74,7 +77,18 @@ def measure(options: Options, context: Context) -> Steps:
     # What was compared with another port of its own is asked for that port once more.
     twins = {row.address: row.voice for row in rows if row.answers and any(a.address == row.address for a in cases)}
     after |= yield from _each([(a, probe, f"twin{i}") for a, probe in twins.items() for i in range(o.trials)], wait)
-    return conclude(o.target, o.group, rows, cases, before, after, nameless)
+    judgement = conclude(o.target, o.group, rows, cases, before, after, nameless)
+    return _with_past(judgement, context)
+
+
+def _with_past(judgement: Judgement, context: Context) -> Judgement:
+    """The judgement, with what this line knew of the address before: whoever reads it sees whether that is new."""
+    past = context.baseline.of(judgement.target.address)
+    if not past.answered or judgement.verdict == "clean":
+        return judgement
+    away = " or ".join(str(hops_away(ttl)) for ttl in reversed(past.usual_ttls))
+    told = f"Before, it answered {past.answered} of {past.asked} packets on this line, from {away} routers away."
+    return msgspec.structs.replace(judgement, reasons=[*judgement.reasons, told])
 
 
 def _with_names(
@@ -159,13 +173,13 @@ def _closer(
     if silent and references:
         context.progress(f"the ways to {', '.join(aim.address for aim in silent)}")
         ways = yield from survey(silent, references, reach, wait)
-        court = Court(ways, references)
+        court = Court(ways, references, known=context.baseline)
         cases |= {aim: court.judge(aim) for aim in silent}
     for row in [r for r in rows if r.odd_ports][:_MOST_REFERENCES]:
         context.progress(f"ports of {row.address}")
         odd = [Aim(row.address, (tcp(port),)) for port in row.odd_ports]
         twin = Aim(row.address, (row.voice,))
         ways = yield from survey(odd, [twin], reach, wait)
-        court = Court(ways, [twin], twin=True)
+        court = Court(ways, [twin], twin=True, known=context.baseline)
         cases |= {aim: court.judge(aim) for aim in odd}
     return cases

@@ -52,6 +52,7 @@ def measure(options: Options, context: Context) -> Steps:
         raise UsageError("dns-injection needs --control-name, and --resolver or --silent (better: both)")
     asker = Asker(context.random, options.port)
     seen = Seen(options.target, options.resolver, options.silent, options.control_name, options.group)
+    seen.usual = context.baseline.of(options.resolver)
     context.progress(f"asking for {options.control_name} (control)")
     yield from _controls(options, seen, asker, "before")
     context.progress(f"asking for {options.target}")

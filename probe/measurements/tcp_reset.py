@@ -58,7 +58,9 @@ def measure(options: Options, context: Context) -> Steps:
     context.progress(f"connecting to {address} for {wanted[0].host}, and for {options.control_name} (control)")
     control = options.control_address if options.control_address != address else ""
     plans = [
-        Plan(trigger, address, options.control_name, control, options.trials, options.locate) for trigger in wanted
+        Plan(trigger, address, options.control_name, control, options.trials, options.locate,
+             context.baseline.of(address))
+        for trigger in wanted
     ]
     everything = yield from together([ask(plan, context.random) for plan in plans])
     judgements = [

@@ -6,6 +6,7 @@ from typing import Any, Literal
 
 import msgspec
 
+from probe.model.baseline import Usual
 from probe.model.exchange import Failure, Sample, Session, Step
 from probe.model.finding import Clock, Evidence, Judgement
 
@@ -51,3 +52,4 @@ class ExchangeLog(msgspec.Struct, frozen=True, kw_only=True):
     verdict: str
     technique: str
     rule: str
+    baseline: dict[str, Usual] = {}  # what was known before of the addresses that were sent to

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from probe.measurements import Context, load, parse_options
+from probe.model.baseline import Baseline, Usual
 from probe.model.errors import UsageError
 from probe.model.finding import Judgement
 from tests.measurements.simclients import Client
@@ -47,6 +48,29 @@ def ask(network: Network, seed: int = 1, trunk: int = 7, **options: object) -> J
     given: dict[str, object] = {"target": TARGET, "siblings": [SIBLING], "control_address": CONTROL, **options}
     kind = load("blackhole")
     return drive(kind.measure(parse_options(kind, given), Context(Random(seed))), Forked(network, seed, trunk))
+
+
+def recalled(network: Network, ttl: int) -> Judgement:
+    """A line that remembers answers of the target with this TTL."""
+    usual = Usual(asked=20, answered=19, ttls={ttl: 19}, least=0.01, typical=0.02, deviation=0.01)
+    kind = load("blackhole")
+    given = {"target": TARGET, "siblings": [SIBLING], "control_address": CONTROL}
+    context = Context(Random(1), baseline=Baseline({TARGET: usual}))
+    return drive(kind.measure(parse_options(kind, given), context), Forked(network, 1, 7))
+
+
+def test_what_the_line_remembers_is_told() -> None:
+    judgement = recalled(net(Hole(at=4, networks=(HOME,))), 56)
+    assert judgement.verdict == "interfered"
+    assert judgement.reasons[-1] == "Before, it answered 19 of 20 packets on this line, from 8 routers away."
+    assert not any("Before" in reason for reason in recalled(net(), 56).reasons)
+
+
+def test_an_address_that_was_near_is_not_beyond_the_common_way() -> None:
+    """It is attached to a router of the operator's own: what looks like a hole may be its own switch."""
+    hole = Hole(at=4, networks=(HOME,))
+    assert recalled(net(hole), 60).rule == "blackhole/silent-near-target"
+    assert recalled(net(Hole(at=4, networks=(HOME,), does="refuse")), 60).rule == "blackhole/refused-near-target"
 
 
 def technique(judgement: Judgement) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from probe.measurements._dns import Reply
 from probe.measurements._dns_seen import Seen
 from probe.measurements._locate import Shot, place
+from probe.model.baseline import Usual
 
 FAR, NEAR = 56, 61  # IP TTL of the resolver's answers, and of a forger's
 
@@ -69,3 +70,12 @@ def test_answers_from_next_door_are_looked_into() -> None:
     assert not seen.suspicious() or seen.odd_answers()
     seen.resolver_controls = [[[said(ttl=64)]] * 3]
     assert seen.suspicious()
+
+
+def test_what_was_usual_before_is_not_odd() -> None:
+    seen = heard([])
+    far, quick = said(ttl=50), said(after=0.009)
+    assert (seen.odd(far), seen.odd(quick)) == (True, True)
+    seen.usual = Usual(asked=9, answered=9, ttls={FAR: 5, 50: 4}, least=0.01, typical=0.02)
+    assert (seen.odd(far), seen.odd(quick)) == (False, False)
+    assert seen.odd(said(ttl=NEAR))

@@ -8,6 +8,7 @@ import pytest
 from probe.measurements._locate import Shot, place
 from probe.measurements._tcp import Reaction, Segment, Trigger
 from probe.measurements._tcp_seen import Seen, contradicts_itself, data_behind_reset
+from probe.model.baseline import Usual
 
 FAR, NEAR = 56, 61
 PAGE = Segment(0.02, FAR, 1, 101, 0, b"HTTP/1.1 200 OK\r\n\r\n")
@@ -152,3 +153,13 @@ def test_our_own_server_widens_the_claim_by_a_link() -> None:
     assert seen.control_hits("cut") == 0
     seen.control_twins = [NOTHING] * 3
     assert seen.control_hits("cut") == 0
+
+
+def test_what_was_usual_before_makes_careful_and_patient() -> None:
+    seen = make([cut(reset(ttl=60), reset(after=0.009))])
+    assert (seen.jitter(), seen.patience()) == (0, 1.5)
+    assert seen.contradictions()["ttl_unlike"] == 1
+    assert seen.contradictions()["sooner_than_round_trip"] == 1
+    seen.usual = Usual(asked=9, answered=9, ttls={56: 5, 60: 4}, least=0.01, typical=2.0, deviation=0.25)
+    assert (seen.jitter(), seen.patience()) == (4, 3.0)
+    assert seen.contradictions()["sooner_than_round_trip"] == 0
