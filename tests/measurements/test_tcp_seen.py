@@ -156,7 +156,7 @@ def test_our_own_server_widens_the_claim_by_a_link() -> None:
 
 
 def test_what_was_usual_before_makes_careful_and_patient() -> None:
-    seen = make([cut(reset(ttl=60), reset(after=0.009))])
+    seen = make([cut(reset(ttl=60, after=0.009))])
     assert (seen.jitter(), seen.patience()) == (0, 1.5)
     assert seen.contradictions()["ttl_unlike"] == 1
     assert seen.contradictions()["sooner_than_round_trip"] == 1
