@@ -29,6 +29,7 @@ from probe.wire import dns, http, reflector
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_SERVERS = 2  # of each resolver's addresses that are looked at
 _FARTHEST = 30
+_AGAIN = 4  # times that a question is asked whose lack of an answer would count
 _LABELS = 2  # that one question to the far end asks about: many may have asked, and the answer must fit a datagram
 _NO_PORT = 33434  # where traceroute begins: nothing listens there
 _HTTPS, _DOT = 443, 853
@@ -214,8 +215,8 @@ class Asking:
         seen = self._seen
         remembered = {a.zone for a in seen.answers("target", "resolver") if a.zone is not None and not a.addresses}
         owners = sorted({owner for owner, _ in remembered})
-        asked: list[tuple[Who, str]] = [(who, seen.name) for who in self.resolvers for _ in range(2)]
-        asked += [("control", owner) for owner in owners]
+        asked: list[tuple[Who, str]] = [(who, seen.name) for who in self.resolvers for _ in range(_AGAIN)]
+        asked += [("control", owner) for owner in owners for _ in range(_AGAIN)]
         random = self._context.random
         exchanges = yield [
             UdpStep(
@@ -225,6 +226,8 @@ class Asking:
             for i, (who, name) in enumerate(asked)
         ]  # fmt: skip
         for (who, name), exchange in zip(asked, exchanges, strict=True):
+            if name == seen.name and exchange.answers:
+                seen.told_zone.add(who)
             for zone in _zones_of(exchange, name):
                 if name == seen.name:
                     seen.zones.setdefault(who, zone)
@@ -233,19 +236,42 @@ class Asking:
 
     # -- other ways to ask --------------------------------------------------------------------------------------
 
+    def _inside_tls(self, who: Who, name: str) -> list[Step]:
+        """A question over TLS (RFC 7858) and over HTTPS (RFC 8484); the certificate must be for the address."""
+        address = self._addresses[who]
+        framed = dns.framed(dns.query(name, self._context.random.randrange(1, 65536), self._qtype))
+        question = base64.urlsafe_b64encode(dns.query(name, 0, self._qtype)).rstrip(b"=").decode()
+        host = f"[{address}]" if ":" in address else address
+        get = http.request(host, f"/dns-query?dns={question}", headers=(("Accept", _MESSAGE),))
+        return [
+            TlsStep(address=address, port=_DOT, server_name=address, alpn=("dot",), payload=framed, wait=1.5),
+            TlsStep(address=address, port=_HTTPS, server_name=address, alpn=("http/1.1",), payload=get, wait=1.5),
+        ]  # fmt: skip
+
+    def confirm(self, phase: What) -> Part[None]:
+        """The name, asked of the trusted resolver where nobody can answer in its place: inside TLS, with a certificate
+        for its address."""
+        whole, over_http = yield self._inside_tls("control", self._seen.name)
+        answers = [
+            reading(exchange.session.data)
+            for exchange, reading in ((whole, self._whole), (over_http, self._over_http))
+            if exchange.session is not None and exchange.session.chain and not exchange.session.distrust
+        ]
+        found = [answer for answer in answers if answer is not None]
+        self._seen.confirmed_by[phase] = frozenset(a for answer in found for a in answer.addresses)
+        if found and all(answer.kind == "nxdomain" for answer in found):
+            self._seen.denied_by.add(phase)
+
     def transports(self) -> Part[None]:
-        """DNS over TCP, TLS (RFC 7858) and HTTPS (RFC 8484), once each: told, never judged."""
+        """DNS over TCP, TLS and HTTPS, once each: told, never judged."""
         seen, random = self._seen, self._context.random
-        question = base64.urlsafe_b64encode(dns.query(seen.harmless, 0, self._qtype)).rstrip(b"=").decode()
         batch: list[Step] = []
         whos = self.resolvers
         for who in whos:
             address = self._addresses[who]
             framed = dns.framed(dns.query(seen.harmless, random.randrange(1, 65536), self._qtype))
             batch.append(TcpStep(address=address, port=self._port, payload=framed))
-            batch.append(TlsStep(address=address, port=_DOT, alpn=("dot",), payload=framed, wait=1.5))
-            post = http.request(address, f"/dns-query?dns={question}", headers=(("Accept", _MESSAGE),))
-            batch.append(TlsStep(address=address, port=_HTTPS, alpn=("http/1.1",), payload=post, wait=1.5))
+            batch += self._inside_tls(who, seen.harmless)
         exchanges = iter((yield batch))
         for who in whos:
             stream = react(next(exchanges))
@@ -298,5 +324,8 @@ class Asking:
         for ttl, exchange in enumerate((yield plain), 1):
             if (router := expired_at(exchange)) is not None:
                 swept.routers.setdefault(ttl, router)
+                swept.plain = max(swept.plain or 0, ttl + 1)
+            elif any(heard.packet.source == self._addresses[who] for heard in exchange.errors):
+                swept.ends = min(swept.ends or ttl, ttl)
         swept.place = place(swept.shots, swept.routers, arrives=swept.arrives)
         seen.sweeps[who] = swept

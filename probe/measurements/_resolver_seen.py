@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 import msgspec
 
-from probe.measurements._beyond import surely_beyond, within
+from probe.measurements._beyond import private, surely_beyond, within
 from probe.measurements._certificate import bears
 from probe.measurements._judge import hops_away
 from probe.measurements._locate import Place, Shot
@@ -23,6 +23,7 @@ Who = Literal["resolver", "control", "silent"]
 What = Literal["target", "before", "after", "harmless", "below", "absent", "whoami"]
 """The name; the harmless name before, after and among the trials; a random label below the name, and one elsewhere."""
 Kind = Literal["addresses", "nxdomain", "empty", "refused", "failure"]
+_WAYS = 3  # routers by which two ways to one address may differ in length
 _KINDS: dict[int, Kind] = {dns.NOERROR: "empty", dns.NXDOMAIN: "nxdomain", dns.REFUSED: "refused"}
 
 # Nobody on the Internet lives at these.
@@ -126,6 +127,8 @@ class Swept(msgspec.Struct):
     twins: list[tuple[int, bool]] = []  # (TTL, answered) of the harmless name
     routers: dict[int, str] = {}
     place: Place | None = None
+    plain: int | None = None  # TTL that plain datagrams to the address need at least, by the routers where they died …
+    ends: int | None = None  # … and that sufficed, by the address's own word that nothing listens there
 
     @property
     def arrives(self) -> int | None:
@@ -136,6 +139,15 @@ class Swept(msgspec.Struct):
     def answers(self) -> int | None:
         """Lowest TTL at which the name was answered."""
         return min((shot.ttl for shot in self.shots if shot.elicited), default=None)
+
+    def elsewhere(self) -> bool:
+        """Whether plain datagrams show the address nearer or farther than who answers, by more than ways differ."""
+        at = self.answers
+        if at is None:
+            return False
+        if self.ends is not None:
+            return abs(at - self.ends) > _WAYS
+        return self.plain is not None and self.plain > at + _WAYS
 
     def at_home(self) -> bool:
         """Whether the answers come, or may come, from inside the home."""
@@ -208,6 +220,9 @@ class Seen:
         self.sweeps: dict[Who, Swept] = {}
         self.genuine_negative = False
         self.zones: dict[Who, tuple[str, str]] = {}  # (owner, first server) of the zone that holds the name
+        self.confirmed_by: dict[What, frozenset[str]] = {}  # addresses that the trusted one gave inside TLS, by phase
+        self.denied_by: set[What] = set()  # phases in which it said so that there is no such name
+        self.told_zone: set[Who] = set()  # those that answered when asked for it
         self.transports: dict[str, Any] = {}
 
     def answers(self, what: What, who: Who) -> list[Answer]:
@@ -250,9 +265,16 @@ class Seen:
             if first.right and (again := self.servers_after.get(address)) is not None and again.right
         )  # fmt: skip
 
+    def proven(self) -> bool:
+        """Whether what the trusted resolver says is proven, before and after: by the servers that it names, or by a
+        session whose certificate is its own."""
+        said = [self.confirmed_by.get(phase, frozenset()) for phase in ("before", "after")]
+        inside = all(any(not nowhere(one) and not private(one) for one in some) for some in said)
+        return inside or bool(self.verified())
+
     def right(self, address: str) -> bool:
         """Whether an address is right for the name: the trusted resolver gives it, or it proves it by certificate."""
-        if address in self.addresses("target", "control"):
+        if address in self.addresses("target", "control") or any(address in one for one in self.confirmed_by.values()):
             return True
         return any(one.right for one in self.odd_servers.get(address, ()))
 

@@ -134,7 +134,13 @@ def _no_such_name(seen: Seen, target: Target) -> Judgement:
         if seen.public:
             return _of_public(seen, target)
         swept = seen.sweeps.get("resolver")
-        if swept is None or swept.answers is None:
+        if seen.denied_by != {"before", "after"} or not seen.silent:
+            return say(
+                seen, target, "nonexistent-name-unproven",
+                f"The resolver {seen.resolver} answers {_list(rewritten)} for {seen.name} as for any name that does "
+                "not exist, but it was not proven that this one does not.",
+            )  # fmt: skip
+        if swept is None or swept.answers is None or swept.elsewhere():
             return _not_located(seen, target)
         return interfered(
             seen, target, "nonexistent-name-answered", "dns_lie",
@@ -221,6 +227,12 @@ def _doubt(seen: Seen, own: list[Answer], kind: str) -> tuple[str, str] | None:
             f"The resolver {seen.resolver} says that it could not find out the address of {seen.name} (error "
             f"{own[0].rcode}): it may not reach the name's servers, or not believe their signatures."
         )
+    swept = seen.sweeps.get("resolver")
+    if swept is not None and swept.elsewhere():
+        return "answered-from-elsewhere", (
+            f"What answers in the name of {seen.resolver} is not as far away as that address is by plain packets: "
+            "somebody, perhaps the home router, sends its queries elsewhere."
+        )
     if any(a.truncated for a in own):
         return "truncated", f"The answers of {seen.resolver} for {seen.name} were cut short."
     if not seen.silent:
@@ -233,6 +245,11 @@ def _doubt(seen: Seen, own: list[Answer], kind: str) -> tuple[str, str] | None:
             f"The resolver {seen.resolver} says that {seen.name} has no address, and proves it by the record of the "
             "real zone: it may remember a time when that was true."
         )
+    if seen.told_zone != {"resolver", "control"}:
+        return "zone-unknown", (
+            f"The resolvers did not both answer when asked which zone {seen.name} is in: it may have moved, or have a "
+            "version of its own inside this network."
+        )
     own_zone, true_zone = seen.zones.get("resolver"), seen.zones.get("control")
     if own_zone and true_zone and own_zone != true_zone and not any(a.authoritative for a in own):
         return "another-zone", (
@@ -244,25 +261,24 @@ def _doubt(seen: Seen, own: list[Answer], kind: str) -> tuple[str, str] | None:
             f"The resolver {seen.resolver} gives no IPv6 address of {seen.name}: resolvers may leave those out for "
             "lines without IPv6."
         )
-    if kind != "addresses":
-        return None
-    return _doubtful_address(seen)
+    if kind == "addresses" and any(seen.unclear(address) for address in seen.addresses("target", "resolver")):
+        return "clock-not-set", (
+            f"The resolver {seen.resolver} gives other addresses of {seen.name} than the trusted one, and without a "
+            "clock that is set their certificates can't tell whether they are right."
+        )
+    if not seen.proven():
+        return "control-unverified", (
+            f"The resolver {seen.resolver} says otherwise about {seen.name} than the trusted one, but neither the "
+            "servers that this one names nor itself could prove by certificate that it is to be believed, before and "
+            "after."
+        )
+    return _doubtful_address(seen) if kind == "addresses" else None
 
 
 def _doubtful_address(seen: Seen) -> tuple[str, str] | None:
     given = seen.addresses("target", "resolver")
     if all(nowhere(address) for address in given):
         return None
-    if any(seen.unclear(address) for address in given):
-        return "clock-not-set", (
-            f"The resolver {seen.resolver} gives other addresses of {seen.name} than the trusted one, and without a "
-            "clock that is set their certificates can't tell whether they are right."
-        )
-    if not seen.verified():
-        return "control-unverified", (
-            f"The resolver {seen.resolver} gives other addresses of {seen.name} than the trusted one, whose own do not "
-            "prove themselves by a certificate either: nothing tells which are right."
-        )
     if not all(private(address) or nowhere(address) or seen.fails(address) for address in given):
         return "other-address", (
             f"The resolver {seen.resolver} answers {_list(given)} for {seen.name}, which the trusted resolver does not "
@@ -294,7 +310,7 @@ def _truth(seen: Seen) -> str:
     verified = seen.verified()
     if verified:
         return f"{said}; at {_list(verified)} a server proved by its certificate to be {seen.name}, before and after."
-    return f"{said} each time."
+    return f"{said} each time, and said so inside TLS as well, with a certificate for its own address."
 
 
 def _no_certificate(seen: Seen, given: frozenset[str]) -> str:

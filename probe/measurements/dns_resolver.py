@@ -72,6 +72,7 @@ def _look_closer(seen: Seen, asking: Asking, context: Context) -> Part[None]:
     """Certificates of the servers that were named, who asked the far end, and where odd answers come from."""
     context.progress("looking at the certificates of the servers that were named")
     yield from asking.servers("before")
+    yield from asking.confirm("before")
     yield from asking.odd_servers()
     yield from asking.askers()
     context.progress("trying the other ways to ask a resolver")
@@ -86,3 +87,4 @@ def _look_closer(seen: Seen, asking: Asking, context: Context) -> Part[None]:
         yield from asking.zones()
         yield from asking.sweep("resolver")
     yield from asking.servers("after")
+    yield from asking.confirm("after")

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from probe.model.errors import MalformedPacket
-from probe.model.packet import Packet, Udp
+from probe.model.packet import Icmp, Packet, Udp
 from probe.wire import dns
 from tests.measurements.simclients import Client
 from tests.measurements.simfar import EPOCH, FAR, Far
@@ -25,8 +25,9 @@ class Knows:
     ``deep``: they hold for all below the name as well. ``rewrite``: address for what does not exist. ``soa``: negative
     answers bear the record of the zone ``example``, whose first server is called ``server``; ``claims``: it says
     that its lies are its own zone. ``shares``: it lies in so many of its answers (one of several machines).
-    ``strangers``: it refuses everybody. ``ttl``: initial IP TTL. ``slow``: seconds that it takes. ``asks_as``: address by which it asks the reflector's
-    own name server, if there is one.
+    ``strangers``: it refuses everybody. ``ttl``: initial IP TTL. ``slow``: seconds that it takes. ``asks_as``:
+    address by which it asks the reflector's own name server, if there is one. ``closes``: it says so where nothing
+    listens.
     """
 
     zone: dict[str, tuple[str, ...]] = field(default_factory=lambda: ZONE)
@@ -42,6 +43,7 @@ class Knows:
     dead_after: int = 0
     asks_as: str = ""
     slow: float = 0.0
+    closes: bool = True
     hops: int = 0
     ttl: int = 64
 
@@ -92,6 +94,15 @@ class Knows:
         return None
 
     def receive(self, net: Internet, flow: Client, packet: Packet, memory: dict[Any, Any]) -> None:
+        if isinstance(packet.header, Udp) and packet.header.destination_port != 53 and self.closes:
+            six = packet.version == 6
+            header = Icmp(1 if six else 3, 4 if six else 3, quoted=packet)
+            refusal = Packet(
+                version=packet.version, source=packet.destination, destination=packet.source, ttl=self.ttl,
+                protocol=58 if six else 1, length=56, header=header,
+            )  # fmt: skip
+            net.inward(flow, refusal, net.back(flow), net.now, behind=net.distance(flow))
+            return
         answer = self.answer(net, packet, memory)
         if answer is not None and isinstance(packet.header, Udp):
             header = Udp(packet.header.destination_port, packet.header.source_port, 8 + len(answer))

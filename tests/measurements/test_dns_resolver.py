@@ -139,6 +139,10 @@ INNOCENT: dict[str, tuple[Network, str]] = {
         world(Knows(), boxes=(Diverted(at=1, to=8, resolver=Knows(lies={NAME: "nxdomain"})),)),
         "somebody-answers-for-all",
     ),
+    "… those for this resolver alone": (
+        world(Knows(), boxes=(Diverted(at=1, to=9, only=OWN, resolver=Knows(lies={NAME: "nxdomain"})),), hops=12),
+        "answered-from-elsewhere",
+    ),
     "somebody on the way forges": (
         world(Knows(), boxes=(DnsForger(at=3, names=(NAME,)),)), "answered-on-the-way",
     ),
@@ -196,8 +200,7 @@ def test_the_trusted_resolver_alone_is_asked_where_no_other_is_given() -> None:
 def test_a_name_that_does_not_exist_and_is_answered_like_all_such_names() -> None:
     empty: dict[str, tuple[str, ...]] = {"good.example": (GOOD,)}
     judgement = ask(world(Knows(zone=empty, rewrite=PAGE_AT), Knows(zone=empty)))
-    assert claimed(judgement) == ("interfered", "nonexistent-name-answered")
-    assert link(judgement) == (4, 5)
+    assert claimed(judgement) == ("inconclusive", "nonexistent-name-unproven")
 
 
 def test_a_trusted_resolver_that_fails_for_the_name_says_nothing() -> None:

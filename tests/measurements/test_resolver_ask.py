@@ -5,10 +5,12 @@ from __future__ import annotations
 import contextlib
 from random import Random
 
+import msgspec
+
 from probe.measurements import Context
 from probe.measurements._resolver_ask import Asking
 from probe.measurements._resolver_seen import Seen
-from probe.model.exchange import Exchange, PauseStep, Step, TcpStep, TlsStep, UdpStep
+from probe.model.exchange import Exchange, PauseStep, Session, Step, TcpStep, TlsStep, UdpStep
 from probe.wire import dns
 from tests.measurements.simnet import Internet, Network
 from tests.measurements.simresolvers import Knows
@@ -62,6 +64,30 @@ def test_a_sweep_finds_the_resolver_and_the_path_beyond() -> None:
     swept = seen.sweeps["resolver"]
     assert (swept.answers, swept.arrives) == (5, 5)
     assert set(swept.routers) >= {1, 2, 3, 4}
+
+
+def test_the_trusted_resolver_confirms_inside_tls_with_its_own_certificate() -> None:
+    query = dns.decode(dns.query("press.example", 7))
+    told = dns.encode(dns.answer(query, [dns.record("press.example", dns.A, "203.0.113.10")]))
+    page = b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % len(told) + told
+    own, other = Session(chain=(b"x",)), Session(chain=(b"x",), distrust="for another address")
+    for whole, over_http, said in (
+        ((own, dns.framed(told)), (own, b""), {"203.0.113.10"}), ((own, b""), (own, page), {"203.0.113.10"}),
+        ((other, dns.framed(told)), (other, page), set()), ((Session(), dns.framed(told)), (own, b"no HTTP"), set()),
+    ):  # fmt: skip
+        seen, one = asking()
+        part = one.confirm("before")
+        batch = next(part)
+        assert [(s.address, s.port, s.server_name) for s in batch if isinstance(s, TlsStep)] == [
+            (PUBLIC, 853, PUBLIC), (PUBLIC, 443, PUBLIC),
+        ]  # fmt: skip
+        with contextlib.suppress(StopIteration):
+            part.send([
+                Exchange(step=step, session=msgspec.structs.replace(session, data=data))
+                for step, (session, data) in zip(batch, (whole, over_http), strict=True)
+            ])
+        assert seen.confirmed_by == {"before": said}
+        assert seen.denied_by == set()
 
 
 def unheard(step: Step) -> Exchange:

@@ -31,6 +31,7 @@ def heard(own: Answer, **questions: Answer) -> Seen:
     seen.servers_before = seen.servers_after = {TRUE: Tried(right=True)}
     for address in own.addresses - {TRUE}:
         seen.odd_servers[address] = [Tried(right=False, wrong="names somebody else")] * 3
+    seen.told_zone = {"resolver", "control"}
     seen.sweeps["resolver"] = Swept(
         shots=[Shot(5, True, 60)] * 3, twins=[(4, False), (5, True)], routers={1: "0.0.0.1", 4: "198.18.30.4"}
     )
@@ -73,6 +74,29 @@ def test_a_wrong_address_for_random_names_that_truly_exist_is_no_lie() -> None:
     assert rule(seen) == "address-without-certificate"
 
 
+def test_a_name_that_the_trusted_resolver_denies_inside_tls_and_the_other_answers_like_any_such() -> None:
+    seen = heard(given(OTHER), absent=given(OTHER))
+    seen.said["target", "control"] = [NONE] * 3
+    assert rule(seen) == "nonexistent-name-unproven"
+    seen.denied_by = {"before", "after"}
+    assert rule(seen) == "nonexistent-name-answered"
+    seen.silent = ""
+    assert rule(seen) == "nonexistent-name-unproven"
+    seen = heard(given(OTHER), absent=NONE)
+    seen.said["target", "control"] = [NONE] * 3
+    seen.denied_by = {"before", "after"}
+    assert rule(seen) == "control-disagrees"
+
+
+def test_unless_both_say_which_zone_it_is_in_there_is_no_lie() -> None:
+    seen = heard(NONE)
+    assert rule(seen) == "denied-name"
+    seen.zones = {"resolver": ("example", "6e"), "control": ("example", "6f")}
+    assert rule(seen) == "another-zone"
+    seen.told_zone = {"control"}
+    assert rule(seen) == "zone-unknown"
+
+
 def test_two_random_names_are_too_few() -> None:
     seen = heard(given(OTHER), below=given(OTHER))
     seen.said["below", "resolver"] = [given(OTHER), given(OTHER), None]
@@ -89,6 +113,22 @@ def test_a_server_that_proves_itself_before_but_not_after_proves_nothing() -> No
     seen = heard(given(OTHER), below=given(OTHER))
     seen.servers_after = {TRUE: Tried(right=False, failure="timeout")}
     assert rule(seen) == "control-unverified"
+
+
+def test_the_trusted_resolver_s_own_certificate_proves_it_where_the_site_s_servers_can_t_be_reached() -> None:
+    for own, said in ((NONE, "denied-name"), (given("0.0.0.0"), "address-of-nobody")):
+        seen = heard(own)
+        seen.servers_before = seen.servers_after = {TRUE: Tried(right=False, failure="reset")}
+        assert rule(seen) == "control-unverified"
+        seen.confirmed_by = {"before": frozenset({TRUE}), "after": frozenset()}
+        assert rule(seen) == "control-unverified"
+        seen.confirmed_by["after"] = frozenset({"127.0.0.9"})
+        assert rule(seen) == "control-unverified"
+        seen.confirmed_by["after"] = frozenset({TRUE})
+        assert rule(seen) == said
+    seen = heard(given(OTHER))
+    seen.confirmed_by = {"before": frozenset({OTHER}), "after": frozenset()}
+    assert rule(seen) == "clean"
 
 
 def test_answers_cut_short_prove_nothing() -> None:
