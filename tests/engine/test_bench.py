@@ -7,6 +7,7 @@ import socket
 
 import pytest
 
+from probe.engine import bench
 from probe.lab.lab import Lab
 from probe.model.exchange import EchoStep, Step, StreamStep, SynStep, UdpStep
 from tests.engine.conftest import Line, performer
@@ -33,19 +34,29 @@ def test_flows_share_ports_as_their_kinds_allow(line: Line) -> None:
     assert len(set(ports)) == 5
 
 
+def test_bare_syns_need_no_more_than_raw_packets(line: Line, monkeypatch: pytest.MonkeyPatch) -> None:
+    def attach(sock: socket.socket) -> None:  # as kernels do without CAP_NET_ADMIN
+        if sock.type == socket.SOCK_STREAM:
+            raise PermissionError(1, "Operation not permitted")
+
+    monkeypatch.setattr(bench, "attach_drop_all", attach)
+    ((exchange,),) = line.perform([SynStep(address=SERVER, port=80, wait=0.5)])
+    assert (exchange.failure, exchange.note, len(exchange.answers)) == ("", "", 1)
+
+
 def test_a_kept_port_is_bound_again_and_no_other_takes_it(chain: Lab) -> None:
     async def run() -> None:
         async with performer(chain.config("chain").safety) as working:
-            bench = working._bench
-            source = bench.route(SERVER)
+            shared = working._bench
+            source = shared.route(SERVER)
             name = (SERVER, 80, "f")
             with socket.socket() as first:
-                port = bench.bind(first, source, name)
+                port = shared.bind(first, source, name)
                 with socket.socket() as second, pytest.raises(OSError, match="in use"):
-                    bench.bind(second, source, name)
+                    shared.bind(second, source, name)
             with socket.socket() as again, socket.socket() as fresh:
-                assert bench.bind(again, source, name) == port
-                assert bench.bind(fresh, source, None) != port
+                assert shared.bind(again, source, name) == port
+                assert shared.bind(fresh, source, None) != port
 
     with chain.enter("chain"):
         asyncio.run(run())
