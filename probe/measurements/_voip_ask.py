@@ -121,7 +121,10 @@ class Line:
 
     def twins(self, count: int) -> Part[list[Said]]:
         """Twins to random ports: the controls that are made after all else."""
-        protocols: list[Protocol] = [p for p in self.served() if p in ("stun", "sip_tcp")]
+        served = self.served()
+        over_udp = [p for p in ("stun", "sip", "turn") if p in served]
+        over_tcp = [p for p in ("sip_tcp", "sip_tls") if p in served]
+        protocols: list[Protocol] = [*over_udp[:1], *over_tcp[:1]]
         calls = [Call(p, self.port(p, False), False, True, self.number()) for _ in range(count) for p in protocols]
         parts = [
             self.caller.dial([c for c in calls if c.protocol not in OVER_TCP]),

@@ -93,7 +93,7 @@ def locate(
         yield from _round(swept, wanted, number, address)
         for one in swept:
             found = results[one.suspect.name] = _judge(one, back)
-            wanted[one.suspect.name] = _next(one, found, top)
+            wanted[one.suspect.name] = _next(one, found, top, number)
         if not any(wanted.values()):
             break
     return [results[one.suspect.name] for one in swept]
@@ -145,7 +145,9 @@ def _judge(one: _Swept, back: int) -> Located:
     arrives = min((t.ttl for t in one.twins if t.elicited), default=None)
     routers = one.routers()
     if (refusing := _refusing(one, routers, arrives)) is not None:
-        return msgspec.structs.replace(refusing, ahead=ahead(refusing.place, arrives, back))
+        # Its word is soon there, and few twins have been sent by then: the way back says how far it is, too.
+        nearest = None if arrives is None else min(arrives, back + 1)
+        return msgspec.structs.replace(refusing, ahead=ahead(refusing.place, nearest, back))
     below = [s for s in one.shots if s.elicited and (arrives is None or s.ttl < arrives)]
     dropping = len(below) < AGREE
     if dropping:
@@ -176,8 +178,10 @@ def _refusing(one: _Swept, routers: Mapping[int, str], arrives: int | None) -> L
     if count < AGREE:
         return None
     ttls = [ttl for ttl, router in one.refused if router == who]
-    first = min([*ttls, *(ttl for ttl, router in routers.items() if router == who)])
-    clean = max((s.ttl for s in one.shots if s.expired_at is not None and s.ttl < first), default=0)
+    # Where ways differ in length, some get farther: the farthest that was quoted counts.
+    clean = max((s.ttl for s in one.shots if s.expired_at is not None), default=0)
+    known = [*ttls, *(ttl for ttl, router in routers.items() if router == who)]
+    first = min((ttl for ttl in known if ttl > clean), default=clean + 1)
     spot = Place(clean, first, routers.get(clean), who, "in_path", count, count)
     shown_at = max(_outside(one.shots, routers), default=0)
     return Located(place=spot, proven=True, agreed=count, tried=count, arrives=arrives, shown_at=shown_at)
@@ -207,9 +211,9 @@ def _outside(shots: Sequence[Shot], routers: Mapping[int, str]) -> list[int]:
     return [s.ttl for s in shots if s.expired_at is not None and not is_home(s.expired_at) and s.ttl > depth]
 
 
-def _next(one: _Swept, found: Located, top: int) -> list[int]:
+def _next(one: _Swept, found: Located, top: int, number: int) -> list[int]:
     """TTLs that are worth another shot: around the place, and all that twins show behind it."""
-    if found.proven and found.place is not None and found.agreed >= AGREE:
+    if number + 1 >= AGREE and found.proven and found.place is not None and found.agreed >= AGREE:
         return []
     if found.home and len(one.shots) > top * 2:
         return []

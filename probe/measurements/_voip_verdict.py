@@ -95,7 +95,9 @@ def _unproven(seen: Seen) -> Judgement | None:
         first = seen.findings[0]
         reasons = [words.sentence(first), *words.sound(seen, first), words.why_not(first.located)]
         return _say(seen, "inconclusive", "filtered-somewhere", reasons)
-    dead = [grid.protocol for grid in seen.used() if grid.dead]
+    if seen.grids["rtp_long"].dead and not seen.grids["rtp"].dead:
+        return _say(seen, "inconclusive", "all-sound-stops", words.all_sound_stops(seen))
+    dead = list(dict.fromkeys(grid.protocol for grid in seen.used() if grid.dead))
     if dead:
         return _say(seen, "inconclusive", "one-protocol-silent", [words.silent(dead)])
     for name, grid in seen.grids.items():

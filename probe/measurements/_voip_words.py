@@ -127,6 +127,17 @@ def rewritten(gateway: Gateway) -> list[str]:
     return [what, why]
 
 
+def all_sound_stops(seen: Seen) -> list[str]:
+    """Real ones and twins alike."""
+    cuts = [s.cut * s.plan.interval for s in seen.streams if s.lasting and s.cut is not None]
+    after = f", after {min(cuts):.1f} to {max(cuts):.1f} s" if cuts else ""
+    told = (
+        f"Every stream that lasts stopped{after}, real ones and twins alike, while those that only begin went through: "
+        "it is not their contents. Something limits how long or how much datagrams may flow; the home's router may."
+    )
+    return [told]
+
+
 def silent(protocols: Iterable[Protocol]) -> str:
     """Protocols that the far end answers in no form."""
     names = " and no ".join(WORDS[protocol] for protocol in protocols)

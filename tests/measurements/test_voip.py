@@ -132,6 +132,7 @@ INNOCENT: dict[str, tuple[Network, set[str]]] = {
     "ways of different length, the far end filters": (
         calls_net(uneven=2, boxes=(Filter(at=9, match=("sip",)),)), {"filtered-somewhere"},
     ),
+    "all datagrams stop after four seconds": (calls_net(boxes=(Filter(at=4, seconds=4.0),)), {"all-sound-stops"}),
     "the far end limits its rate": (
         calls_net(boxes=(Filter(at=8, share=0.3, loses=0.5),)), {"clean", "fails-now-and-then", "filtered-somewhere"},
     ),
