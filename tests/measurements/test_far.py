@@ -68,11 +68,12 @@ class TestHello:
         assert far.grant.zone == "r.example"
         assert reflector.valid(SETTINGS.secret, token, reflector.source_key(HOME[version]), 1_800_000_001.0)
 
-    def test_goes_over_http_where_udp_is_lost(self) -> None:
-        far = greet(internet(boxes=(Drops(udp),)))
+    @pytest.mark.parametrize("version", [4, 6])
+    def test_goes_over_http_where_udp_is_lost(self, version: int) -> None:
+        far = greet(internet(version=version, boxes=(Drops(udp),)), FAR[version])
         assert not far.over_udp
         token = bytes.fromhex(far.grant.token)
-        assert reflector.valid(SETTINGS.secret, token, reflector.source_key(HOME[4]), 1_800_000_009.0)
+        assert reflector.valid(SETTINGS.secret, token, reflector.source_key(HOME[version]), 1_800_000_009.0)
 
     def test_is_none_where_nothing_answers(self) -> None:
         assert drive(_far.hello(ADDRESS, Context(Random(1))), internet(far=Far(mute=True))) is None

@@ -6,7 +6,7 @@ import os
 import selectors
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import msgspec
@@ -29,9 +29,9 @@ def loopback(number: int) -> str:
     return f"127.{1 + os.getpid() // 250 % 250}.{1 + os.getpid() % 250}.{number}"
 
 
-def start(address: str, state: Path, *options: str) -> subprocess.Popen[str]:
-    """Run the command, and wait until it serves."""
-    command = [sys.executable, "-m", "probe", "reflector", "run", "--listen", address]
+def start(address: str, state: Path, *options: str, through: Sequence[str] = ()) -> subprocess.Popen[str]:
+    """Run the command, ``through`` another one, and wait until it serves."""
+    command = [*through, sys.executable, "-m", "probe", "reflector", "run", "--listen", address]
     command += ["--state", str(state), *options]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import shutil
 import socket
 import ssl
@@ -443,3 +444,23 @@ def test_a_control_port_that_is_taken_ends_it_so_that_it_is_tried_again(tmp_path
         )  # fmt: skip
     assert done.returncode == 1
     assert f"port {PORT} can't be had" in done.stderr
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root has privileges to drop")
+def test_the_unit_s_capabilities_are_enough(tmp_path: Path) -> None:
+    unit = (Path(__file__).parents[2] / "systemd/colibri-reflector.service").read_text()
+    found = re.search(r"^CapabilityBoundingSet=(.*)$", unit, re.MULTILINE)
+    assert found is not None
+    kept = ",".join("+" + one.removeprefix("CAP_").lower() for one in found[1].split())
+    address, silent = loopback(31), loopback(32)
+    process = start(address, tmp_path, "--silent", silent, through=["setpriv", "--bounding-set", f"-all,{kept}"])
+    try:
+        grant = over_http(address, Hello(), 80)
+        with pytest.raises(TimeoutError), socket.create_connection((silent, 443), 0.5):
+            pass
+    finally:
+        written = stop(process)
+    assert isinstance(grant, Grant)
+    assert grant.raw
+    assert grant.silent == (silent,)
+    assert "not served" not in written
