@@ -17,6 +17,7 @@ from probe.wire import ip
 from probe.wire.scrub import Scrubber
 
 _MOST_BYTES = 32 << 20  # of packets kept in one run: a flood on one of its flows must not fill a Pi's memory
+_BULK, _HEAD = 1000, 100  # bytes of a packet of a quiet flow: more are filling, of which so many are kept
 _TWIN = 50_000_000  # nanoseconds within which a packet passes all interfaces of a stack (bridge, VLAN)
 
 Key = tuple[int, int]
@@ -95,8 +96,8 @@ class Intake:
 
     @contextlib.contextmanager
     def quiet(self, key: Key, first: int, last: int) -> Iterator[None]:
-        """Of a flow that carries a great deal, keep the first and the last packets only: the rest is not even decoded,
-        and nobody can wait for it."""
+        """Of a flow that carries a great deal, keep the first and the last packets only, and of its large packets the
+        head: the rest is not even decoded, and nobody can wait for it."""
         quiet = self._quiet[key[1]] = _Quiet(key[0], first, deque(maxlen=last))
         try:
             yield
@@ -144,12 +145,14 @@ class Intake:
                 waiter.heard_at = ns
 
     def _is_quiet(self, ns: int, outgoing: bool, data: bytearray, interface: str) -> bool:
-        """Whether a packet's flow has had its first ones: then it is put by."""
+        """Whether a packet's flow has had its first ones: then it is put by. Large packets of such a flow are cut."""
         at = (data[0] & 15) * 4 if data and data[0] >> 4 == 4 else 40
         port = int.from_bytes(data[at : at + 2] if outgoing else data[at + 2 : at + 4], "big")
         quiet = self._quiet.get(port)
         if quiet is None or len(data) < 20 or data[9 if data[0] >> 4 == 4 else 6] != quiet.protocol:
             return False
+        if len(data) > _BULK:
+            del data[_HEAD:]
         if quiet.first:
             quiet.first -= 1
             return False

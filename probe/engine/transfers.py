@@ -27,7 +27,7 @@ _CHUNK = 4 * _SEGMENT  # written or read at once: as much as a handshake's four 
 _BUFFER = 65536  # what the kernel may hold for us, so that reading slowly is felt at the far end
 _FILLING = Random(47474).randbytes(_CHUNK)
 _BEHIND = 0.02  # seconds from a decoy to what follows it: it must not be overtaken
-_FIRST, _LAST = 24, 8  # packets of a transfer that are kept
+_FIRST, _LAST = 10, 4  # packets of a transfer that are kept
 
 
 async def transfer(bench: Bench, step: TransferStep) -> Entry:

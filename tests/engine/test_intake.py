@@ -163,3 +163,16 @@ def test_a_quiet_flow_is_told_by_its_port_and_its_protocol() -> None:
         assert intake.malformed == 2
 
     within(test)
+
+
+def test_large_packets_of_a_quiet_flow_are_cut() -> None:
+    def test(intake: Intake) -> None:
+        with intake.quiet(KEY, 2, 1):
+            intake._take(1, True, datagram(bytes(1400)), "eth0")
+            intake._take(2, True, datagram(bytes(800)), "eth0")
+            intake._take(3, True, datagram(bytes(1400)), "eth0")
+        intake._take(4, True, datagram(bytes(1400)), "eth0")
+        assert [len(record.data) for record in intake.records] == [100, 828, 100, 1428]
+        assert [record.packet.length for record in intake.records] == [1428, 828, 1428, 1428]
+
+    within(test)

@@ -67,6 +67,9 @@ class Transfer(Connection):
         step, net = self.transfer, self.net
         if self.ended or self.flowing is None or self.sent_at is None:
             return
+        if self.closed:
+            self.end()
+            return
         since = net.now - self.began - self.sent_at
         while len(self.samples) * step.every + step.every <= since + 1e-9:
             self.samples.append(self._sample((len(self.samples) + 1) * step.every))
