@@ -4,13 +4,27 @@ from __future__ import annotations
 
 from typing import Any
 
+import msgspec
 import pytest
 
 from probe.engine.observe import Record, Watch, is_error, local_port, observe, transport
-from probe.model.exchange import EchoStep, PauseStep, Step, SynStep, TcpStep, UdpStep
+from probe.model.exchange import (
+    EchoStep,
+    PauseStep,
+    Sample,
+    Session,
+    Step,
+    StreamStep,
+    SynStep,
+    TcpStep,
+    TlsStep,
+    TransferStep,
+    UdpStep,
+)
 from probe.model.outcome import Entry
 from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
 from probe.wire import dns, ip
+from probe.wire.counters import datagram
 
 FAR, FAR6, ROUTER, HERE, HERE6 = "203.0.113.10", "2001:db8:a0::10", "198.18.1.3", "0.0.0.0", "::"
 PORT = 62000
@@ -242,3 +256,59 @@ def test_errors_and_families() -> None:
     assert not is_error(echo(1, False, 1).packet)
     steps: list[Step] = [ASK, OPEN, SynStep(address=FAR, port=1), EchoStep(address=FAR), EchoStep(address=FAR6)]
     assert [transport(step) for step in steps] == [17, 6, 6, 1, 1]
+
+
+STREAM = StreamStep(address=FAR, port=9, payload=b"\x80\0\0\1" + bytes(20), count=3, counters=((2, 2, 1),))
+
+
+def test_a_stream_hears_its_own_datagrams_and_all_that_comes_from_there() -> None:
+    mine = [udp(n, True, datagram(STREAM, n), remote=9) for n in range(3)]
+    other = [udp(10, True, b"another", remote=9), udp(11, False, b"from elsewhere", remote=10)]
+    echoes = [udp(20, False, datagram(STREAM, 0), remote=9), udp(21, False, b"whatever", remote=9)]
+    gone = expired(30, mine[2], cut=8)
+    assert heard(STREAM, *mine, *other, *echoes, gone) == [0, 1, 2, 20, 21, 30]
+    exchange = observe(entry(STREAM), [*mine, *other, *echoes, gone])
+    assert exchange.sent_at == 0
+    assert (len(exchange.answers), len(exchange.errors)) == (2, 1)
+    assert transport(STREAM) == transport(ASK)
+
+
+def test_a_kept_port_begins_with_its_own_syn() -> None:
+    step = TcpStep(address=FAR, port=80, payload=b"GET", flow="f")
+    late = tcp(1, False, Flags.FIN | Flags.ACK, 4000)  # of the connection before
+    records = [late, tcp(2, True, Flags.SYN, 100), tcp(3, False, Flags.SYN | Flags.ACK, 900, ack=101)]
+    assert heard(step, *records) == [2, 3]
+    assert heard(msgspec.structs.replace(step, flow=""), *records) == [1, 2, 3]
+
+
+def test_sessions_and_transfers_have_their_ports_for_themselves() -> None:
+    data = tcp(4, True, Flags.PSH | Flags.ACK, 101, b"hello", ack=901)
+    records = [*handshake(), data, tcp(5, False, Flags.ACK, 901, b"data", ack=106), tcp(6, False, Flags.RST, 905)]
+    for step in (TlsStep(address=FAR, port=80), TransferStep(address=FAR, port=80, payload=b"hello")):
+        exchange = observe(entry(step), records)
+        assert len(exchange.heard) == 6
+        assert exchange.sent_at == pytest.approx(4e-9)
+        assert transport(step) == transport(OPEN)
+
+
+def test_what_the_log_says_of_a_session_is_handed_on() -> None:
+    session, samples = Session(version="TLSv1.3", chain=(b"leaf",)), (Sample(0.1, 5, 9),)
+    told = Entry(step=TlsStep(address=FAR, port=80), port=PORT, ended=99, session=session, samples=samples, note="x")
+    exchange = observe(told, handshake())
+    assert (exchange.session, exchange.samples, exchange.note) == (session, samples, "x")
+
+
+def test_a_decoy_is_not_the_payload() -> None:
+    step = TransferStep(address=FAR, port=80, payload=b"hello", decoy=b"name", decoy_ttl=3)
+    decoy = tcp(4, True, Flags.PSH | Flags.ACK, 101, b"name", ack=901, ttl=3)
+    data = tcp(6, True, Flags.PSH | Flags.ACK, 101, b"hello", ack=901)
+    exchange = observe(entry(step), [*handshake(), decoy, expired(5, decoy), data])
+    assert exchange.sent_at == pytest.approx(6e-9)
+    assert len(exchange.errors) == 1
+
+
+def test_of_two_datagrams_alike_the_traffic_class_tells() -> None:
+    plain, marked = udp(1, True, b"x", remote=9), udp(2, True, b"x", remote=9)
+    marked = record(2, True, msgspec.structs.replace(marked.packet, tos=0x88))
+    step = UdpStep(address=FAR, port=9, payload=b"x", tos=0x88)
+    assert heard(step, plain, marked) == [2]
