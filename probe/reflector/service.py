@@ -179,7 +179,12 @@ class Service:
     def _spawn(self, work: Coroutine[Any, Any, None]) -> None:
         task = asyncio.ensure_future(work)
         self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        task.add_done_callback(self._ended)
+
+    def _ended(self, task: asyncio.Task[None]) -> None:
+        self._tasks.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            _log.error("a conversation ended by a fault of ours", exc_info=error)
 
     async def _ask_for(self, sock: socket.socket, came: Came, ask: Ask) -> None:
         sockets.send(sock, self.core.told(ask, await self._ask(ask)), came)
@@ -202,15 +207,15 @@ class Service:
     async def _accept(self, listener: socket.socket, address: str, port: int) -> None:
         loop = asyncio.get_running_loop()
         while True:
-            await self._room.acquire()  # while there is none, the kernel lets them wait
             try:
                 sock, where = await loop.sock_accept(listener)
             except OSError:  # out of files, or gone before it was taken
-                self._room.release()
                 await asyncio.sleep(0.1)
                 continue
+            try:
+                await self._room.acquire()  # while there is none, the kernel lets the next ones wait
             except asyncio.CancelledError:
-                self._room.release()
+                sock.close()
                 raise
             self._spawn(self._connection(sock, where[0].partition("%")[0], where[1], address, port))
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import contextlib
 import os
 import re
@@ -36,7 +37,7 @@ from probe.model.reflector import (
     Request,
     Transfer,
 )
-from probe.reflector import certificate
+from probe.reflector import certificate, plan, service
 from probe.wire import dns, http, quic, reflector, rtp, sip, stun, tls
 from probe.wire.reflector import twin
 from tests.reflector.conftest import Running, loopback, start, stop
@@ -464,3 +465,29 @@ def test_the_unit_s_capabilities_are_enough(tmp_path: Path) -> None:
     assert grant.raw
     assert grant.silent == (silent,)
     assert "not served" not in written
+
+
+def test_as_many_listeners_as_may_be_are_all_served(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(service, "_MOST_CONNECTIONS", 3)  # fewer than listeners
+    address = loopback(33)
+
+    async def main() -> list[int]:
+        served = service.Service(plan.make(listen=address, state=str(tmp_path), random_ports=0))
+        served.open()
+        task = asyncio.ensure_future(served.serve())
+        found = []
+        try:
+            for port in served.core.settings.tcp:
+                reader, writer = await asyncio.open_connection(address, port)
+                writer.write(http.request("any.example"))
+                found.append(http.decode_response(await asyncio.wait_for(reader.read(-1), PATIENCE)).status)
+                writer.close()
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            served.close()
+        return found
+
+    statuses = asyncio.run(main())
+    assert len(statuses) > 3
+    assert set(statuses) == {200}
