@@ -21,7 +21,8 @@ from probe.model.finding import Location, Tally, Technique, Verdict
 
 
 class Case(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be said of one aim. ``rule`` without the measurement's name; ``controls``: of its references."""
+    """What is to be said of one aim. ``rule`` without the measurement's name; ``controls``: of its references;
+    ``witness``: what the host itself had said."""
 
     aim: Aim
     verdict: Verdict
@@ -31,6 +32,7 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
     place: Place | None = None
     trials: Tally = Tally(0, 0)
     controls: Tally = Tally(0, 0)
+    witness: str = ""
 
     @property
     def location(self) -> Location | None:

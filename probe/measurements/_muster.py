@@ -122,10 +122,13 @@ def conclude(
         reasons = [f"{_count(rows, verdicts, 'clean')} answered; {_share(controls)} packets to the references did."]
     elif len(rows) > 1:
         reasons.append(_summary(rows, verdicts))
+    if case is not None and case.witness and case.verdict == verdict:
+        reasons.append(case.witness)
     if verdict == "interfered":
+        reasons.append(f"{_share(controls)} packets to the references were answered, before and after.")
+    if verdict == "interfered" and not (case and case.witness):
         reasons.append(
-            f"{_share(controls)} packets to the references were answered, before and after. One line can't see whether "
-            "the owner has taken the network off the Internet; lines of other operators can."
+            "One line can't see whether the owner has taken the network off the Internet; lines of other operators can."
         )
     if nameless:
         verdict, rule = ("inconclusive", "name-unknown") if verdict == "clean" else (verdict, rule)

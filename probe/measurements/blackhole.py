@@ -16,6 +16,7 @@ from probe.measurements._judge import hops_away
 from probe.measurements._muster import Row, choose, conclude, sort_out
 from probe.measurements._reach import ICMP, UDP, Probe, Sight, patience, read, step, tcp
 from probe.measurements._ways import Aim, survey
+from probe.measurements._witness import summon, weigh
 from probe.model.errors import UsageError
 from probe.model.exchange import Step
 from probe.model.finding import Judgement
@@ -47,6 +48,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = []  # fmt: skip
     control_address: Annotated[str, msgspec.Meta(description="Address of a server of ours.")] = ""
     resolver: Annotated[str, msgspec.Meta(description="Resolver for names.")] = ""
+    reflector: Annotated[str, msgspec.Meta(description="A reflector abroad that can ask the one on the target.")] = ""
+    peer: Annotated[
+        str, msgspec.Meta(description="Name of the reflector on the target: it is asked what arrives there.")
+    ] = ""
     trials: Annotated[int, msgspec.Meta(ge=3, le=20, description="Trials of each kind.")] = 3
     group: Annotated[str, msgspec.Meta(description="Group of the target, for the report.")] = ""
 
@@ -72,11 +77,13 @@ def measure(options: Options, context: Context) -> Steps:
         mine = [row for row in rows if version(row.address) == number]
         voices = _voices({a: s for a, s in before.items() if version(a) == number}, mine)
         cases |= yield from _closer(mine, voices, o.ports, wait, context)
+    cases = yield from _witnessed(o, cases, wait, context)
     context.progress(f"{len(references)} references again")
     after = yield from _ask(references, o.ports, o.trials, "after", wait)
     # What was compared with another port of its own is asked for that port once more.
     twins = {row.address: row.voice for row in rows if row.answers and any(a.address == row.address for a in cases)}
-    after |= yield from _each([(a, probe, f"twin{i}") for a, probe in twins.items() for i in range(o.trials)], wait)
+    if twins:
+        after |= yield from _each([(a, probe, f"twin{i}") for a, probe in twins.items() for i in range(o.trials)], wait)
     judgement = conclude(o.target, o.group, rows, cases, before, after, nameless)
     return _with_past(judgement, context)
 
@@ -105,6 +112,16 @@ def _with_names(
         for address in addresses:
             listed[address] = Wanted(address, name)
     return list(listed.values()), [name for name, addresses in found.items() if not addresses]
+
+
+def _witnessed(o: Options, cases: dict[Aim, Case], wait: float, context: Context) -> Part[dict[Aim, Case]]:
+    """The cases, with what the host of the first silent address says through a witness, if it has a reflector."""
+    aim = next((a for a, case in cases.items() if len(a.probes) > 1 and not case.rule.startswith("answers")), None)
+    if not o.peer or not o.reflector or aim is None:
+        return cases
+    context.progress(f"asking {o.peer}, by way of {o.reflector}, what arrives there")
+    said = yield from summon(aim.address, o.ports, o.reflector, o.peer, wait, context)
+    return cases if said is None else cases | {aim: weigh(cases[aim], said, o.peer)}
 
 
 Seen = dict[str, list[Sight]]

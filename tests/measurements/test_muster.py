@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from random import Random
 
+import msgspec
 import pytest
 
 from probe.measurements._company import Wanted
@@ -114,3 +115,12 @@ def test_a_version_without_references_says_nothing() -> None:
     found = conclude("2001:db8::1", "", [row("2001:db8::1", sight(80, "open"))], {}, alive(ONE), alive(ONE), [])
     assert found.rule == "blackhole/control-failed"
     assert "IPv6" in found.reasons[0]
+
+
+def test_a_witness_takes_the_last_doubt_away() -> None:
+    alone = conclude(A, "", [row(A)], hole(), alive(ONE, TWO), alive(ONE, TWO), [])
+    assert alone.reasons[-1].startswith("One line can't see")
+    heard = {aim: msgspec.structs.replace(case, witness="It is up.") for aim, case in hole().items()}
+    found = conclude(A, "", [row(A)], heard, alive(ONE, TWO), alive(ONE, TWO), [])
+    assert "It is up." in found.reasons
+    assert not any(reason.startswith("One line can't see") for reason in found.reasons)
