@@ -23,6 +23,10 @@ class TlsMitmServer:
         self._namespace = namespace
         self._spec = spec
         self._authority = Authority(spec.issuer)
+        # It does not check the server's certificate: most don't well. (Nor does it load this machine's authorities.)
+        self._client = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+        self._client.check_hostname = False
+        self._client.verify_mode = ssl.CERT_NONE
         self._contexts: dict[str, ssl.SSLContext] = {}
         self._acceptor = Acceptor(namespace, [port], self._serve)
 
@@ -59,15 +63,11 @@ class TlsMitmServer:
             self._contexts[name] = self._authority.context(name[:60], [name], chain=self._spec.chain)
         return self._contexts[name]
 
-    @staticmethod
-    async def _far(server: socket.socket, name: str | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        """Its own session with the server, whose certificate it does not check (most don't well); None: no TLS."""
+    async def _far(self, server: socket.socket, name: str | None) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
+        """Its own session with the server; None: no TLS."""
         if name is None:
             return await asyncio.open_connection(sock=server)
-        context = ssl.create_default_context()
-        context.check_hostname = False
-        context.verify_mode = ssl.CERT_NONE
-        return await asyncio.open_connection(sock=server, ssl=context, server_hostname=name)
+        return await asyncio.open_connection(sock=server, ssl=self._client, server_hostname=name)
 
 
 async def _name_of(connection: socket.socket) -> str | None:
