@@ -22,6 +22,7 @@ RULES = {
     "tcp_reset": ("tcp_reset/reset-below-server", 2),
     "trigger_drop": ("tcp_reset/trigger-vanishes-before-server", 4),
     "block_page": ("tcp_reset/answer-below-server", 2),
+    "ip_blackhole": ("blackhole/dies-where-others-pass", 2),
     "voip_stun": ("udp_trigger/trigger-vanishes-before-far-end", 2),
 }
 """Technique → rule, and the TTL at which packets still pass."""
