@@ -20,6 +20,7 @@ _FARTHEST = 30
 _FIRST_ANSWER = 3.0  # seconds: a slow far end is not an absent one
 _MOST_TRIALS = 18  # of each kind at each far end, until chance is ruled out or not
 _CONFIRM = 5  # rounds at the most near the place, after the sweep
+_WAYS = 12  # twins that look for a shorter way
 _NARROW = 2  # rounds that look for routers which have not shown themselves yet, and so many of them
 _TOKEN_LASTS = 150.0  # seconds of waiting after which a reflector is asked for another token
 _MOST_WAITING = 900.0  # seconds in all
@@ -183,12 +184,31 @@ def _sweep(seen: Seen, asker: _Asker) -> Part[None]:
         clean, first = found.clean_ttl, found.first_ttl
         # A router between the two that never spoke may be silent; or its words got lost, so that it is worth asking.
         narrow = first == clean + 1 or number >= _NARROW
-        if narrow and (seen.vanish() or seen.short_of_target()):
+        if narrow and (seen.vanish() or seen.short_of_target()) and seen.leave_home():
             break
+        before = [ttl for ttl in (clean - 1, clean, clean) if ttl > seen.depth()]
         between = range(max(clean + 1, first - _NARROW), first)
         behind = (first, first, first, first + 1, first + 2) if not one.rejected else (first,) * 4
-        yield from _volley(seen, asker, one, [ttl for ttl in (*between, *behind) if ttl < arrives])
+        yield from _volley(seen, asker, one, [ttl for ttl in (*before, *between, *behind) if ttl < arrives])
+    if one.hit and not seen.lasting:
+        yield from _shortest_way(seen, asker, one)
     _place(seen, one)
+
+
+def _shortest_way(seen: Seen, asker: _Asker, one: AtEnd) -> Part[None]:
+    """What counts is how far the far end is at least: see whether some flows reach it sooner."""
+    for _ in range(_CONFIRM):
+        arrives = seen.arrives
+        if arrives is None or arrives < 2:
+            return
+        ttl = arrives - 1
+        batch: list[Step] = [asker.ask(one.end, trigger=False, wait=seen.near(), ttl=ttl) for _ in range(_WAYS)]
+        for exchange in (yield batch):
+            reaction = react(exchange)
+            if reaction.answered:
+                seen.twin_shots.append(shot(ttl, reaction, None))
+        if seen.arrives == arrives:
+            return
 
 
 def _place(seen: Seen, one: AtEnd) -> None:

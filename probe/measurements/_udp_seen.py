@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import msgspec
 
-from probe.measurements._judge import hops_away
+from probe.measurements._judge import hops_away, is_home
 from probe.measurements._locate import AGREE, Place, Shot
 from probe.measurements._proof import MARGIN, RARE, ahead, by_chance, home_depth, proven_short, vanishes
 from probe.measurements._udp import Reaction, Trigger
@@ -142,7 +142,20 @@ class Seen:
         """Routers inside the home, as far as they can be told."""
         return home_depth(self.routers)
 
-    def left_home(self) -> int:
-        """Triggers that a router behind the home's own reports: what makes them vanish is not the home."""
-        depth = self.depth()
-        return sum(s.expired_at is not None and s.ttl > depth for s in self.swept)
+    def rejected_at_home(self) -> bool:
+        """Whether a router of the home rejects triggers."""
+        return any(r.rejected is not None and is_home(r.rejected) for one in self.ends for r in one.triggers)
+
+    def leave_home(self) -> bool:
+        """Whether triggers come farther than the home, and only then vanish, beyond what chance explains.
+
+        A filter of the home's that lets a share of them pass would be seen to lose as many of those that a router
+        between it and the place should report. Counted are flows whose own router has shown itself.
+        """
+        depth, end = self.depth(), self.arrives or 256
+        first = self.place.first_ttl if self.place is not None else end
+        own = [s for s in self.swept if s.ttl in s.routers or s.expired_at is not None]
+        early = [s.expired_at is not None for s in own if depth < s.ttl < first]
+        late = [s.expired_at is not None for s in own if first <= s.ttl < end]
+        late += [r.answered for one in self.struck for r in one.triggers]
+        return by_chance(sum(early), len(early), sum(late), len(late)) < RARE / 10

@@ -33,7 +33,8 @@ def judge(seen: Seen, target: Target) -> Judgement:
             f"Harmless datagrams ({_twins(seen)}) got no answer after the test: nothing to compare with.",
         )  # fmt: skip
     struck = seen.struck
-    if struck and acts_at_home(seen.swept, seen.place, seen.routers, dropping=not struck[0].rejected):
+    at_home = acts_at_home(seen.swept, seen.place, seen.routers, dropping=not struck[0].rejected) if struck else False
+    if struck and (at_home or seen.rejected_at_home()):
         return _say(
             seen, target, "home-router-acts", "inconclusive",
             f"Something acts on {_these(seen)} inside the home, or so near to it that the home's own router can't be "
@@ -68,6 +69,8 @@ def _rejected(seen: Seen, target: Target, one: AtEnd) -> Judgement | None:
     """Somebody on the way answers the trigger by ICMP."""
     if one.rejected < AGREE or seen.swept_at is not one or not (seen.short_of_target() and seen.ahead()):
         return None
+    if not seen.leave_home():
+        return None
     return _interfered(
         seen, target, one, "rejected-before-far-end", "icmp_reject", one.rejected,
         f"{_share(one)} {_what(seen)} were rejected by ICMP, also where they were limited to die before they could "
@@ -78,12 +81,14 @@ def _rejected(seen: Seen, target: Target, one: AtEnd) -> Judgement | None:
 def _vanished(seen: Seen, target: Target, one: AtEnd) -> Judgement | None:
     """The trigger vanishes on the way; its twin does not."""
     place, technique = seen.place, _TECHNIQUES[seen.trigger.kind]
+    if not seen.leave_home():
+        return None
     if place is not None and seen.vanish() and seen.ahead():
         rule = "trigger-vanishes-before-far-end"
         why = (
             f"routers behind hop {place.clean_ttl} report harmless ones that die on them, but never {_these(seen)}"
         )
-    elif one.end.ours and len(seen.struck) > 1 and seen.left_home() >= AGREE:
+    elif one.end.ours and len(seen.struck) > 1:
         rule = "trigger-vanishes-at-reflector-too"
         why = "the reflector, which filters nothing, was as unreachable for them as the server; and they left the home"
     else:

@@ -70,10 +70,28 @@ def test_where() -> None:
     assert found.arrives == 9
     assert found.back() == 8
     assert found.depth() == 1
-    assert found.left_home() == 2
+    assert not found.leave_home()  # two early ones say little
+    found.swept += [s for s in found.swept if s.ttl in (2, 3)] * 4
     found.place = Place(3, 4, "198.51.100.3", "198.51.100.4", "in_path", 5, 5)
+    assert found.leave_home()
     assert found.ahead()
     found.place = Place(7, 8, None, None, "in_path", 5, 5)
     assert not found.ahead()
     found.ends.append(at([YES] * 9, [NO] * 6, "203.0.113.10"))
     assert found.ahead()  # another far end is struck as well
+
+
+def test_a_filter_of_the_home_that_lets_some_pass_is_no_operator() -> None:
+    found = seen(at([YES] * 9, [NO] * 7 + [YES] * 3))
+    found.routers = {1: "0.0.0.1"}
+    for i in range(12):  # a third of them pass, and are reported by routers 2 to 5
+        ttl = 2 + i % 8
+        dies = f"198.51.100.{ttl}" if i % 3 == 0 and ttl < 6 else None
+        found.swept.append(Shot(ttl, False, None, dies, {ttl: f"198.51.100.{ttl}"}))
+    found.place = Place(5, 6, None, None, "in_path", 5, 5)
+    assert not found.leave_home()
+
+
+def test_a_router_of_the_home_that_rejects() -> None:
+    assert seen(at([YES] * 3, [Reaction(sent=True, rejected="0.0.0.1")] * 3)).rejected_at_home()
+    assert not seen(at([YES] * 3, [REJECTED] * 3)).rejected_at_home()

@@ -14,12 +14,16 @@ from tests.measurements.test_udp_seen import NO, REJECTED, YES, at, seen
 TARGET = Target("banned.example", "banned.example", "203.0.113.190", 443)
 
 
-def swept(place: int, reject: bool = False, home: int = 1, triggers: list[Reaction] | None = None) -> Seen:
-    """A drop (or rejection) on the link before hop ``place`` of a path of nine, twelve shots at each TTL."""
+def swept(
+    place: int, reject: bool = False, home: int = 1, triggers: list[Reaction] | None = None, silent_till: int = 0
+) -> Seen:
+    """A drop (or rejection) on the link before hop ``place`` of a path of nine, twelve shots at each TTL. Routers
+    of the operator nearer than ``silent_till`` say nothing."""
     found = seen(at([YES] * 9, triggers or [REJECTED if reject else NO] * 6))
     one = found.swept_at = found.ends[0]
     one.after += [YES] * 3
     routers = {t: f"0.0.0.{t}" if t <= home else f"198.51.100.{t}" for t in range(1, 9)}
+    routers = {t: router for t, router in routers.items() if t <= home or t >= silent_till}
     found.routers = routers
     for t in range(1, 10):
         own = {t: routers[t]} if t in routers else {}
@@ -55,6 +59,7 @@ def at_both(left_home: int) -> Seen:
     found.ends[1].after += [YES] * 3
     found.place = None
     found.swept = [s for s in found.swept if s.ttl == 1] + [s for s in found.swept if s.ttl == 5][:left_home]
+    found.swept += [Shot(5, False, None, None, {5: "198.51.100.5"})] * (7 - left_home)
     return found
 
 
@@ -72,7 +77,10 @@ CASES: dict[str, tuple[Callable[[], Seen], str, str]] = {
     "rejected": (lambda: swept(5, reject=True), "interfered", "rejected-before-far-end"),
     "rejected near the far end": (lambda: swept(8, reject=True), "inconclusive", "silence-may-be-the-far-ends"),
     "vanish at both ends, and left the home": (
-        lambda: at_both(3), "interfered", "trigger-vanishes-at-reflector-too",
+        lambda: at_both(7), "interfered", "trigger-vanishes-at-reflector-too",
+    ),
+    "vanish within a home of silent routers": (
+        lambda: swept(5, silent_till=5), "inconclusive", "silence-may-be-the-far-ends",
     ),
     "vanish at both ends, perhaps at home": (lambda: at_both(2), "inconclusive", "silence-may-be-the-far-ends"),
 }  # fmt: skip
