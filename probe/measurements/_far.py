@@ -22,8 +22,6 @@ from probe.model.reflector import (
     Answer,
     Arrivals,
     Arrived,
-    Asked,
-    Askers,
     Echo,
     Grant,
     Hello,
@@ -32,7 +30,6 @@ from probe.model.reflector import (
     Report,
     Reports,
     Request,
-    Resolver,
     StreamReport,
 )
 from probe.wire import http, reflector
@@ -205,9 +202,3 @@ def arrivals(
     each = iter(zip(counts, yours, strict=True))
     both = [next(each) if name is not None else (-1, 0) for name in names]
     return Arrived(counts=tuple(c for c, _ in both), yours=tuple(y for _, y in both), why=whys[0] if whys else "")
-
-
-def asked(far: Far, labels: Sequence[str], context: Context) -> Part[tuple[Resolver, ...] | None]:
-    """Who asked the reflector's zone for names with these first labels; None where it could not be asked."""
-    answers = yield from ask(far, [Asked(tuple(labels))], context)
-    return answers[0].resolvers if isinstance(answers[0], Askers) else None

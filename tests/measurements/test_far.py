@@ -12,6 +12,7 @@ import pytest
 from probe.measurements import Context, Part, T, _far
 from probe.model.exchange import EchoStep, StreamStep, SynStep, UdpStep
 from probe.model.packet import Udp
+from probe.model.reflector import Asked, Askers
 from probe.wire import dns, reflector, rtp
 from tests.measurements.simfar import FAR, HOME, SETTINGS, Far
 from tests.measurements.simnet import Internet, Network, Passing
@@ -243,9 +244,9 @@ class TestAsked:
         (exchange,) = net.perform([UdpStep(address=ADDRESS, port=53, payload=dns.query(name, 7, dns.TXT))])
         message = dns.decode(exchange.answers[0].packet.payload)
         assert reflector.read_whoami(message.answers[0].text).network == "self"
-        resolvers = drive(_far.asked(far, [reflector.label(token)], Context(Random(7))), net)
-        assert resolvers is not None
-        assert [(one.network, one.qtype, one.count) for one in resolvers] == [("self", dns.TXT, 1)]
+        (askers,) = drive(_far.ask(far, [Asked((reflector.label(token),))], Context(Random(7))), net)
+        assert isinstance(askers, Askers)
+        assert [(one.network, one.qtype, one.count) for one in askers.resolvers] == [("self", dns.TXT, 1)]
 
 
 def test_the_same_chance_asks_the_same() -> None:
