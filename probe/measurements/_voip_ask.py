@@ -11,7 +11,7 @@ from probe.measurements._voip_call import OVER_TCP, Call, Caller, Said
 from probe.measurements._voip_grid import KNOWN, PROTOCOLS, Protocol
 from probe.measurements._voip_media import FULL, SPARSE, Plan, Stream, read, step, with_report
 from probe.measurements._voip_seen import Seen
-from probe.model.exchange import Exchange, PauseStep, Step, StreamStep, TcpStep, UdpStep
+from probe.model.exchange import Exchange, PauseStep, Step, StreamStep, SynStep, TcpStep, UdpStep
 from probe.model.reflector import StreamReport
 from probe.wire import dns
 
@@ -19,6 +19,8 @@ _CELLS = ((True, False), (True, True), (False, True), (False, False))
 _RUN, _MORE = 43.0, 5.0  # seconds that a run may take; and so many more for each call beyond ten
 _TOKEN = 240.0  # … and never more than a token is good for
 _FARTHEST = 30
+_PACE = 180  # packets that leave in a second, by the default budget
+_PACKETS: dict[type, int] = {UdpStep: 1, SynStep: 1, TcpStep: 4}
 
 
 class Stopwatch:
@@ -41,7 +43,8 @@ class Stopwatch:
                 result: T = stop.value
                 return result
             exchanges = yield batch
-            self.passed += max((_took(exchange) for exchange in exchanges), default=0.0)
+            leaving = sum(_PACKETS.get(type(exchange.step), 0) for exchange in exchanges) / _PACE
+            self.passed += leaving + max((_took(exchange) for exchange in exchanges), default=0.0)
 
     @property
     def left(self) -> float:

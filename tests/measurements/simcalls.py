@@ -82,7 +82,8 @@ class Filter:
             if "chosen" not in state:
                 state["chosen"] = passing.net.random.random() < self.share
             state["seen"] += 1
-            late = passing.when - state["since"] >= self.seconds
+            # Packets may overtake each other: a box without a delay has none for those that come "too early" either.
+            late = not self.seconds or passing.when - state["since"] >= self.seconds
             state["cut"] = state["chosen"] and state["seen"] > self.after and late
         if not state["cut"] or self.down:
             return False

@@ -92,4 +92,5 @@ def test_the_stopwatch_is_about_right(boxes: tuple[Filter, ...]) -> None:
     drive(watch.during(asked.caller.connect(asked.calls(["sip_tcp"], 3))), net)
     drive(watch.during(asked.caller.dial(asked.calls(["sip"], 3))), net)
     drive(watch.during(asked.streams(1, SPARSE, 1.2)), net)
-    assert watch.passed == pytest.approx(net.now, abs=0.6)
+    # The simulated network sends as fast as it is asked to; the line does not.
+    assert net.now - 0.3 <= watch.passed <= net.now + 1.0
