@@ -21,7 +21,7 @@ from probe.measurements._tamper_seen import (
 )
 from probe.measurements._tcp import path, react, shot
 from probe.model.exchange import Exchange, Step, TcpStep, TlsStep, UdpStep
-from probe.model.packet import Tcp
+from probe.model.packet import Packet, Tcp
 from probe.model.reflector import PORT, Echo
 from probe.wire import http, reflector, tls
 
@@ -46,6 +46,7 @@ class Asking:
                 seen.ports[kind] = (known, context.random.choice(random))
         seen.certificates.append(grant.certificate)
         self._reach = 16
+        self._slowest = 0.0  # seconds from a first message to its answer
 
     # -- requests and sessions ----------------------------------------------------------------------------------
 
@@ -69,7 +70,7 @@ class Asking:
         port = self._port(kind, cell)
         if kind == "http":
             return TcpStep(address=self._seen.far, port=port, payload=self._request(cell), wait=_WAIT)
-        return TlsStep(address=self._seen.far, port=port, server_name=self._name(cell), alpn=("http/1.1",), wait=0.5)
+        return TlsStep(address=self._seen.far, port=port, server_name=self._name(cell), alpn=("http/1.1",), wait=_WAIT)
 
     def looks(self, phase: Phase) -> Part[None]:
         """The trial cell, or before and after its twins, each several times, all side by side."""
@@ -81,6 +82,7 @@ class Asking:
                 self._seen.usual = header_names(exchange)
         for (kind, cell), exchange in zip(wanted, exchanges, strict=True):
             self._seen.looks[kind, phase, cell].append(self._look(kind, exchange))
+            self._slowest = max(self._slowest, _answer_time(exchange))
             synack = exchange.synack
             if cell[0] == "random" and synack is not None:
                 self._reach = hops_away(synack.packet.ttl) + 1
@@ -134,12 +136,13 @@ class Asking:
         the connection on the way answers where the far end can't; whoever rewrites it in passing shows in quotes."""
         seen, found = self._seen, Path()
         seen.paths[kind] = found
+        wait = min(_WAIT, max(1.5, 0.5 + 4 * self._slowest))  # whoever stands between takes his time
 
         def make(ttl: int, _number: int) -> list[Step]:
             return [
                 TcpStep(
                     address=seen.far, port=self._port(kind, cell), payload=self._payload(kind, cell), ttl=ttl,
-                    path=(ttl,), wait=1.0, linger=0.05,
+                    path=(ttl,), wait=wait, linger=0.05,
                 )
                 for cell in (TRIAL, twin)
             ]  # fmt: skip
@@ -198,6 +201,17 @@ class Asking:
             for ttl in filter(None, (clean, first)):
                 exchanges = yield make(ttl, 1)
                 read(ttl, exchanges)
+
+
+def _answer_time(exchange: Exchange) -> float:
+    """Seconds from the first bytes that were sent on a connection to the first that came; 0 where none did."""
+    sent = next((h.at for h in exchange.heard if h.outgoing and h.packet.payload), None)
+    came = next((h.at for h in exchange.heard if not h.outgoing and _is_data(h.packet)), None)
+    return came - sent if sent is not None and came is not None and came > sent else 0.0
+
+
+def _is_data(packet: Packet) -> bool:
+    return isinstance(packet.header, Tcp) and bool(packet.payload)
 
 
 def _below(found: Path) -> list[Shot]:

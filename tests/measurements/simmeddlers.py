@@ -41,7 +41,7 @@ class Gateway:
     ``names``: only those that ask for one of these ("" is any); others it lets through, and where it ``opens``
     connections itself, serves faithfully. ``request``, ``answer``: what it makes of what passes. ``page``: it answers
     with that instead. ``shows``: certificate (DER) of its own. ``late``: a router that looks at what it forwards only
-    after it has counted the TTL down. ``ttl``: initial TTL.
+    after it has counted the TTL down. ``ttl``: initial TTL. ``delay``: seconds that it takes.
     """
 
     at: int
@@ -56,6 +56,7 @@ class Gateway:
     only: str = ""
     ttl: int = 64
     share: float = 1.0
+    delay: float = 0.0
 
     def _wants(self, name: str | None) -> bool:
         return "" in self.names or name in self.names
@@ -84,7 +85,7 @@ class Gateway:
         body = self._body(passing, packet)
         ahead = header.sequence + len(packet.payload) & 0xFFFFFFFF
         back = Tcp(header.destination_port, header.source_port, header.acknowledgement, ahead, ACK | PSH, 65160)
-        passing.answer(self.ttl, back, body)
+        passing.answer(self.ttl, back, body, self.delay)
 
     def _body(self, passing: Passing, packet: Packet) -> bytes:
         if packet.payload[:1] == b"\x16":

@@ -77,6 +77,12 @@ def test_whoever_changes_things_on_the_way_is_found(box: Any, technique: str, ru
         assert 0.5 < judgement.confidence < 1
 
 
+def test_a_slow_box_is_waited_for() -> None:
+    judgement = ask(world(Gateway(at=4, ports=(443,), shows=MITM, delay=1.4)))
+    assert claimed(judgement) == ("interfered", "certificate-replaced")
+    assert link(judgement) == (3, 4)
+
+
 def test_who_issued_the_certificate_is_told() -> None:
     judgement = ask(world(Gateway(at=4, ports=(443,), shows=MITM)))
     assert any("Operator Secure Gateway" in reason for reason in judgement.reasons)
