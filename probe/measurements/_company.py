@@ -60,6 +60,15 @@ def expand(texts: Iterable[str]) -> tuple[list[Wanted], list[str]]:
     return list(found.values()), list(dict.fromkeys(names))
 
 
+def check_networks(texts: Iterable[str]) -> None:
+    """Raises UsageError for what is no network."""
+    for text in texts:
+        try:
+            ipaddress.ip_network(text, strict=False)
+        except ValueError:
+            raise UsageError(f"{text!r} is no network (CIDR)") from None
+
+
 def resolve(names: list[str], resolver: str, versions: Iterable[int], random: Random) -> Part[dict[str, list[str]]]:
     """Name → its addresses, of the IP versions asked for. A name that the resolver does not know, or whose answers
     contradict each other (a forged one races the real one), has none."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Container, Sequence
+from ipaddress import ip_address, ip_network
 
 import msgspec
 
@@ -51,9 +52,11 @@ class Court:
     """Judges subjects against references, which are other addresses, or (``twin``) the same address on another port."""
 
     def __init__(
-        self, ways: Ways, references: Sequence[Aim], *, twin: bool = False, known: Baseline | None = None
-    ) -> None:
+        self, ways: Ways, references: Sequence[Aim], *, twin: bool = False, known: Baseline | None = None,
+        operator: Sequence[str] = (),
+    ) -> None:  # fmt: skip
         self._ways, self._references, self._twin, self._known = ways, references, twin, known or Baseline()
+        self._operator = [ip_network(text, strict=False) for text in operator]
         self._seen = ways.routers(references)
         self._end = 0 if not twin and len(references) < 2 else common_end(ways, references)
         full = [s for r in references for s in ways.full(r)]
@@ -78,6 +81,20 @@ class Court:
         """How far the address is at least: beyond the common way, or as near as its answers came from in the past."""
         past = [hops_away(ttl) + 1 for ttl in self._known.of(aim.address).usual_ttls]
         return min([self._end, *past])
+
+    def _stranger(self, aim: Aim, router: str | None) -> str | None:
+        """Why it is not the operator's doing, or may be the address's own; None where neither is known."""
+        if not self._operator:
+            return None
+        if self._within(aim.address):
+            return "It lies in the operator's own network, where it may be switched off."
+        if router and not self._within(router):
+            return f"The next router, {router}, is none of the operator's: others may drop it at its owner's request."
+        return None
+
+    def _within(self, address: str) -> bool:
+        ip = ip_address(address)
+        return any(ip.version == network.version and ip in network for network in self._operator)
 
     def _by_chance(self, full: list[Sight]) -> float:
         """How often chance gives this silence, if packets to the subject fare like those to the references."""
@@ -119,6 +136,8 @@ class Court:
         if not shared or first + MARGIN > self._limit(aim):
             return self._case(aim, full, "refused-near-target", f"{words}. That router may belong to the network of "
                               "the address, which may be down or refuse by itself.")  # fmt: skip
+        if (stranger := self._stranger(aim, who)) is not None:
+            return self._case(aim, full, "not-the-operator-s", f"{words}. {stranger}")
         technique: Technique = "port_block" if self._twin else "icmp_reject"
         return self._case(aim, full, "router-refuses", f"{words}, {place.location().attribution}, where "
                           f"{self._others(first)} pass.", technique, place)  # fmt: skip
@@ -144,6 +163,8 @@ class Court:
         if sum(own[last].values()) < AGREE or first + MARGIN > self._limit(aim):
             return self._case(aim, full, "silent-near-target", f"{dies}, too near to where its own way begins: a "
                               "network that is down, or that drops packets itself, looks the same.")  # fmt: skip
+        if (stranger := self._stranger(aim, place.first_hop)) is not None:
+            return self._case(aim, full, "not-the-operator-s", f"{dies}. {stranger}")
         technique: Technique = "port_block" if self._twin else "ip_blackhole"
         return self._case(aim, full, "dies-where-others-pass", f"None of {len(full)} packets to {_name(aim)} was "
                           f"answered; they die {place.location().attribution}, where {self._others(first)} pass.",

@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._company import Wanted, expand, prefix, resolve, version
+from probe.measurements._company import Wanted, check_networks, expand, prefix, resolve, version
 from probe.measurements._hole import Case, Court
 from probe.measurements._judge import hops_away
 from probe.measurements._muster import Row, choose, conclude, sort_out
@@ -48,6 +48,10 @@ class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=T
     ] = []  # fmt: skip
     control_address: Annotated[str, msgspec.Meta(description="Address of a server of ours.")] = ""
     resolver: Annotated[str, msgspec.Meta(description="Resolver for names.")] = ""
+    operator_networks: Annotated[
+        list[str],
+        msgspec.Meta(description="Networks (CIDR) of the line's operator: a hole that is not in them accuses nobody."),
+    ] = []
     reflector: Annotated[str, msgspec.Meta(description="A reflector abroad that can ask the one on the target.")] = ""
     peer: Annotated[
         str, msgspec.Meta(description="Name of the reflector on the target: it is asked what arrives there.")
@@ -63,6 +67,7 @@ def measure(options: Options, context: Context) -> Steps:
     siblings, wrong = expand([o.control_address, *o.siblings] if o.control_address else [])
     if not siblings or wrong:
         raise UsageError("blackhole needs --control-address, an address; and --siblings, if any, must be addresses")
+    check_networks(o.operator_networks)
     known = {version(one.address) for one in siblings}
     targets, nameless = yield from _with_names(o, targets, names, known, context)
     given = {one.address for one in targets}
@@ -76,7 +81,7 @@ def measure(options: Options, context: Context) -> Steps:
     for number in sorted({version(row.address) for row in rows}):
         mine = [row for row in rows if version(row.address) == number]
         voices = _voices({a: s for a, s in before.items() if version(a) == number}, mine)
-        cases |= yield from _closer(mine, voices, o.ports, wait, context)
+        cases |= yield from _closer(o, mine, voices, wait, context)
     cases = yield from _witnessed(o, cases, wait, context)
     context.progress(f"{len(references)} references again")
     after = yield from _ask(references, o.ports, o.trials, "after", wait)
@@ -181,22 +186,23 @@ def _voices(before: Seen, rows: list[Row]) -> list[Aim]:
 
 
 def _closer(
-    rows: list[Row], references: list[Aim], ports: list[int], wait: float, context: Context
+    o: Options, rows: list[Row], references: list[Aim], wait: float, context: Context
 ) -> Part[dict[Aim, Case]]:
     """The ways to a few silent addresses, and to a few silent ports of addresses that answer."""
     cases: dict[Aim, Case] = {}
     reach = max((s.hops for row in rows for s in row.sights if s.hops is not None), default=12)
-    silent = [Aim(a, (*map(tcp, ports), UDP, ICMP)) for a in choose([r for r in rows if not r.answers], context.random)]
+    mute = choose([row for row in rows if not row.answers], context.random)
+    silent = [Aim(address, (*map(tcp, o.ports), UDP, ICMP)) for address in mute]
     if silent and references:
         context.progress(f"the ways to {', '.join(aim.address for aim in silent)}")
         ways = yield from survey(silent, references, reach, wait)
-        court = Court(ways, references, known=context.baseline)
+        court = Court(ways, references, known=context.baseline, operator=o.operator_networks)
         cases |= {aim: court.judge(aim) for aim in silent}
     for row in [r for r in rows if r.odd_ports][:_MOST_REFERENCES]:
         context.progress(f"ports of {row.address}")
         odd = [Aim(row.address, (tcp(port),)) for port in row.odd_ports]
         twin = Aim(row.address, (row.voice,))
         ways = yield from survey(odd, [twin], reach, wait)
-        court = Court(ways, [twin], twin=True, known=context.baseline)
+        court = Court(ways, [twin], twin=True, known=context.baseline, operator=o.operator_networks)
         cases |= {aim: court.judge(aim) for aim in odd}
     return cases

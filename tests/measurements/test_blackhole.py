@@ -73,6 +73,27 @@ def test_an_address_that_was_near_is_not_beyond_the_common_way() -> None:
     assert recalled(net(Hole(at=4, networks=(HOME,), does="refuse")), 60).rule == "blackhole/refused-near-target"
 
 
+@pytest.mark.parametrize("does", ["drop", "refuse"])
+@pytest.mark.parametrize(
+    ("networks", "rule"),
+    [
+        ("198.51.0.0/28", ""),
+        ("198.51.0.0/30", "not-the-operator-s"),  # hop 4 is another's
+        ("198.51.0.0/16", "not-the-operator-s"),  # the target is its own
+        ("2001:db8::/32", "not-the-operator-s"),
+    ],
+)
+def test_others_are_not_taken_for_the_operator(does: Any, networks: str, rule: str) -> None:
+    judgement = ask(net(Hole(at=4, networks=(HOME,), does=does)), operator_networks=networks)
+    found = {"drop": "dies-where-others-pass", "refuse": "router-refuses"}[does]
+    assert claimed(judgement) == (("inconclusive", rule) if rule else ("interfered", found))
+
+
+def test_networks_must_be_networks() -> None:
+    with pytest.raises(UsageError, match="'nonsense' is no network"):
+        ask(net(), operator_networks="nonsense")
+
+
 def technique(judgement: Judgement) -> str:
     return judgement.interference.technique if judgement.interference else ""
 

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measurements._company import MOST, Wanted, expand, nowhere, prefix, resolve, version
+from probe.measurements._company import MOST, Wanted, check_networks, expand, nowhere, prefix, resolve, version
 from probe.model.errors import UsageError
 from probe.model.exchange import Exchange, Heard, UdpStep
 from probe.model.packet import Packet, Udp
@@ -89,3 +89,9 @@ def test_both_versions_are_asked_for() -> None:
     batch = next(resolve(["a.example"], "192.0.2.53", {4, 6}, Random(1)))
     kinds = [dns.decode(step.payload).questions[0].qtype for step in batch if isinstance(step, UdpStep)]
     assert kinds == [dns.A, dns.AAAA]
+
+
+def test_networks_are_checked() -> None:
+    check_networks(["198.51.100.0/24", "2001:db8::/32", "192.0.2.1"])
+    with pytest.raises(UsageError, match="no network"):
+        check_networks(["a.example"])
