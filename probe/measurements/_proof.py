@@ -31,8 +31,8 @@ def by_chance(hits: int, tries: int, twin_hits: int, twin_tries: int) -> float:
 
 
 def tally_below(shots: Iterable[tuple[int, bool]], limit: int | None) -> tuple[int, int]:
-    """(answered, tried) of triggers, as (TTL, answered), that can't have arrived: those with a TTL below ``limit``, from
-    the lowest on at which one was answered. None where no limit is known."""
+    """(answered, tried) of triggers, as (TTL, answered), that can't have arrived: those with a TTL below ``limit``,
+    from the lowest on at which one was answered. None where no limit is known."""
     below = [(ttl, answered) for ttl, answered in shots if limit is not None and ttl < limit]
     first = min((ttl for ttl, answered in below if answered), default=256)
     return sum(answered for _, answered in below), sum(ttl >= first for ttl, _ in below)
