@@ -100,11 +100,14 @@ def common(ways: Ways, references: Sequence[Aim]) -> int:
     seen = [ways.routers([reference]) for reference in references]
     if len(seen) < 2:
         return 0
-    shared = [
-        ttl for ttl in seen[0] if all(ttl in one for one in seen)
-        and set.intersection(*(set(one[ttl]) for one in seen))
-    ]  # fmt: skip
-    return max(shared, default=0)
+    shared = {
+        ttl: routers for ttl in seen[0] if all(ttl in one for one in seen)
+        and (routers := set.intersection(*(set(one[ttl]) for one in seen)))
+    }  # fmt: skip
+    if not shared:
+        return 0
+    # Flows take ways of different length: the last router counts as near as it was ever seen.
+    return min(ttl for one in seen for ttl, routers in one.items() if shared[max(shared)] & set(routers))
 
 
 def common_end(ways: Ways, references: Sequence[Aim]) -> int:
@@ -129,6 +132,8 @@ def survey(subjects: Sequence[Aim], references: Sequence[Aim], reach: int, wait:
         ], wait)  # fmt: skip
         # Behind the farthest that answers there is nobody.
         top = max(max(ways.last(aim), ways.arrives(aim) or 0) for aim in aims) + 2
+    if len(references) == 1:
+        yield from _shortest(ways, references[0], wait)
     for number in range(_ROUNDS):
         looks = [(s, ttl) for s in subjects for ttl in _open_ttls(ways, s, references)]
         if not looks:
@@ -143,6 +148,18 @@ def survey(subjects: Sequence[Aim], references: Sequence[Aim], reach: int, wait:
                 shots += [(r, r.probe(i), flow, ttl) for r in references]
         yield from _volley(ways, shots, wait)
     return ways
+
+
+def _shortest(ways: Ways, aim: Aim, wait: float) -> Part[None]:
+    """See whether some flows reach an address sooner than those so far."""
+    for number in range(_ROUNDS):
+        arrives = ways.arrives(aim)
+        if arrives is None or arrives < 2:
+            return
+        shots = [(aim, aim.probe(i), f"short{number}.{i}", arrives - 1) for i in range(FLOWS)]
+        yield from _volley(ways, shots, wait)
+        if ways.arrives(aim) == arrives:
+            return
 
 
 def _open_ttls(ways: Ways, subject: Aim, references: Sequence[Aim]) -> list[int]:

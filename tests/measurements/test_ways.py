@@ -32,6 +32,8 @@ def test_what_is_common_ends_at_the_last_router_that_serves_all() -> None:
         shown(ways, aim, 5, own)
     assert common(ways, [ONE, TWO]) == 4
     assert common(ways, [ONE]) == 0
+    shown(ways, ONE, 3, "r4")  # on a shorter way
+    assert common(ways, [ONE, TWO]) == 3
     assert common(ways, [ONE, SUBJECT]) == 0
 
 
