@@ -25,7 +25,8 @@ def rate(exchange: Exchange) -> float | None:
     if exchange.failure or not samples or exchange.sent_at is None:
         return None
     last = samples[-1]
-    middle = next((s for s in samples[:-1] if s.at >= last.at / 2), Sample(0.0, 0, 0))
+    # The last look before half-time: where all is over after two looks, it is the beginning.
+    middle = next((s for s in reversed(samples[:-1]) if s.at <= last.at / 2), Sample(0.0, 0, 0))
     return (moved(exchange, last) - moved(exchange, middle)) / max(last.at - middle.at, 0.001)
 
 

@@ -26,6 +26,7 @@ def test_the_rate_is_that_of_the_second_half() -> None:
     burst = seen(Sample(0.1, 10, 50_000), Sample(2.0, 10, 51_000), Sample(3.0, 10, 52_000), Sample(4.0, 10, 53_000))
     assert rate(burst) == pytest.approx(1000)
     assert rate(seen(Sample(0.5, 10, 5000))) == pytest.approx(10_000)
+    assert rate(seen(Sample(0.1, 10, 5000), Sample(0.101, 10, 5000))) == pytest.approx(5000 / 0.101)
     assert rate(seen(Sample(1.0, 510, 0), Sample(2.0, 1010, 0), step=UP)) == pytest.approx(500)
 
 
