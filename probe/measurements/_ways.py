@@ -134,8 +134,10 @@ def survey(subjects: Sequence[Aim], references: Sequence[Aim], reach: int, wait:
         top = max(max(ways.last(aim), ways.arrives(aim) or 0) for aim in aims) + 2
     if len(references) == 1:
         yield from _shortest(ways, references[0], wait)
-    for number in range(_ROUNDS):
-        looks = [(s, ttl) for s in subjects for ttl in _open_ttls(ways, s, references)]
+    for number in range(2 * _ROUNDS):
+        # A router that refuses, as seldom as its limit lets it, is asked for longer.
+        open_ = subjects if number < _ROUNDS else [s for s in subjects if ways.refusals(s)]
+        looks = [(s, ttl) for s in open_ for ttl in _open_ttls(ways, s, references)]
         if not looks:
             break
         if number:
