@@ -7,7 +7,7 @@ from typing import Any
 from probe.measurements._dns_seen import Seen
 from probe.measurements._judge import confidence, is_home, milliseconds, plural
 from probe.measurements._locate import Place
-from probe.model.finding import Interference, Judgement, Tally, Technique
+from probe.model.finding import Interference, Judgement, Tally
 
 
 def judge(seen: Seen, need: int) -> Judgement:
@@ -31,27 +31,30 @@ def judge(seen: Seen, need: int) -> Judgement:
             "the line or the resolver has a problem of its own.",
         )  # fmt: skip
     if seen.from_silent() >= need:
-        return _interfered(
-            seen, "answer-from-silent-address", "dns_injection", seen.from_silent(), len(seen.silent_trials)
-        )
+        return _interfered(seen, "answer-from-silent-address", seen.from_silent(), len(seen.silent_trials))
     if seen.short_of_resolver():
         if seen.proven():
-            return _interfered(seen, "answer-below-resolver", "dns_injection", *seen.below())
+            return _interfered(seen, "answer-below-resolver", *seen.below())
         if seen.conflicting_and_odd() >= need:
             agreed, made = seen.conflicting_and_odd(), len(seen.resolver_trials)
-            return _interfered(seen, "two-answers-on-one-flow", "dns_injection", agreed, made)
+            return _interfered(seen, "two-answers-on-one-flow", agreed, made)
         if seen.odd_answers() >= need:
             agreed, made = seen.odd_answers(), len(seen.resolver_trials)
-            return _interfered(seen, "answer-with-copied-ttl", "dns_injection", agreed, made)
+            return _interfered(seen, "answer-with-copied-ttl", agreed, made)
     return _nothing_proven(seen, need)
 
 
 def _answers_everything(seen: Seen, silent_answers: int, need: int) -> Judgement:
     """The silent address answers the harmless name too: somebody answers in place of whoever is asked."""
     if seen.from_silent() >= need and silent_answers >= need and seen.farther():
-        return _interfered(
-            seen, "silent-address-answers-everything", "dns_redirect", seen.from_silent(), len(seen.silent_trials)
-        )
+        # A home router that sends all queries to a resolver elsewhere looks just like an operator that does.
+        return _say(
+            seen, "silent-address-answers-everything", "inconclusive",
+            f"The address {seen.silent}, which runs no resolver, answered every name in {seen.from_silent()} of "
+            f"{plural(len(seen.silent_trials), 'trial')}, from beyond the home router: queries are answered by "
+            "somebody else than was asked. That may be the home router's own setting; `colibri measure dns-resolver` "
+            "with a reflector can tell.",
+        )  # fmt: skip
     return _say(
         seen, "silent-address-answers", "inconclusive",
         f"The address {seen.silent}, which should run no resolver, answers for harmless names as well: either it does "
@@ -93,7 +96,7 @@ def _nothing_proven(seen: Seen, need: int) -> Judgement:
     )  # fmt: skip
 
 
-def _interfered(seen: Seen, rule: str, technique: Technique, agreed: int, made: int) -> Judgement:
+def _interfered(seen: Seen, rule: str, agreed: int, made: int) -> Judgement:
     place = seen.place
     controls = seen.controls()
     reasons = [
@@ -124,7 +127,7 @@ def _interfered(seen: Seen, rule: str, technique: Technique, agreed: int, made: 
         rule=f"dns_injection/{rule}",
         target=seen.target,
         interference=Interference(
-            technique, place.placement if place else "unknown", place.location() if place else None
+            "dns_injection", place.placement if place else "unknown", place.location() if place else None
         ),
         trials=Tally(made, agreed),
         controls=controls,
@@ -150,10 +153,6 @@ _SENTENCES = {
     "answer-with-copied-ttl": (
         "In {agreed} of {made} trials the answer for {name} bore an IP TTL that follows the query's own, and so tells "
         "that it comes from well before the resolver {resolver}: it is forged."
-    ),
-    "silent-address-answers-everything": (
-        "The address {silent}, which runs no resolver, answered every name in {agreed} of {made} trials, from beyond "
-        "the home router: somebody on the way answers in place of the resolver that was asked."
     ),
 }
 

@@ -19,7 +19,7 @@ from probe.measurements._together import together
 from probe.model.errors import UsageError
 from probe.model.exchange import Exchange, Step, UdpStep
 
-VERSION = "1"
+VERSION = "2"
 
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_TRIALS = 9
