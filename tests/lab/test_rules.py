@@ -27,7 +27,7 @@ def block(**how: object) -> str:
         block(protocol="tcp", ports=(80,), action="reset"), block(spare=(53, 123), direction="down"),
         *(block(action=action) for action in rules._REFUSALS),
         block(to=("203.0.113.0/24", "2001:db8::/32"), sources=("198.18.0.0/15",), direction="both"),
-        rules.route_refusal(RouteAway(at="x", prefixes=("192.0.2.0/25", "2001:db8::/32"), action="net_prohibited"), ""),
+        rules.route_refusal(RouteAway(at="x", prefixes=("192.0.2.0/25", "2001::/32"), action="net_prohibited"), "a"),
     ],
 )  # fmt: skip
 def test_every_set_of_rules_loads(text: str) -> None:
