@@ -8,7 +8,7 @@ An address between two networks is often numbered by the neighbour, so the words
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import msgspec
@@ -27,6 +27,25 @@ def look_up(path: str, addresses: Iterable[str]) -> dict[str, Network]:
     """
     wanted = {address: ipaddress.ip_address(address) for address in addresses}
     best: dict[str, tuple[int, Network]] = {}
+    for network, asn, name in _rows(path):
+        for address, ip in wanted.items():
+            known = best.get(address)
+            if ip in network and (known is None or network.prefixlen > known[0]):
+                best[address] = network.prefixlen, (asn, name)
+    return {address: found for address, (_, found) in best.items()}
+
+
+def networks_of(path: str, asn: int) -> list[str]:
+    """The networks of an AS in the table, joined where they can be. Raises ConfigError as :func:`look_up`."""
+    own = [network for network, number, _ in _rows(path) if number == asn]
+    versions = [network for network in own if isinstance(network, ipaddress.IPv4Network)]
+    later = [network for network in own if isinstance(network, ipaddress.IPv6Network)]
+    joined = (*ipaddress.collapse_addresses(versions), *ipaddress.collapse_addresses(later))
+    return [str(network) for network in joined]
+
+
+def _rows(path: str) -> Iterator[tuple[ipaddress.IPv4Network | ipaddress.IPv6Network, int, str]]:
+    """(network, AS number, name) of every row of the table."""
     try:
         with Path(path).open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, 1):
@@ -40,14 +59,9 @@ def look_up(path: str, addresses: Iterable[str]) -> dict[str, Network]:
                         raise ValueError(f"{asn} is no AS number")
                 except (ValueError, IndexError) as error:
                     raise ConfigError(f"{path}:{number}", f"not `prefix AS-number name`: {error}") from None
-                name = words[2].strip() if len(words) > 2 else ""
-                for address, ip in wanted.items():
-                    known = best.get(address)
-                    if ip in network and (known is None or network.prefixlen > known[0]):
-                        best[address] = network.prefixlen, (asn, name)
+                yield network, asn, words[2].strip() if len(words) > 2 else ""
     except (OSError, UnicodeDecodeError) as error:
         raise ConfigError(path, f"the prefix table can't be read: {error}") from None
-    return {address: found for address, (_, found) in best.items()}
 
 
 def name_networks(judgement: Judgement, path: str) -> Judgement:

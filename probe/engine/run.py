@@ -18,7 +18,7 @@ from probe.engine.counter import COUNT, DayCount
 from probe.engine.guard import Guard, networks
 from probe.engine.intake import Intake
 from probe.engine.interfaces import own_addresses
-from probe.engine.networks import name_networks
+from probe.engine.networks import name_networks, networks_of
 from probe.engine.pace import Pace
 from probe.engine.perform import Performer
 from probe.engine.ports import Ports
@@ -32,6 +32,8 @@ from probe.model.finding import Judgement
 from probe.model.outcome import Entry, ExchangeLog, Outcome
 from probe.wire.scrub import Scrubber, home_networks
 
+_OPERATOR = "operator_networks"
+"""The option by which a measurement asks for the networks of the line's operator."""
 SOFTWARE = f"colibri {__version__}"
 
 
@@ -45,6 +47,7 @@ class EngineRunner:
         count = DayCount(Path(config.probe.state_dir) / COUNT)
         self._pace = Pace(Budget(config.safety, count.load, count.save))
         self._memory = BaselineFile(Path(config.probe.state_dir) / FILE)
+        self._networks: list[str] | None = None  # of the line's operator; read when a measurement wants them
 
     async def run(
         self, measurement: str, options: Mapping[str, object], progress: Callable[[str], None] = lambda _: None
@@ -54,7 +57,7 @@ class EngineRunner:
         Raises UsageError for wrong options and CannotMeasure where nothing could be measured.
         """
         kind = load(measurement)
-        parsed = parse_options(kind, options, msgspec.structs.asdict(self._config.measure))
+        parsed = parse_options(kind, options, await self._defaults(kind, progress))
         seed = SystemRandom().getrandbits(63)
         chance = Random(seed ^ 0x5DEECE66D)  # the engine's own: ports and sequence numbers need no replay
         self._pace.flush()  # what others have sent meanwhile
@@ -109,6 +112,20 @@ class EngineRunner:
             evidence=evidence,
             pcapng=pcapng,
         )
+
+    async def _defaults(self, kind: Measurement, progress: Callable[[str], None]) -> dict[str, object]:
+        """The [measure] section and, for a measurement that wants them, the networks of the line's own operator."""
+        defaults: dict[str, object] = msgspec.structs.asdict(self._config.measure)
+        table, asn = self._config.measure.prefixes, self._config.line.asn
+        if table and asn and any(field.name == _OPERATOR for field in msgspec.structs.fields(kind.options)):
+            if self._networks is None:
+                try:
+                    self._networks = await asyncio.to_thread(networks_of, table, asn)
+                except ConfigError as error:
+                    progress(f"the operator's networks stay unknown: {error}")
+                    self._networks = []
+            defaults[_OPERATOR] = self._networks
+        return defaults
 
 
 def _with_losses(judgement: Judgement, intake: Intake) -> Judgement:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from probe.engine.networks import look_up, name_networks
+from probe.engine.networks import look_up, name_networks, networks_of
 from probe.model.errors import ConfigError
 from probe.model.finding import Hop, Interference, Judgement, Location, Target
 
@@ -33,6 +33,13 @@ def judgement(clean: str, first: str) -> Judgement:
         verdict="interfered", rule="r", target=Target("x"), interference=Interference("tcp_reset", "on_path", location),
         reasons=[f"It happens {words} (seen 3 times)."],
     )  # fmt: skip
+
+
+def test_an_operators_networks_are_joined(table: str) -> None:
+    with Path(table).open("a") as more:
+        more.write("198.18.31.0/24 64503\n")
+    assert networks_of(table, 64503) == ["198.18.30.0/23", "2001:db8:30::/48"]
+    assert networks_of(table, 64999) == []
 
 
 def test_the_longest_prefix_counts(table: str) -> None:

@@ -57,6 +57,7 @@ class Options(msgspec.Struct, frozen=True):
 
     target: str
     control_address: str = ""
+    operator_networks: list[str] = []
 
 
 def made_up(monkeypatch: pytest.MonkeyPatch, *batches: list[Step]) -> None:
@@ -66,6 +67,7 @@ def made_up(monkeypatch: pytest.MonkeyPatch, *batches: list[Step]) -> None:
         for batch in batches:  # noqa: UP028 - exchanges are sent in, which a tuple does not take
             yield batch
         details: dict[str, Any] = {"drawn": context.random.random(), "control_address": options.control_address}
+        details["operator_networks"] = options.operator_networks
         return Judgement(verdict="clean", rule="made_up/x", target=Target(options.target), details=details)
 
     kind = Measurement("made_up", "7", Options, measure, "Made up.")
@@ -150,6 +152,21 @@ def test_what_is_not_given_comes_from_the_configuration(lab: Lab, monkeypatch: p
     assert other.judgement.details["control_address"] == "192.0.2.9"
     assert outcome.judgement.details["drawn"] != other.judgement.details["drawn"]
     assert outcome.evidence == msgspec.structs.replace(other.evidence, pcapng_sha256=outcome.evidence.pcapng_sha256)
+
+
+def test_a_measurement_is_told_the_networks_of_the_lines_operator(lab: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    made_up(monkeypatch)
+    config = lab.config("sale")
+    nowhere = msgspec.structs.replace(config, measure=msgspec.structs.replace(config.measure, prefixes="/nowhere"))
+    said: list[str] = []
+    with lab.enter("sale"):
+        told = run_once(config, "made_up", {"target": "x"})
+        given = run_once(config, "made_up", {"target": "x", "operator_networks": "192.0.2.0/24"})
+        unknown = run_once(nowhere, "made_up", {"target": "x"}, said.append)
+    assert told.judgement.details["operator_networks"] == ["198.18.30.0/24", "2001:db8:30::/48"]
+    assert given.judgement.details["operator_networks"] == ["192.0.2.0/24"]
+    assert unknown.judgement.details["operator_networks"] == []
+    assert "/nowhere" in said[0]
 
 
 def test_a_measurement_that_does_not_exist_or_is_misused() -> None:
