@@ -10,7 +10,7 @@ from random import Random
 import msgspec
 
 from probe.measurements import Part
-from probe.measurements._dns import Asker, replies
+from probe.measurements._dns import Asker, Reply, replies
 from probe.model.errors import UsageError
 from probe.model.exchange import Step
 from probe.wire import dns
@@ -24,6 +24,7 @@ _NOWHERE = [ipaddress.ip_network(text) for text in (
     "224.0.0.0/3", "::/8", "fc00::/7", "fe80::/10", "ff00::/8",
 )]  # fmt: skip
 _ANSWER = 4.0  # seconds: a slow resolver is not an absent one
+_ATTEMPTS = 3
 
 
 class Wanted(msgspec.Struct, frozen=True):
@@ -73,19 +74,29 @@ def resolve(names: list[str], resolver: str, versions: Iterable[int], random: Ra
     """Name → its addresses, of the IP versions asked for. A name that the resolver does not know, or whose answers
     contradict each other (a forged one races the real one), has none."""
     kinds = [(qtype, Asker(random, 53, qtype)) for v, qtype in ((4, dns.A), (6, dns.AAAA)) if v in versions]
-    asked = [(name, asker) for name in names for _, asker in kinds]
-    batch: list[Step] = [
-        asker.ask(name, resolver, flow=f"names{i}", wait=_ANSWER, linger=0.3) for i, (name, asker) in enumerate(asked)
-    ]
+    waiting = [(name, asker) for name in names for _, asker in kinds]
     found: dict[str, list[str]] = {name: [] for name in names}
-    for (name, _), exchange in zip(asked, (yield batch), strict=True):
-        answers = replies(exchange)
-        if len({answer.content for answer in answers}) != 1:
-            continue
-        said = [one.partition(" ") for one in sorted(answers[0].says)]
-        texts = [text for qtype, _, text in said if qtype in (str(dns.A), str(dns.AAAA))]
-        found[name] += [address for address in texts if not nowhere(address)]
+    for attempt in range(_ATTEMPTS):
+        batch: list[Step] = [
+            asker.ask(name, resolver, flow=f"names{attempt}.{i}", wait=_ANSWER, linger=0.3)
+            for i, (name, asker) in enumerate(waiting)
+        ]
+        heard = [(one, replies(exchange)) for one, exchange in zip(waiting, (yield batch), strict=True)]
+        for (name, _), answers in heard:
+            found[name] += _addresses(answers)
+        waiting = [one for one, answers in heard if not answers]
+        if not waiting:
+            break
     return found
+
+
+def _addresses(answers: list[Reply]) -> list[str]:
+    """What the answers to one query agree on; nothing where they don't, or where it leads nowhere."""
+    if len({answer.content for answer in answers}) != 1:
+        return []
+    said = [one.partition(" ") for one in sorted(answers[0].says)]
+    texts = [text for qtype, _, text in said if qtype in (str(dns.A), str(dns.AAAA))]
+    return [address for address in texts if not nowhere(address)]
 
 
 def nowhere(address: str) -> bool:

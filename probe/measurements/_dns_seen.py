@@ -101,9 +101,12 @@ class Seen:
         return bool(next_door or self.from_silent() or self.conflicting() or self.odd_answers() or self.short_only())
 
     def settled(self, need: int) -> bool:
-        """Whether more trials would add nothing: none or enough of them show each sign."""
+        """Whether more trials would add nothing: none or enough of them show each sign, and none or enough of them were
+        answered at all (answers get lost)."""
+        answered = sum(bool(trial) for trial in self.resolver_trials)
         return all(
-            count == 0 or count >= need for count in (self.from_silent(), self.conflicting(), self.odd_answers())
+            count == 0 or count >= need
+            for count in (self.from_silent(), self.conflicting(), self.odd_answers(), answered)
         )
 
     @property

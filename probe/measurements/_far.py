@@ -11,10 +11,11 @@ from collections.abc import Sequence
 
 import msgspec
 
-from probe.measurements import Context, Part
+from probe.measurements import Context, Part, Steps
 from probe.measurements._tcp import react
 from probe.model.errors import MalformedPacket
 from probe.model.exchange import Exchange, Step, TcpStep, UdpStep
+from probe.model.finding import Judgement
 from probe.model.packet import Packet
 from probe.model.reflector import (
     MOST_ARRIVALS,
@@ -95,6 +96,25 @@ def steady(far: Far, context: Context) -> Part[bool | None]:
     if len(found) - found.count(None) < 2:
         return None
     return len(tokens) == len(slots)
+
+
+def unless_spread(judgement: Judgement, far: Far | None, context: Context) -> Steps:
+    """The judgement; but nobody is accused where the line's flows come from several public addresses."""
+    if far is None or judgement.verdict != "interfered":
+        return judgement
+    if (yield from steady(far, context)) is not False:
+        return judgement
+    return msgspec.structs.replace(
+        judgement, verdict="inconclusive", rule=f"{judgement.rule.partition('/')[0]}/several-public-addresses",
+        interference=None, confidence=0.0,
+        reasons=[
+            (
+                "The line's connections come from several public addresses (an operator's shared NAT, two lines): the "
+                "far end takes some of them for strangers and stays silent, which looks like a filter."
+            ),
+            *judgement.reasons,
+        ],
+    )  # fmt: skip
 
 
 def _round(

@@ -67,7 +67,7 @@ def measure(options: Options, context: Context) -> Steps:
             yield from asking.sweep(kind, twin)
     yield from asking.looks("after")
     yield from asking.certificate_again()
-    return judge(seen, target)
+    return (yield from _far.unless_spread(judge(seen, target), far, context))
 
 
 def host(target: str, harmless: str) -> str:

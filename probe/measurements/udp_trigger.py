@@ -10,7 +10,7 @@ from typing import Annotated
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._far import hello
+from probe.measurements._far import Far, hello, unless_spread
 from probe.measurements._udp import PORTS, Kind, Trigger
 from probe.measurements._udp_probe import Plan, ask
 from probe.measurements._udp_seen import End
@@ -45,8 +45,12 @@ def measure(options: Options, context: Context) -> Steps:
         raise UsageError("udp-trigger needs --control-name: a harmless name to compare with")
     port = options.port or PORTS[kind]
 
+    reflectors: list[Far] = []
+
     def token(end: End) -> Part[End]:
         far = yield from hello(end.address, context)
+        if far is not None:
+            reflectors.append(far)
         return msgspec.structs.replace(end, token=bytes.fromhex(far.grant.token) if far is not None else b"")
 
     ends = []
@@ -65,4 +69,5 @@ def measure(options: Options, context: Context) -> Steps:
         Plan(trigger, options.control_name, tuple(ends), options.trials, options.locate, token), context.random
     )
     name = host if kind == "quic" else ""
-    return judge(seen, Target(options.target, name, seen.ends[0].end.address, port, options.group))
+    judgement = judge(seen, Target(options.target, name, seen.ends[0].end.address, port, options.group))
+    return (yield from unless_spread(judgement, reflectors[-1] if reflectors else None, context))

@@ -78,7 +78,7 @@ def measure(options: Options, context: Context) -> Steps:
         seen.udp = yield from locate_udp(line, seen)
     yield from _service(options, seen, relays, chat, context)
     seen.after += yield from line.twins(_PAIRS)
-    return judge(seen)
+    return (yield from _far.unless_spread(judge(seen), far, context))
 
 
 def _endpoints(options: Options) -> tuple[list[Endpoint], list[Endpoint]]:

@@ -85,6 +85,18 @@ def test_names_are_resolved_unless_answers_contradict_each_other() -> None:
     assert ended.value.value == {"a.example": ["198.51.100.1", "198.51.100.2"], "b.example": [], "c.example": []}
 
 
+def test_a_name_is_asked_for_again_where_no_answer_came() -> None:
+    part = resolve(["a.example", "b.example"], "192.0.2.53", (4,), Random(1))
+    first, second = next(part)
+    assert isinstance(second, UdpStep)
+    heard = Exchange(step=second, heard=(answered(second, "198.51.100.2"),), sent_at=0.0)
+    (again,) = part.send([Exchange(step=first, sent_at=0.0), heard])
+    assert isinstance(again, UdpStep)
+    with pytest.raises(StopIteration) as ended:
+        part.send([Exchange(step=again, heard=(answered(again, "198.51.100.1"),), sent_at=0.0)])
+    assert ended.value.value == {"a.example": ["198.51.100.1"], "b.example": ["198.51.100.2"]}
+
+
 def test_both_versions_are_asked_for() -> None:
     batch = next(resolve(["a.example"], "192.0.2.53", {4, 6}, Random(1)))
     kinds = [dns.decode(step.payload).questions[0].qtype for step in batch if isinstance(step, UdpStep)]

@@ -62,6 +62,8 @@ def test_more_trials_are_wanted_while_signs_are_few() -> None:
     assert heard([[said()]] * 3).settled(3)
     assert not heard([TWO, [said()], [said()]]).settled(3)
     assert heard([TWO] * 3).settled(3)
+    assert not heard([[said()], [], [said()]]).settled(3)
+    assert heard([[], [], []]).settled(3)
     assert not heard([[said()]] * 3, [[said()], [], []]).settled(3)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from probe.measurements import Context, Part, T, _far
 from probe.model.exchange import EchoStep, StreamStep, SynStep, UdpStep
+from probe.model.finding import Interference, Judgement, Target
 from probe.model.packet import Udp
 from probe.model.reflector import Asked, Askers
 from probe.wire import dns, reflector, rtp
@@ -105,6 +106,29 @@ class TestSteady:
     def test_where_nothing_answers_any_more_nothing_is_told(self) -> None:
         far = greet(internet())
         assert drive(_far.steady(far, Context(Random(1))), internet(far=Far(mute=True))) is None
+
+
+class TestUnlessSpread:
+    ACCUSED = Judgement(
+        verdict="interfered", rule="voip/x", target=Target("a"), interference=Interference("udp_block"), confidence=0.9,
+        reasons=["Calls fail."],
+    )  # fmt: skip
+
+    @pytest.mark.parametrize(("pool", "verdict"), [(1, "interfered"), (4, "inconclusive")])
+    def test_a_pool_of_public_addresses_accuses_nobody(self, pool: int, verdict: str) -> None:
+        net = internet(2, Far(pool=pool))
+        judged = drive(_far.unless_spread(self.ACCUSED, greet(net), Context(Random(2))), net)
+        assert judged.verdict == verdict
+        assert judged.reasons[-1] == "Calls fail."
+        assert (judged.interference is None) == (judged.rule == "voip/several-public-addresses") == (pool > 1)
+
+    def test_what_accuses_nobody_asks_nothing(self) -> None:
+        clean = Judgement(verdict="clean", rule="voip/x", target=Target("a"))
+        net = internet()
+        for judgement, far in ((clean, greet(net)), (self.ACCUSED, None)):
+            with pytest.raises(StopIteration) as ended:
+                next(_far.unless_spread(judgement, far, Context(Random(2))))
+            assert ended.value.value is judgement
 
 
 class TestEcho:

@@ -56,7 +56,8 @@ def test_the_verdict_stays(technique: str) -> None:
 @pytest.mark.parametrize("technique", RULES)
 def test_the_verdict_comes_from_the_packets_and_not_from_the_log(technique: str) -> None:
     records, log = unseal(evidence(technique))
-    last = min(entry.began for entry in log.batches[-1])
+    # The far end is asked once more behind the last controls: whether the line has one public address.
+    last = min(entry.began for entry in log.batches[-3 if technique == "voip_stun" else -1])
     without_last_controls = [record for record in records if record.outgoing or record.ns < last]
     assert len(without_last_controls) < len(records)
     again = replay(seal(without_last_controls, log)[1])
