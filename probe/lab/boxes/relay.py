@@ -89,10 +89,12 @@ class Relay:
         self._client, self._server = (open_port(namespace, interface) for interface in interfaces)
         self._queues = {upstream: _Direction(impairments, random) for upstream in (True, False)}
         self._timer: asyncio.TimerHandle | None = None
+        self._closed = False
         self._loop.add_reader(self._client, self._read, True)
         self._loop.add_reader(self._server, self._read, False)
 
     def close(self) -> None:
+        self._closed = True  # what was emitted with a delay comes too late
         if self._timer is not None:
             self._timer.cancel()
         for port in (self._client, self._server):
@@ -138,6 +140,8 @@ class Relay:
         self._flush()
 
     def _flush(self) -> None:
+        if self._closed:
+            return
         now = self._loop.time()
         for upstream, port in ((True, self._server), (False, self._client)):
             for frame in self._queues[upstream].due(now):

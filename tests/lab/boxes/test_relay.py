@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
+import asyncio
 import socket
 import struct
 import time
 from collections.abc import Callable
 from itertools import pairwise
 from random import Random
-from typing import Any
+from typing import Any, cast
 
 import pytest
 
-from probe.lab.boxes.relay import _Direction
+from probe.lab.boxes import Emit
+from probe.lab.boxes import relay as module
+from probe.lab.boxes.frames import Ends
+from probe.lab.boxes.relay import Relay, _Direction
 from probe.lab.kinds import BlockPage, DnsInjector, Drop, Impair, ResetInjector
 from probe.lab.lab import Lab
-from probe.model.packet import Flags, Tcp, Udp
-from probe.wire import dns, http
+from probe.lab.namespaces import Namespace
+from probe.model.packet import Flags, Packet, Tcp, Udp
+from probe.wire import dns, http, ip
 
 Start = Callable[..., Any]
 FRAMES = [bytes([number]) for number in range(200)]
@@ -74,6 +79,40 @@ def test_delay_is_until_due() -> None:
     direction = _Direction([Impair(at="x", delay=0.5)], Random(1))
     direction.put(b"x", 10.0)
     assert (direction.next, direction.due(10.4), direction.due(10.5), direction.next) == (10.5, [], [b"x"], None)
+
+
+def test_what_is_still_under_way_at_the_end_is_forgotten(monkeypatch: pytest.MonkeyPatch) -> None:
+    class Late:
+        """Emits a packet a moment after it has seen one."""
+
+        in_path = True
+
+        def see(self, packet: Packet, upstream: bool, emit: Emit) -> bool:
+            emit(packet, upstream=upstream, delay=0.01)
+            return True
+
+    pairs = [socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM) for _ in range(2)]
+    ports = [ours for ours, _ in pairs]
+    for port in ports:
+        port.setblocking(False)
+    monkeypatch.setattr(module, "open_port", lambda _namespace, _interface: ports.pop(0))
+    frame = bytes(12) + b"\x08\0" + ip.encode(Packet(4, "192.0.2.1", "192.0.2.2", 9, 17, 0, 1, header=Udp(1, 2, 0)))
+    faults: list[dict[str, Any]] = []
+
+    async def play() -> None:
+        asyncio.get_running_loop().set_exception_handler(lambda _loop, context: faults.append(context))
+        namespace = cast("Namespace", None)
+        relay = Relay(namespace, ("a", "b"), Ends(bytes(6), bytes(6)), [Late()], [], Random(1))
+        pairs[0][1].send(frame)
+        await asyncio.sleep(0.005)
+        relay.close()
+        await asyncio.sleep(0.02)
+
+    asyncio.run(play())
+    assert pairs[1][1].recv(4096) == frame
+    assert faults == []
+    for _, theirs in pairs:
+        theirs.close()
 
 
 def get(lab: Lab, host: str, address: str = "203.0.113.10", timeout: float = 2) -> bytes:
