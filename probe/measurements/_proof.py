@@ -100,6 +100,17 @@ def vanishes(
     return False
 
 
+def came_farther(early: Sequence[bool], late: Sequence[bool], rare: float) -> bool:
+    """Whether triggers still travel where the early ones die, and no longer where the late ones do, beyond chance.
+
+    Who loses a share of all triggers before both (a filter of the home's) loses as many early as late ones. True: it
+    still travelled. Only triggers may be given that had no part in choosing the place (the last that is quoted always
+    has nothing quoted behind it), sent in an order that chance drew (so that the test holds, whatever one trigger does
+    to the next: Fisher 1935, randomization).
+    """
+    return by_chance(sum(early), len(early), sum(late), len(late)) < rare
+
+
 def home_depth(routers: Mapping[int, str]) -> int:
     """Routers inside the home: up to the last that shows a home address; a silent first one counts as the home's."""
     return max((ttl for ttl, address in routers.items() if is_home(address)), default=0 if 1 in routers else 1)

@@ -21,6 +21,8 @@ _SPEAK = 4.0  # seconds for a server's first words: a slow one is not an absent 
 _VANISHED = 0.8  # seconds after which a trigger with no echo at all is taken for gone: two retransmissions
 _CONFIRM = 4  # rounds at the most that rule out chance …
 _PAIRS = 3  # … by so many triggers and twins each
+_DROPS = 7  # rounds at the most that find where triggers vanish, and rule out chance and the home
+_EARLY = 4  # triggers of each such round that should still be reported
 _PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # residual blocking seen in the field lasts up to three minutes
 
 
@@ -230,27 +232,58 @@ def _shortest_way(plan: Plan, seen: Seen, random: Random) -> Part[None]:
 def _find_drop(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) -> Part[None]:
     """Where triggers vanish. Twins and triggers take turns at going first: a router that may send only so many ICMP
     errors must not spend them on one kind alone. Each asks for its own router first: whether that one shows itself
-    tells which connections may be compared."""
-    wanted = list(ttls)
-    wait = max(_VANISHED, seen.near())
-    for number in range(1 + _CONFIRM):
+    tells which connections may be compared.
+
+    The first sweep chooses the place. From then on triggers that should be reported before it and triggers that vanish
+    behind it go together, until chance and the home are ruled out; whenever the place moves, that begins anew.
+    """
+    wanted, early, beyond = list(ttls), list[int](), 0
+    for number in range(_DROPS):
         if number and number % 2 == 0:
             yield from _sweep_twins(plan, seen, random, wanted)
-        payload = plan.trigger.payload(random)
-        exchanges = yield [_step(plan, payload, plan.address, ttl=ttl, wait=wait, path=(ttl,)) for ttl in wanted]
-        for ttl, exchange in zip(wanted, exchanges, strict=True):
-            _read(seen, ttl, exchange)
+        last = seen.last_quoted
+        fresh, far = yield from _vanish(plan, seen, random, [*early, *wanted], beyond)
         yield from recover(plan, seen, random)
         if seen.lasting:
             break
         if number % 2:
             yield from _sweep_twins(plan, seen, random, wanted)
+        if number == 0 or seen.last_quoted != last:
+            seen.fresh, seen.beyond = [], []
+        else:
+            seen.fresh += fresh
+            seen.beyond += far
         seen.place = place_drop(seen.swept, seen.twin_shots, seen.routers, arrives=seen.arrives)
-        arrives = seen.arrives
-        if seen.place is None or arrives is None or (number and seen.vanishes(AGREE)):
+        arrives, at_control = seen.arrives, seen.control_hits("silent") >= AGREE
+        near = seen.early_ttls()
+        if arrives is None or (seen.place is None and not (near and at_control)):
             break
-        first = seen.place.first_ttl
+        if number and seen.leave_home() and (seen.place is None or seen.vanishes(AGREE)):
+            break
+        first = seen.place.first_ttl if seen.place is not None else arrives
         wanted = [ttl for ttl in (first, first, first + 1, first + 2) if ttl < arrives]
+        early = [near[-1 - i % min(len(near), _EARLY - 1)] for i in range(_EARLY if near else 0)]
+        beyond = plan.trials if at_control else 0
+
+
+def _vanish(
+    plan: Plan, seen: Seen, random: Random, ttls: list[int], beyond: int
+) -> Part[tuple[list[tuple[Shot, Reaction]], list[Reaction]]]:
+    """A trigger at each TTL, and so many at full TTL to our own server, in an order that chance draws: what one does to
+    the next must not depend on how far it goes. Those that were not sent (whoever blocks all for a while) don't count.
+    """
+    payload, wait = plan.trigger.payload(random), max(_VANISHED, seen.near())
+    asked: list[int] = [*ttls, *[FULL_TTL] * beyond]
+    order = random.sample(range(len(asked)), len(asked))
+    batch: list[Step] = [
+        _step(plan, payload, plan.address, ttl=asked[i], wait=wait, path=(asked[i],)) if i < len(ttls)
+        else _step(plan, payload, plan.control, wait=wait)
+        for i in order
+    ]  # fmt: skip
+    heard = dict(zip(order, (yield batch), strict=True))
+    shots = [(_read(seen, ttl, heard[i]), react(heard[i])) for i, ttl in enumerate(ttls)]
+    far = [react(heard[i]) for i in range(len(ttls), len(asked))]
+    return [(s, r) for s, r in shots if r.sent], [r for r in far if r.sent]
 
 
 def _read(seen: Seen, ttl: int, exchange: Exchange) -> Shot:

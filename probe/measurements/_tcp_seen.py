@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import MARGIN, ahead, proven_short, tally_below, vanishes
+from probe.measurements._proof import (
+    MARGIN,
+    RARE,
+    RARER,
+    ahead,
+    came_farther,
+    home_depth,
+    proven_short,
+    tally_below,
+    vanishes,
+)
 from probe.measurements._tcp import Reaction, Segment, Trigger
 from probe.model.baseline import Usual
 
@@ -30,6 +40,8 @@ class Seen:
         self.swept_twins: list[tuple[int, Reaction]] = []
         self.twin_shots: list[Shot] = []
         self.place: Place | None = None
+        self.fresh: list[tuple[Shot, Reaction]] = []  # swept triggers that had no part in choosing the place, and …
+        self.beyond: list[Reaction] = []  # … those at full TTL to our own server, among them
         self.residual: list[float] = []  # seconds that the twin needed to work again after a trigger
         self.lasting = False  # … and it never did
         self.usual = Usual()  # what was known of the target before
@@ -184,6 +196,34 @@ class Seen:
     def vanishes(self, need: int) -> bool:
         """Whether routers behind the place quote twins, but no trigger, beyond what chance explains."""
         return vanishes(self.swept, self.twin_shots, self.place, self.arrives, need)
+
+    @property
+    def last_quoted(self) -> int:
+        """Highest TTL at which a router reported a dying trigger; 0 where none did."""
+        return max((s.ttl for s in self.swept if s.expired_at is not None), default=0)
+
+    def early_ttls(self) -> list[int]:
+        """TTLs behind the home at which triggers are still reported, or twins are and triggers might be."""
+        quoted = {s.ttl for s in (*self.swept, *self.twin_shots) if s.expired_at is not None}
+        return sorted(ttl for ttl in quoted if home_depth(self.routers) < ttl <= self.last_quoted)
+
+    def leave_home(self) -> bool:
+        """Whether triggers come farther than the home, and only then vanish, beyond what chance explains.
+
+        Counted are flows whose own router has shown itself; far more must agree where it could not (whoever blocks all
+        for a while hides it).
+        """
+        end, last = self.arrives or 256, self.last_quoted
+        first = self.place.first_ttl if self.place is not None else end
+        depth = home_depth(self.routers)
+        for rare, alone in ((RARE / 10, True), (RARER, False)):
+            own = [(s, r) for s, r in self.fresh if not alone or s.ttl in s.routers or s.expired_at is not None]
+            early = [s.expired_at is not None for s, _ in own if depth < s.ttl <= last]
+            late = [not r.silent for s, r in own if first <= s.ttl < end]
+            late += [not r.silent for r in self.beyond]
+            if came_farther(early, late, rare):
+                return True
+        return False
 
     def below(self) -> list[Reaction]:
         """Reactions of the sweep to triggers that can't have reached the target; none if twins drew any too."""

@@ -141,13 +141,14 @@ def _drop(seen: Seen, target: Target) -> Judgement | None:
     control = seen.control_hits("silent")
     place = seen.place
     name = seen.trigger.host
-    if place is not None and seen.vanishes(AGREE) and seen.ahead("silent", AGREE):
+    left = seen.leave_home()
+    if left and place is not None and seen.vanishes(AGREE) and seen.ahead("silent", AGREE):
         rule = "trigger-vanishes-before-server"
         why = (
             f"routers behind hop {place.clean_ttl} report harmless ones that die on them, but never the ones with the "
             "name"
         )
-    elif control >= AGREE:
+    elif left and control >= AGREE:
         rule = "trigger-vanishes-at-control-too"
         why = (
             f"{control} of {len(seen.control_trials)} to our own server at {seen.control} vanished as well, although "
@@ -158,7 +159,7 @@ def _drop(seen: Seen, target: Target) -> Judgement | None:
             seen, target, "silence-may-be-the-servers", "inconclusive",
             f"The {_KINDS[seen.trigger.kind]} for {name} got no answer at all in {silent} of {len(seen.trials)} "
             f"trials, but nothing shows "
-            "that it was not the server, or a device right before it, that ignored it.",
+            "that it was not the server, a device right before it, or the home's own router that ignored it.",
             agreed=silent,
         )  # fmt: skip
     return _interfered(

@@ -7,7 +7,16 @@ from itertools import combinations
 import pytest
 
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import RARE, acts_at_home, ahead, by_chance, home_depth, proven_short, tally_below
+from probe.measurements._proof import (
+    RARE,
+    acts_at_home,
+    ahead,
+    by_chance,
+    came_farther,
+    home_depth,
+    proven_short,
+    tally_below,
+)
 
 
 def place(first: int, clean: int | None = None, copied: int | None = None) -> Place:
@@ -68,7 +77,10 @@ def test_a_box_that_copies_ttls_is_compared_with_one_at_the_target() -> None:
 @pytest.mark.parametrize(
     ("routers", "depth"),
     [
-        ({}, 1), ({1: "0.0.0.1"}, 1), ({1: "198.51.0.1"}, 0), ({2: "198.51.0.2"}, 1),
+        ({}, 1),
+        ({1: "0.0.0.1"}, 1),
+        ({1: "198.51.0.1"}, 0),
+        ({2: "198.51.0.2"}, 1),
         ({1: "0.0.0.1", 2: "0.0.0.2", 3: "x"}, 2),
     ],
 )
@@ -110,3 +122,10 @@ def test_what_can_not_have_arrived() -> None:
     assert tally_below(shots, 3) == (0, 0)
     assert tally_below(shots, None) == (0, 0)
     assert tally_below(shots, 256) == (3, 4)
+
+
+def test_who_loses_a_share_of_all_lets_none_come_farther() -> None:
+    assert came_farther([True] * 8, [False] * 9, RARE / 10)
+    assert not came_farther([True] * 8, [False] * 8, RARE / 10)
+    assert not came_farther([True, False] * 4, [False] * 8, RARE / 10)
+    assert not came_farther([], [False] * 20, RARE / 10)

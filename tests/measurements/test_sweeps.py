@@ -5,6 +5,7 @@ The seeds are fixed, so that a run either always passes or never.
 
 from __future__ import annotations
 
+import dataclasses
 from collections import Counter
 from random import Random
 from typing import Any
@@ -37,6 +38,8 @@ def path(random: Random, loss: tuple[float, ...]) -> dict[str, Any]:
     }  # fmt: skip
 
 
+SHARES = (0.3, 0.6, 0.75, 0.9)
+"""Of the triggers that somebody acts on who lets the others pass."""
 PORTS: tuple[Any, ...] = (*("open",) * 12, "closed", "filtered", "unreachable")
 
 
@@ -52,6 +55,7 @@ def confounder(seed: int) -> Network:
     last = max(1, line["home"])
     at_home: dict[str, Any] = {"at": random.randint(1, last), "names": BANNED, "forwards": random.random() < 0.5}
     at_home["in_path"] = at_home["forwards"]
+    own_share: dict[str, Any] = {"at": hops, "only": SERVER, "names": BANNED, "probability": random.choice(SHARES)}
     boxes: list[tuple[Box, ...]] = [
         (), (),
         (Resetter(at=hops, only=SERVER, names=random.choice((BANNED, ANY)), **own),),
@@ -59,12 +63,20 @@ def confounder(seed: int) -> Network:
         (Pager(at=hops, only=SERVER, names=BANNED, **own),),
         (DnsForger(at=hops, only=RESOLVER, names=BANNED, **own),),
         (Proxy(at=random.randrange(2, hops)),),
+        (Dropper(**own_share),), (Resetter(**own_share, **own),), (Pager(**own_share, **own),),
+        (DnsForger(**{**own_share, "only": RESOLVER}, **own),),
     ]  # fmt: skip
     if line["home"]:
         line["silent"] -= {1, 2}  # nothing tells a silent second home router from the operator's first
         boxes += [
             (Resetter(**at_home),), (Dropper(**at_home),), (Pager(**at_home),),
             (DnsForger(at=at_home["at"], names=random.choice((BANNED, ANY)), in_path=True),),
+        ]  # fmt: skip
+        at_home["probability"] = random.choice(SHARES)
+        boxes += [
+            *[(Dropper(**at_home),)] * 3, (Resetter(**at_home),), (Pager(**at_home),),
+            (DnsForger(at=at_home["at"], names=random.choice((BANNED, ANY)), in_path=True,
+                       probability=at_home["probability"]),),
         ]  # fmt: skip
     unknown: Any = random.choice(("serve", "reset", "close", "mute", "swallow", "page"))
     web = Web(
@@ -110,6 +122,14 @@ def interference(seed: int, kind: str) -> tuple[Network, int]:
             flags, step = random.choice((4, 20, 17)), random.choice((0, 1460))
             box = Resetter(flags=flags, step=step, to_server=both, **common)
     return Network(hosts=hosts(), boxes=(box,), **line), at
+
+
+def share(kind: str, seed: int) -> tuple[Network, int]:
+    """As `interference`, but the box acts on a share of the triggers only."""
+    network, at = interference(seed, kind)
+    (box,) = network.boxes
+    acts = dataclasses.replace(box, probability=Random(seed).choice(SHARES))  # type: ignore[type-var]
+    return dataclasses.replace(network, boxes=(acts,)), at
 
 
 TECHNIQUE = {"dns": "dns_injection", "reset": "tcp_reset", "drop": "trigger_drop", "page": "block_page"}
@@ -166,6 +186,22 @@ def test_interference_is_found_and_its_link_is_right(kind: str, count: int) -> N
     assert score["found"] >= 0.97 * score["made"], "\n".join(wrong)
     assert score["located"] >= 0.9 * score["found"], "\n".join(wrong)
     assert score["right"] >= 0.99 * score["located"], "\n".join(wrong)
+
+
+@pytest.mark.parametrize("kind", ["drop", "reset"])
+def test_who_acts_on_a_share_is_found_at_his_place_or_nothing_is_claimed(kind: str) -> None:
+    claims = []
+    for seed in range(150):
+        network, at = share(kind, seed)
+        judgement = ask_dns(network, seed) if kind == "dns" else ask_tcp(network, seed)
+        where = link(judgement)
+        if judgement.interference is not None:
+            right = judgement.interference.technique in {TECHNIQUE[kind], "tcp_reset"} - {kind} and (
+                where is None or where[0] < at <= where[1]
+            )
+            claims.append((right, f"seed {seed}: at {at}, {judgement.rule} {where} in {network}"))
+    wrong = [text for right, text in claims if not right]
+    assert len(wrong) <= 0.03 * len(claims), "\n".join(wrong)
 
 
 @pytest.mark.long

@@ -76,8 +76,8 @@ FOUND: dict[str, tuple[Network, str, str, tuple[int, int] | None]] = {
         net(limited=frozenset({6}), burst=2, boxes=(Dropper(at=4, names=BANNED),)),
         "trigger_drop", "trigger-vanishes-before-server", (3, 4),
     ),
-    "a drop where no router answers, at our own server too": (
-        net(silent=frozenset(HOPS), boxes=(Dropper(at=4, names=BANNED),)),
+    "a drop behind which no router answers, at our own server too": (
+        net(silent=frozenset(HOPS[2:]), boxes=(Dropper(at=4, names=BANNED),)),
         "trigger_drop", "trigger-vanishes-at-control-too", None,
     ),
     "a forged page": (net(boxes=(Pager(at=4, names=BANNED),)), "block_page", "answer-below-server", (3, 4)),
@@ -165,6 +165,9 @@ INNOCENT: dict[str, tuple[Network, str]] = {
         net(boxes=(Resetter(at=1, names=BANNED, forwards=True, in_path=True),)), "home-router-acts",
     ),
     "… silently": (net(boxes=(Dropper(at=1, names=BANNED, forwards=True),)), "home-router-acts"),
+    "… silently, and no router tells": (
+        net(silent=frozenset(HOPS), boxes=(Dropper(at=1, names=BANNED, forwards=True),)), "silence-may-be-the-servers",
+    ),
     "… and shows no address": (net(silent=frozenset({1}), boxes=HOME), "home-router-acts"),
     "the second of two home routers filters": (
         net(home=2, boxes=(Resetter(at=2, names=BANNED, forwards=True, in_path=True),)), "home-router-acts",

@@ -8,6 +8,7 @@ import msgspec
 import pytest
 
 from probe.measurements._locate import place_drop
+from probe.measurements._tcp import Reaction
 from probe.measurements._tcp_seen import Seen
 from probe.measurements._tcp_verdict import judge
 from probe.model.finding import Judgement, Target
@@ -28,7 +29,24 @@ def verdict(seen: Seen) -> Judgement:
 def vanished(first: int = 4) -> Seen:
     seen = sweep(make([NOTHING] * 3), first, reaction=NOTHING)
     seen.twin_shots *= 3
+    seen.fresh = list(zip(seen.swept, [r for _, r in seen.swept_reactions], strict=True))
     seen.place = place_drop(seen.swept, seen.twin_shots, seen.routers, arrives=seen.arrives)
+    return seen
+
+
+def vanished_at_control(beyond: Reaction = NOTHING) -> Seen:
+    """No router behind the place speaks, but triggers to our own server vanish too, after they were seen outside."""
+    seen = at_control(vanished(7), NOTHING)
+    seen.place = None
+    seen.fresh = [(s, r) for s, r in seen.fresh if s.ttl < 7]
+    seen.beyond = [beyond] * 9
+    return seen
+
+
+def share() -> Seen:
+    """The same place, but later triggers are reported before it no more often than behind."""
+    seen = vanished()
+    seen.fresh = [(msgspec.structs.replace(s, expired_at=None), NOTHING) for s, _ in seen.fresh]
     return seen
 
 
@@ -75,10 +93,17 @@ CASES: dict[str, Case] = {
     "reset twice": (lambda: make([cut(), cut(), WORKED]), "inconclusive", "too-little-evidence"),
     "reset below only": (lambda: sweep(make([WORKED] * 3), 4), "interfered", "reset-below-server-only"),
     "vanishes": (vanished, "interfered", "trigger-vanishes-before-server"),
+    "vanishes, maybe before it left the home": (share, "inconclusive", "silence-may-be-the-servers"),
     "vanishes near the server": (lambda: vanished(8), "inconclusive", "silence-may-be-the-servers"),
     "vanishes right behind the home": (lambda: vanished(2), "inconclusive", "home-router-acts"),
     "vanishes at our server too": (
-        lambda: at_control(make([NOTHING] * 3), NOTHING), "interfered", "trigger-vanishes-at-control-too",
+        vanished_at_control, "interfered", "trigger-vanishes-at-control-too",
+    ),
+    "… but later ones do not": (
+        lambda: vanished_at_control(WORKED), "inconclusive", "silence-may-be-the-servers",
+    ),
+    "… and no router was ever asked": (
+        lambda: at_control(make([NOTHING] * 3), NOTHING), "inconclusive", "silence-may-be-the-servers",
     ),
     "a page": (lambda: sweep(make([FORGED] * 3), 4, reaction=FORGED), "interfered", "answer-below-server"),
     "within the home": (lambda: sweep(make([cut()] * 3), 1), "inconclusive", "home-router-acts"),
