@@ -146,7 +146,8 @@ class Seen:
         arrives = self.arrives
         if arrives is not None and arrives <= home_depth(self.routers):
             return True
-        return acts_at_home(self.telling(), self.place, self.routers)
+        unplaced = [*self.full_silent, *self.odd_full()] if self.place is None else []
+        return acts_at_home([*self.telling(), *unplaced], self.place, self.routers)
 
     def farther(self) -> bool:
         """Whether harmless packets to the same address die on a router behind the place, so that it is not the address

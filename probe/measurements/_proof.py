@@ -129,13 +129,16 @@ def acts_at_home(
     seen = {ttl: address for s in shots for ttl, address in s.routers.items()}
     seen |= {s.ttl: s.expired_at for s in shots if s.expired_at is not None}
     depth = home_depth({**seen, **routers})
-    if place is None or depth == 0:
+    if depth == 0:
         return False
+    crossed = [hops_away(s.reply_ttl) for s in shots if s.elicited and s.reply_ttl is not None]
+    near = sum(count < depth for count in crossed) * 2 > len(crossed)
+    if place is None:
+        return near
     if place.first_ttl <= depth or any(s.elicited and s.ttl <= depth for s in shots):
         return True
     if place.copied is not None:
         return False
     if dropping:
         return place.clean_ttl <= depth
-    crossed = [hops_away(s.reply_ttl) for s in shots if s.elicited and s.reply_ttl is not None]
-    return sum(count < depth for count in crossed) * 2 > len(crossed)
+    return near

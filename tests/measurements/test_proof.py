@@ -116,6 +116,13 @@ def test_what_may_be_the_homes_own_doing(
     assert acts_at_home(shots, where, routers, dropping=dropping) is home
 
 
+def test_without_a_place_only_how_far_the_answers_came_tells() -> None:
+    home = {1: "0.0.0.1", 2: "198.51.0.2"}
+    assert acts_at_home([Shot(64, True, 64), Shot(57, True, 64)], None, home)
+    assert not acts_at_home([Shot(64, True, 62), Shot(57, True, 62)], None, home)
+    assert not acts_at_home([Shot(64, False)], None, home)
+
+
 def test_what_can_not_have_arrived() -> None:
     shots = [(2, False), (3, True), (3, False), (4, True), (9, True)]
     assert tally_below(shots, 9) == (2, 3)
