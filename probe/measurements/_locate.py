@@ -20,6 +20,7 @@ from probe.model.packet import Icmp, Packet
 
 AGREE = 3  # sweeps that must give the same answer
 _MOST = 8  # sweeps at the most
+_UNSEEN = 0.01  # how seldom an actor may be overlooked at a TTL that is called clean
 _APART = 6  # TTLs: no two ways between the same ends differ so much in length
 TRIAL_TTLS = (FULL_TTL, FULL_TTL - 7, FULL_TTL - 14)
 """TTLs of trials that are meant to arrive: they differ by so much that a box that copies them shows."""
@@ -169,8 +170,20 @@ def place(
         return None
     tried = sum(s.ttl == lowest for s in shots)
     hit = sum(s.ttl == lowest and s.elicited for s in shots)
-    clean = max((s.ttl for s in shots if s.ttl < lowest), default=0)
-    return _named(shots, known, clean, lowest, hit, tried, arrives=arrives)
+    return _named(shots, known, _surely_clean(shots, lowest, arrives), lowest, hit, tried, arrives=arrives)
+
+
+def _surely_clean(shots: list[Shot], lowest: int, arrives: int | None) -> int:
+    """Highest TTL below ``lowest`` at which the actor would have been seen: who acts on a share of the triggers only
+    (or whose answers get lost) may have let those right before ``lowest`` pass, so that the link is that much wider."""
+    behind = [s.elicited for s in shots if s.ttl >= lowest and (arrives is None or s.ttl < arrives)]
+    missed = 1 - sum(behind) / len(behind) if behind else 0.0
+    unseen = 1.0
+    for ttl in sorted({s.ttl for s in shots if s.ttl < lowest}, reverse=True):
+        unseen *= missed ** sum(s.ttl == ttl for s in shots)
+        if unseen < _UNSEEN:
+            return ttl
+    return 0
 
 
 def place_drop(shots: list[Shot], twins: list[Shot], known: Mapping[int, str], *, arrives: int | None) -> Place | None:

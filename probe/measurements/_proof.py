@@ -141,4 +141,4 @@ def acts_at_home(
         return False
     if dropping:
         return place.clean_ttl <= depth
-    return near
+    return near or place.clean_ttl < depth

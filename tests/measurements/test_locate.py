@@ -165,3 +165,13 @@ def test_routers_are_counted_once_a_shot() -> None:
     found = routers([Shot(3, False, expired_at="a"), Shot(3, False, expired_at="a", routers={3: "b", 2: "c"})])
     assert dict(found[3]) == {"a": 1, "b": 1}
     assert dict(found[2]) == {"c": 1}
+
+
+def test_who_acts_on_a_share_makes_the_link_wider() -> None:
+    half = [Shot(ttl, (ttl + i) % 2 == 0) for ttl in (4, 5, 6) for i in range(4)]
+    found = place([*(Shot(ttl, elicited=False) for ttl in (1, 2, 2, 2, 2, 3, 3, 3)), *half], {})
+    assert found is not None
+    assert (found.clean_ttl, found.first_ttl) == (2, 4)  # half of three may pass by chance
+    always = place([Shot(3, elicited=False), Shot(4, elicited=True), Shot(5, elicited=True)], {})
+    assert always is not None
+    assert (always.clean_ttl, always.first_ttl) == (3, 4)

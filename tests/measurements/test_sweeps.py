@@ -188,7 +188,7 @@ def test_interference_is_found_and_its_link_is_right(kind: str, count: int) -> N
     assert score["right"] >= 0.99 * score["located"], "\n".join(wrong)
 
 
-@pytest.mark.parametrize("kind", ["drop", "reset"])
+@pytest.mark.parametrize("kind", TECHNIQUE)
 def test_who_acts_on_a_share_is_found_at_his_place_or_nothing_is_claimed(kind: str) -> None:
     claims = []
     for seed in range(150):
