@@ -25,6 +25,8 @@ _DROPS = 7  # rounds at the most that find where triggers vanish, and rule out c
 _EARLY = 4  # triggers of each such round that should still be reported
 _PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # residual blocking seen in the field lasts up to three minutes
 
+_LONGEST = 300.0  # seconds that a measurement may wait in all
+
 
 class Plan(msgspec.Struct, frozen=True):
     """Whom to ask what: ``twin`` is the harmless host, ``control`` an address of ours that answers any host;
@@ -52,8 +54,12 @@ def ask(plan: Plan, random: Random) -> Part[Seen]:
         else:
             yield from _trials(plan, seen, random)
         yield from recover(plan, seen, random)
-        if seen.settled(AGREE) or seen.lasting:
+        if seen.residual and not seen.burst and not seen.lasting:
+            yield from _burst(plan, seen, random)
+        if seen.settled(AGREE) or seen.lasting or seen.shuts_out_many(AGREE):
             break
+    if seen.shuts_out_many(AGREE):
+        return seen
     if (plan.locate or seen.suspicious()) and not seen.lasting:
         yield from _sweep(plan, seen, random)
         yield from recover(plan, seen, random)
@@ -124,14 +130,25 @@ def _one_by_one(plan: Plan, seen: Seen, random: Random) -> Part[None]:
         seen.full.append(shot(ttl, exchanges[0], reaction))
 
 
+def _burst(plan: Plan, seen: Seen, random: Random) -> Part[None]:
+    """As many harmless connections at once as controls and trials opened: a server that bans who opens many looks just
+    like a filter that goes on blocking for a while."""
+    yield from _twins(plan, random, seen.burst, 2 * plan.trials + 2 * len(SHORT_BY) + 1)
+    if not seen.shuts_out_many(AGREE):
+        yield from recover(plan, seen, random)
+
+
 def recover(plan: Plan, seen: Seen, random: Random) -> Part[None]:
     """Residual blocking: wait until the harmless twin works again, and note how long that took. No more than the pauses
     allow: then it is ``lasting``. One twin is also the control between trials and sweeps."""
     waited = 0.0
     for pause in (0.0, *_PAUSES):
         if pause:
+            if seen.waited + pause > _LONGEST:
+                break
             yield [PauseStep(seconds=pause)]
             waited += pause
+            seen.waited += pause
         fresh: list[Reaction] = []
         yield from _twins(plan, random, fresh, 1)
         if fresh[0].worked:

@@ -43,7 +43,9 @@ class Seen:
         self.fresh: list[tuple[Shot, Reaction]] = []  # swept triggers that had no part in choosing the place, and …
         self.beyond: list[Reaction] = []  # … those at full TTL to our own server, among them
         self.residual: list[float] = []  # seconds that the twin needed to work again after a trigger
+        self.waited = 0.0  # seconds in all
         self.lasting = False  # … and it never did
+        self.burst: list[Reaction] = []  # harmless twins, as many at once as a round of trials
         self.usual = Usual()  # what was known of the target before
 
     # -- the line's own measure ---------------------------------------------------------------------------------
@@ -102,6 +104,10 @@ class Seen:
     def unopened(self) -> int:
         """Trials whose connection was never opened, so that no trigger was sent."""
         return sum(not r.opened for r in self.trials)
+
+    def shuts_out_many(self, need: int) -> bool:
+        """Whether many harmless connections at once are refused as well: it is their number, not what they name."""
+        return sum(not r.worked for r in self.burst) >= need
 
     def vanishing(self) -> bool:
         """Whether triggers vanish rather than are cut."""

@@ -28,6 +28,13 @@ def judge(seen: Seen, target: Target) -> Judgement:
             f"The server also resets connections for the harmless name {seen.twin}, so a reset says nothing about "
             f"{seen.trigger.host}.",
         )  # fmt: skip
+    if seen.shuts_out_many(AGREE):
+        failed = sum(not r.worked for r in seen.burst)
+        return _say(
+            seen, target, "many-shut-out", "inconclusive",
+            f"Of {len(seen.burst)} harmless connections at once, {failed} failed too: the server, or somebody before "
+            "it, shuts out whoever opens many, whatever they name.",
+        )  # fmt: skip
     if seen.lasting:
         return _say(
             seen, target, "control-did-not-recover", "inconclusive",

@@ -49,7 +49,8 @@ class Web:
     "mute" takes the request and says nothing, "swallow" is a firewall of its own that does not even take it.
 
     ``data_ttl``, ``reset_ttl``: initial TTLs of another machine behind the same address (a load balancer's parts).
-    ``banned_after``: so many unknown names, and for ``ban`` seconds nothing is answered any more.
+    ``banned_after``: so many unknown names, and for ``ban`` seconds nothing is answered any more; ``most``: so many
+    connections in ten seconds, likewise, whatever they name.
     """
 
     hops: int = 0
@@ -63,6 +64,7 @@ class Web:
     pieces: int = 1
     farewell: Literal["fin", "reset", ""] = "fin"
     banned_after: int = 0
+    most: int = 0
     ban: float = 30.0
     copies: int = 1  # of each reset
     tls: Session = SESSION
@@ -86,6 +88,11 @@ class Web:
             net.unreachable(flow, packet, 13)
             return
         if header.flags & SYN:
+            recent = [when for when in memory.get("opened", []) if when > net.now - 10]
+            memory["opened"] = [*recent, net.now]
+            if self.most and len(recent) >= self.most:
+                memory["banned until"] = net.now + self.ban
+                return
             self._open(net, flow, packet, header, memory)
         elif (state := memory.get(flow.port)) is not None and not state.closed:
             self._segment(net, flow, packet, header, state, memory)

@@ -93,6 +93,25 @@ def test_triggers_that_shut_each_other_out_are_sent_one_by_one() -> None:
         assert not seen.lasting
 
 
+def test_a_server_that_bans_who_opens_many_connections_is_recognised() -> None:
+    for most in (8, 12):  # connections in ten seconds: the trials' own round, or less
+        seen, _ = run(net(Web(most=most, ban=20)))
+        assert seen.shuts_out_many(3)
+        assert seen.swept == []
+        assert seen.waited < 100
+
+
+def test_a_filter_that_remembers_is_no_ban() -> None:
+    seen, _ = run(net(boxes=(Dropper(at=4, names=BANNED, residual=5, size=3),)))
+    assert len(seen.burst) == 13
+    assert not seen.shuts_out_many(3)
+
+
+def test_all_waiting_together_is_bounded() -> None:
+    seen, _ = run(net(boxes=(Dropper(at=4, names=BANNED, residual=100, size=3),)))
+    assert 100 < seen.waited <= 300
+
+
 def test_blocking_that_lasts_ends_the_run() -> None:
     seen, batches = run(net(boxes=(Dropper(at=4, names=BANNED, residual=1000, size=3),)))
     assert seen.lasting
