@@ -1,8 +1,9 @@
 """Evidence recorded once on the lab, judged again by today's rules: what was found then must still be found.
 
 Each file is what `colibri measure … --pcap` wrote, named after its technique: scenarios dns-fixed-agg, reset-agg,
-drop-packet (asked over HTTP), page-on-path and voip-stun (`udp-trigger call --trigger stun`), from the home of operator sale. A rule that
-asks for other packets than were recorded can't be held against them: then record them anew, and say why in the change.
+drop-packet (asked over HTTP), page-on-path and voip-stun (`udp-trigger call --trigger stun`), from the home of operator
+sale. A rule that asks for other packets than were recorded can't be held against them: then record them anew, and say
+why in the change.
 """
 
 from __future__ import annotations
