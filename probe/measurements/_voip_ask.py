@@ -91,6 +91,10 @@ class Line:
         """Protocols of which the far end serves both the well-known and a random port; sound apart."""
         return [p for p in PROTOCOLS if p != "rtp" and self._serves(p)]
 
+    def unserved(self) -> list[Protocol]:
+        """The others, sound among them: what a run can't ask about."""
+        return [p for p in PROTOCOLS if not self._serves(p)]
+
     def media_ports(self) -> bool:
         """Whether it serves those of sound."""
         return self._serves("rtp")
@@ -157,10 +161,13 @@ class Line:
         made = [step(plan, self.caller, self._context.random) for plan in plans]
         steps: list[Step] = [one for _, one in made]
         exchanges = yield steps
-        streams = [read(plan, ssrc, e) for plan, (ssrc, _), e in zip(plans, made, exchanges, strict=True)]
-        reports = yield from _far.report(self._far, [ssrc for ssrc, _ in made], self._context)
+        return [read(plan, ssrc, e) for plan, (ssrc, _), e in zip(plans, made, exchanges, strict=True)]
+
+    def reported(self, streams: Sequence[Stream]) -> Part[list[Stream]]:
+        """The streams with what the far end says of their arrival, where it could be asked."""
+        reports = yield from _far.report(self._far, [one.ssrc for one in streams], self._context)
         if reports is None:
-            return streams
+            return list(streams)
         return [with_report(one, _report(reports[one.ssrc], one)) for one in streams]
 
     def name_queries(self, count: int = 5) -> Part[tuple[int, int]]:

@@ -46,6 +46,8 @@ class Seen:
         self.dns: tuple[int, int] = (0, 0)  # (answered, asked): the far end's own name server, over UDP
         self.gateway: Gateway | None = None
         self.asked: list[Asked] = []
+        self.left_open: list[str] = []  # grids of which more calls might have told more, had there been time
+        self.unserved: list[Protocol] = []  # what the far end does not serve, so that nothing was asked
 
     def take(self, said: Iterable[Said]) -> None:
         """Count calls."""
@@ -63,6 +65,12 @@ class Seen:
     def used(self) -> list[Grid]:
         """Grids that were asked at all."""
         return [grid for grid in self.grids.values() if grid.failed()[1]]
+
+    def real_cut(self, after: float = 0.0) -> bool:
+        """Whether more real streams that last than twins were cut, none before it had lasted so many seconds."""
+        cut = [one.plan.twin for one in self.streams
+               if one.lasting and one.cut is not None and one.cut * one.plan.interval >= after]  # fmt: skip
+        return cut.count(False) > cut.count(True)
 
     def datagrams(self) -> int:
         """Calls and streams over UDP that were made."""

@@ -15,7 +15,8 @@ from probe.measurements._voip_seen import Finding, Seen
 from probe.model.exchange import Step, SynStep, UdpStep
 
 _MOST = 3  # suspects that one run sweeps for
-_SENDING = 0.15  # seconds that a round's packets take to leave, for each of them
+SENDING = 0.15
+"""Seconds that a round's packets take to leave, for each suspect."""
 
 
 def locate_all(line: Line, seen: Seen, found: Sequence[Finding], seconds: float = 20.0) -> Part[list[Finding]]:
@@ -24,7 +25,7 @@ def locate_all(line: Line, seen: Seen, found: Sequence[Finding], seconds: float 
     ordered = sorted(found, key=lambda f: f.why.cause == "port")
     chosen = ordered[:_MOST]
     suspects = [_suspect(line, seen, one) for one in chosen]
-    rounds = int(seconds / (seen.patience() + _SENDING * len(suspects)))
+    rounds = int(seconds / (seen.patience() + SENDING * len(suspects)))
     places = yield from locate(suspects, line.address, seen.reply_ttl(), rounds)
     located = [msgspec.structs.replace(f, located=p) for f, p in zip(chosen, places, strict=True)]
     return [*located, *ordered[_MOST:]]

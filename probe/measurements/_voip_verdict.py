@@ -95,7 +95,8 @@ def _unproven(seen: Seen) -> Judgement | None:
         first = seen.findings[0]
         reasons = [words.sentence(first), *words.sound(seen, first), words.why_not(first.located)]
         return _say(seen, "inconclusive", "filtered-somewhere", reasons)
-    if seen.grids["rtp_long"].dead and not seen.grids["rtp"].dead:
+    lasting = seen.grids["rtp_long"]
+    if lasting.dead and not seen.grids["rtp"].dead:
         return _say(seen, "inconclusive", "all-sound-stops", words.all_sound_stops(seen))
     dead = list(dict.fromkeys(grid.protocol for grid in seen.used() if grid.dead))
     if dead:
@@ -104,6 +105,12 @@ def _unproven(seen: Seen) -> Judgement | None:
         # Chance alone would seldom give such a difference, though more seldom is needed to claim anything.
         if grid.failed()[1] and grid.explain(1, _UNLIKELY):
             return _say(seen, "inconclusive", "fails-now-and-then", [words.now_and_then(name, grid)])
+    if seen.real_cut():
+        return _say(seen, "inconclusive", "fails-now-and-then", [words.now_and_then("rtp_long", lasting)])
+    for name in seen.left_open:
+        # More calls were wanted: what failed here might have turned out to be a filter's doing.
+        if seen.grids[name].failed(twin=False)[0]:
+            return _say(seen, "inconclusive", "left-open", [words.left_open(name, seen.grids[name])])
     return None
 
 

@@ -154,6 +154,30 @@ def now_and_then(name: str, grid: Grid) -> str:
     )
 
 
+def left_open(name: str, grid: Grid) -> str:
+    """No time for more."""
+    (failed, made), (twin_failed, twins) = grid.failed(twin=False), grid.failed(twin=True)
+    return (
+        f"{about(name)}: {failed} of {made} real calls failed, and {twin_failed} of {twins} twins. More of them would "
+        "have told a filter from chance, but the run had no time left for them."
+    )
+
+
+def unasked(seen: Seen) -> list[str]:
+    """What an all-clear does not cover."""
+    told = [
+        f"{about(name)}: real ones fared a little worse than twins, within what chance explains; there was no time for "
+        "more of them."
+        for name in seen.left_open
+    ]
+    if seen.unserved:
+        names = ", ".join(WORDS[protocol] for protocol in seen.unserved)
+        told.append(f"The reflector does not serve {names}: nothing is said of that.")
+    elif seen.grids["rtp"].made and not seen.grids["rtp_long"].made:
+        told.append("No sound that lasts was played: nothing is said of calls that are cut after a while.")
+    return told
+
+
 def service(target: str, calls: Mapping[str, bool], chat: Mapping[str, bool]) -> list[str]:
     """How a service's endpoints fare."""
     silent_ones = [name for ends in (calls, chat) for name, works in ends.items() if not works]
@@ -179,4 +203,4 @@ def clean(seen: Seen, worked: int, made: int) -> list[str]:
         told.append(f"Sound that lasts scored {min(scores):.1f} to {max(scores):.1f} (MOS; 4.4 is the best of G.711).")
     if seen.asked:
         told.append(f"All {plural(len({a.endpoint for a in seen.asked}), 'endpoint')} of {seen.target} answered.")
-    return told
+    return told + unasked(seen)

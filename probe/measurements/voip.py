@@ -5,6 +5,7 @@ Rules and what fools them: `docs/measurements/voip.md` (RFC 3261, 8489, 8656, 35
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -14,19 +15,21 @@ from probe.measurements._together import together
 from probe.measurements._voip_alg import place_gateway, rewritten
 from probe.measurements._voip_ask import Line, Stopwatch
 from probe.measurements._voip_call import OVER_TCP
-from probe.measurements._voip_grid import Grid
+from probe.measurements._voip_grid import Grid, Protocol
 from probe.measurements._voip_media import LASTING, SPARSE, Stream
 from probe.measurements._voip_seen import QUESTIONS, Finding, Seen
 from probe.measurements._voip_service import Asked, Endpoint, Side, ask, endpoint, resolve
-from probe.measurements._voip_suspects import locate_all, locate_udp
+from probe.measurements._voip_suspects import SENDING, locate_all, locate_udp
 from probe.measurements._voip_verdict import judge
 from probe.model.errors import UsageError
 
-VERSION = "1"
+VERSION = "2"
 
 _PAIRS = 5  # calls of each kind in one round
 _SHORT, _LONG = 1.5, 10.0  # seconds of sound: a stream that begins, and a call that lasts
-_ROUND, _SOUND, _PLACE = 8.0, 18.0, 7.0  # seconds that a round of calls, all sound, and a sweep may take
+_BEGIN = 4  # streams of each kind that begin
+_ROUND, _ENDING, _PLACE = 8.0, 1.0, 7.0  # seconds: a round of calls, behind a stream's last packet, a sweep
+_SWEEPS = 8  # rounds of a sweep that show a place on a line that loses one packet in ten
 _LONG_MORE = 5  # streams of each kind, side by side, that show whether calls that last are cut
 
 
@@ -66,10 +69,13 @@ def measure(options: Options, context: Context) -> Steps:
         return judge(seen)
     line = Line(far, context)
     context.progress("setting up calls, on well-known ports and others, real ones and twins")
-    yield from _calls(line, seen, watch, options.calls)
+    seen.unserved = line.unserved()
+    if served := line.served():
+        yield from _calls(line, seen, watch, served)
     if not seen.udp_dead():
         context.progress("playing sound both ways")
-        yield from _sound(line, seen, watch, context, options.calls)
+        yield from _sound(line, seen, watch)
+        yield from _more(line, seen, watch, context, options.calls)
         yield from watch.during(_gateway(line, seen))
         yield from _locate(line, seen, watch, context)
     else:
@@ -77,7 +83,7 @@ def measure(options: Options, context: Context) -> Steps:
         seen.dns = yield from line.name_queries()
         seen.udp = yield from locate_udp(line, seen)
     yield from _service(options, seen, relays, chat, context)
-    seen.after += yield from line.twins(_PAIRS)
+    yield from together([_after(line, seen), _reports(line, seen)])
     return (yield from _far.unless_spread(judge(seen), far, context))
 
 
@@ -92,20 +98,60 @@ def _endpoints(options: Options) -> tuple[list[Endpoint], list[Endpoint]]:
         return [], []  # a name for the report
 
 
-def _calls(line: Line, seen: Seen, watch: Stopwatch, most: int) -> Part[None]:
-    """A round of every kind; more of what fares unevenly until that is explained, or enough were made."""
-    wanted = line.served()
-    while wanted:
-        calls = line.calls(wanted, _PAIRS)
-        parts = [
-            line.caller.dial([c for c in calls if c.protocol not in OVER_TCP]),
-            line.caller.connect([c for c in calls if c.protocol in OVER_TCP]),
-        ]
-        for said in (yield from watch.during(together(parts))):
-            seen.take(said)
-        if watch.left < _ROUND + _SOUND + _PLACE:
-            break
-        wanted = [p for p in wanted if _unclear(seen.grids[p]) and seen.grids[p].made + _PAIRS <= most]
+def _calls(line: Line, seen: Seen, watch: Stopwatch, protocols: Sequence[Protocol]) -> Part[None]:
+    """A round of calls of those kinds."""
+    calls = line.calls(protocols, _PAIRS)
+    parts = [
+        line.caller.dial([c for c in calls if c.protocol not in OVER_TCP]),
+        line.caller.connect([c for c in calls if c.protocol in OVER_TCP]),
+    ]
+    for said in (yield from watch.during(together(parts))):
+        seen.take(said)
+
+
+def _sound(line: Line, seen: Seen, watch: Stopwatch) -> Part[None]:
+    """What every run plays, however long its calls took: streams that begin, four of each kind, then one that lasts."""
+    if not line.media_ports():
+        return
+    for _ in range(_BEGIN // 2):
+        seen.play((yield from watch.during(line.streams(2, SPARSE, _SHORT))))
+    if not seen.grids["rtp"].explain(QUESTIONS):  # sound that does not even begin need not last
+        seen.play((yield from watch.during(line.lasting(_LONG))))
+
+
+def _more(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int) -> Part[None]:
+    """More of what fares unevenly, until that is explained, enough was made, or no time is left.
+
+    Sound that begins and then stops goes first: nothing else shows it. What is left open in the end is noted.
+    """
+    while True:
+        seen.left_open = [name for name in seen.grids if _is_open(seen, name, most)]
+        room, seconds = watch.left - _placing(seen), _until_cut(seen.streams)
+        calls = [p for p in line.served() if p in seen.left_open]
+        lasting = "rtp_long" in seen.left_open and room > seconds + _ENDING
+        if lasting and seen.real_cut(_SHORT):
+            context.progress("sound stops: more calls that last")
+            seen.play((yield from watch.during(line.streams(_LONG_MORE, SPARSE, seconds, known=False))))
+        elif calls and room > _ROUND:
+            yield from _calls(line, seen, watch, calls)
+        elif "rtp" in seen.left_open and room > _SHORT + _ENDING:
+            seen.play((yield from watch.during(line.streams(2, SPARSE, _SHORT))))
+        elif lasting:
+            seen.play((yield from watch.during(line.streams(_LONG_MORE, SPARSE, seconds, known=False))))
+        else:
+            return
+
+
+def _is_open(seen: Seen, name: str, most: int) -> bool:
+    """Whether more calls of that kind may explain why they fare differently, and may still be made."""
+    grid, lasting = seen.grids[name], seen.grids["rtp_long"]
+    if name == "rtp_long":
+        # One stream of each kind proves nothing: one that is cut is reason enough to look again.
+        uneven = grid.promising() or seen.real_cut()
+        return uneven and not grid.explain(QUESTIONS) and grid.failed(twin=False)[1] < most
+    if name == "rtp":
+        return _unclear(grid) and grid.made < most and not lasting.explain(QUESTIONS)
+    return _unclear(grid) and grid.made + _PAIRS <= most
 
 
 def _unclear(grid: Grid) -> bool:
@@ -113,33 +159,25 @@ def _unclear(grid: Grid) -> bool:
     return grid.promising() and not grid.explain(QUESTIONS)
 
 
-def _sound(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int) -> Part[None]:
-    """Streams that begin, four of each kind and more where they fare unevenly; then streams that last, likewise."""
-    if not line.media_ports():
-        return
-    grid, made = seen.grids["rtp"], 0
-    while made < 4 or (_unclear(grid) and made < most and watch.left > _SOUND + _PLACE):
-        seen.play((yield from watch.during(line.streams(2, SPARSE, _SHORT))))
-        made += 2
-    if grid.explain(QUESTIONS) or watch.left < _LONG + _PLACE:
-        return  # sound that does not even begin need not last
-    seen.play((yield from watch.during(line.lasting(_LONG))))
-    lasting = seen.grids["rtp_long"]
-    # One stream of each kind proves nothing: one that is cut is reason enough to look again.
-    while (
-        (_unclear(lasting) or any(s.cut is not None for s in seen.streams if s.lasting and not s.plan.twin))
-        and not lasting.explain(QUESTIONS)
-        and lasting.failed(twin=False)[1] < most
-        and watch.left > (seconds := _until_cut(seen.streams)) + _PLACE
-    ):
-        context.progress("sound stops: more calls that last")
-        seen.play((yield from watch.during(line.streams(_LONG_MORE, SPARSE, seconds, known=False))))
+def _placing(seen: Seen) -> float:
+    """Seconds to keep for finding the place of what fails."""
+    return min(_PLACE, _SWEEPS * (seen.patience() + SENDING))
 
 
 def _until_cut(streams: list[Stream]) -> float:
     """Seconds that show the cut again, with some room behind it."""
     cuts = [s.cut * s.plan.interval for s in streams if s.cut and not s.plan.twin and s.plan.interval == SPARSE]
     return min(_LONG, max(LASTING, max(cuts) * 1.1 + 1.0)) if cuts else _LONG
+
+
+def _after(line: Line, seen: Seen) -> Part[None]:
+    """The controls that end a run."""
+    seen.after += yield from line.twins(_PAIRS)
+
+
+def _reports(line: Line, seen: Seen) -> Part[None]:
+    """How sound arrived at the far end. Asked once for all: every answer that gets lost takes seconds."""
+    seen.streams = yield from line.reported(seen.streams)
 
 
 def _gateway(line: Line, seen: Seen) -> Part[None]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from random import Random
 from typing import Any
 
@@ -159,6 +160,22 @@ def test_a_run_ends_in_time_and_keeps_to_the_budget() -> None:
         drive(measurement.measure(options, Context(Random(1))), internet)
         assert internet.now <= 45
         assert internet.sent <= 45 * 180
+
+
+@pytest.mark.parametrize("name", ["sound, after three seconds", "sound, after 120 packets", "port 5060"])
+def test_a_bad_line_leaves_time_for_what_must_be_asked(name: str) -> None:
+    """Calls that are said again and again take long: sound that lasts is played all the same, and followed."""
+    network, _, rule, place = FOUND[name]
+    for seed in range(2):
+        internet = Internet(replace(network, loss=0.05, jitter=0.02, reorder=0.02), seed)
+        measurement = load("voip")
+        options = parse_options(measurement, {"target": FAR[4], "reflector": FAR[4]})
+        judgement = drive(measurement.measure(options, Context(Random(seed))), internet)
+        assert claimed(judgement) == ("interfered", rule)
+        assert link(judgement) == place
+        assert internet.now <= 46
+        real = [one for one in judgement.details["media"] if not one["twin"]]
+        assert sum(one["packets"] * one["interval_ms"] >= 9500 for one in real) >= 2
 
 
 def service(*boxes: Any, hosts: dict[str, Any] | None = None) -> Network:

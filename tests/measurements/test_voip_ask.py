@@ -49,13 +49,18 @@ def test_only_what_is_served_is_asked() -> None:
     assert line().served() == ["sip", "sip_tcp", "sip_tls", "stun", "turn"]
     bare = line(udp=(5060, 20_001), tcp=(5061,))
     assert bare.served() == ["sip"]
+    assert set(bare.unserved()) == {"sip_tcp", "sip_tls", "stun", "turn", "rtp"}
+    assert line().unserved() == []
     assert not bare.media_ports()
     assert line().media_ports()
 
 
 def test_streams_and_what_the_far_end_says_of_them() -> None:
     net = Internet(calls_net(boxes=(Filter(at=4, match=("rtp",), after=5),)), 1)
-    streams = drive(line().streams(1, SPARSE, 1.2), net)
+    asked = line()
+    alone = drive(asked.streams(1, SPARSE, 1.2), net)
+    assert {s.loss_up for s in alone} == {None}
+    streams = drive(asked.reported(alone), net)
     assert Counter((s.plan.known, s.plan.twin) for s in streams) == dict.fromkeys(
         [(True, True), (True, False), (False, True), (False, False)], 1
     )

@@ -7,10 +7,12 @@ import pytest
 
 from probe.measurements._locate import Place
 from probe.measurements._voip_alg import Gateway
-from probe.measurements._voip_grid import Protocol, Why
+from probe.measurements._voip_grid import Grid, Protocol, Why
+from probe.measurements._voip_media import FULL, Plan, Stream
 from probe.measurements._voip_place import Located
 from probe.measurements._voip_seen import Finding, Seen
 from probe.measurements._voip_verdict import judge, technique
+from probe.model.exchange import StreamStep
 from tests.measurements.test_voip_seen import said
 
 PLACE = Place(3, 4, "198.51.100.3", "198.51.100.4", "in_path", 10, 10)
@@ -131,3 +133,55 @@ def test_udp_is_called_blocked_only_by_a_sweep() -> None:
     assert (judgement.rule, judgement.verdict) == ("voip/udp-blocked", "interfered")
     one.udp = msgspec.structs.replace(GUILTY, home=True)
     assert judge(one).verdict == "inconclusive"
+
+
+def streams(*cut: bool, twin: bool) -> list[Stream]:
+    """Streams that last, some of them cut after a second and a half."""
+    step = StreamStep(address="203.0.113.190", port=20_001, payload=b"\x80", count=100)
+    return [
+        Stream(plan=Plan(20_001, False, twin, i, FULL, 10.0), step=step, ssrc=i,
+               back=tuple(n < 75 or not was_cut for n in range(500)))
+        for i, was_cut in enumerate(cut)
+    ]  # fmt: skip
+
+
+def honest() -> Seen:
+    one = seen()
+    one.findings = []
+    one.said.clear()
+    one.grids["sip"] = Grid("sip")
+    one.take([said("sip", True, twin=twin) for twin in (True, False) for _ in range(5)])
+    return one
+
+
+def test_a_real_call_that_is_cut_is_never_passed_over() -> None:
+    one = honest()
+    one.play(streams(True, False, twin=False) + streams(False, False, twin=True))
+    assert (one.real_cut(1.5), one.real_cut(2.0)) == (True, False)
+    judgement = judge(one)
+    assert (judgement.verdict, judgement.rule) == ("inconclusive", "voip/fails-now-and-then")
+    assert "1 of 2 real calls failed" in judgement.reasons[0]
+    alike = honest()
+    alike.play(streams(True, False, twin=False) + streams(True, False, twin=True))
+    assert judge(alike).verdict == "clean"
+
+
+def test_what_was_left_open_is_said() -> None:
+    one = honest()
+    one.left_open = ["sip"]
+    judgement = judge(one)
+    assert (judgement.verdict, judgement.rule) == ("clean", "voip/clean")
+    assert any("no time" in reason for reason in judgement.reasons)
+    one.take([said("sip", False, twin=False)])
+    judgement = judge(one)
+    assert (judgement.verdict, judgement.rule) == ("inconclusive", "voip/left-open")
+    assert "1 of 6" in judgement.reasons[0]
+    one.left_open = []
+    assert judge(one).verdict == "clean"
+
+
+def test_what_could_not_be_asked_is_said() -> None:
+    one = honest()
+    assert not any("nothing is said" in reason for reason in judge(one).reasons)
+    one.unserved = ["rtp", "turn"]
+    assert any("sound (RTP), relaying (TURN): nothing is said" in reason for reason in judge(one).reasons)
