@@ -82,7 +82,7 @@ def test_a_silent_address_gets_its_rule(machine: Path, words: list[str]) -> None
     assert "ExecStartPre=+nft -f /etc/colibri/reflector-silent.nft" in extra
     nft = shutil.which("nft", path="/usr/sbin:/usr/bin:/sbin")
     if nft is not None:
-        command = [nft, "-c", "-f", machine / "etc/colibri/reflector-silent.nft"]
+        command = [nft, "-c", "-f", str(machine / "etc/colibri/reflector-silent.nft")]
         checked = subprocess.run(command, capture_output=True, check=False)
         assert checked.returncode == 0 or b"Operation not permitted" in checked.stderr
 

@@ -96,10 +96,10 @@ class Knows:
     def receive(self, net: Internet, flow: Client, packet: Packet, memory: dict[Any, Any]) -> None:
         if isinstance(packet.header, Udp) and packet.header.destination_port != 53 and self.closes:
             six = packet.version == 6
-            header = Icmp(1 if six else 3, 4 if six else 3, quoted=packet)
+            error = Icmp(1 if six else 3, 4 if six else 3, quoted=packet)
             refusal = Packet(
                 version=packet.version, source=packet.destination, destination=packet.source, ttl=self.ttl,
-                protocol=58 if six else 1, length=56, header=header,
+                protocol=58 if six else 1, length=56, header=error,
             )  # fmt: skip
             net.inward(flow, refusal, net.back(flow), net.now, behind=net.distance(flow))
             return
