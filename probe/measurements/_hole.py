@@ -49,13 +49,17 @@ class Case(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Court:
-    """Judges subjects against references, which are other addresses, or (``twin``) the same address on another port."""
+    """Judges subjects against references, which are other addresses, or (``twin``) the same address on another port.
+
+    ``peers``: other addresses that must have passed too, on the same kind of probe; None: that is not needed.
+    """
 
     def __init__(
         self, ways: Ways, references: Sequence[Aim], *, twin: bool = False, known: Baseline | None = None,
-        operator: Sequence[str] = (),
+        operator: Sequence[str] = (), peers: Sequence[Aim] | None = None,
     ) -> None:  # fmt: skip
         self._ways, self._references, self._twin, self._known = ways, references, twin, known or Baseline()
+        self._peers = peers
         self._operator = [ip_network(text, strict=False) for text in operator]
         self._seen = ways.routers(references)
         self._end = 0 if not twin and len(references) < 2 else common_end(ways, references)
@@ -138,6 +142,8 @@ class Court:
                               "the address, which may be down or refuse by itself.")  # fmt: skip
         if (stranger := self._stranger(aim, who)) is not None:
             return self._case(aim, full, "not-the-operator-s", f"{words}. {stranger}")
+        if not self._peers_pass(full):
+            return self._only_pings(aim, full)
         technique: Technique = "port_block" if self._twin else "icmp_reject"
         return self._case(aim, full, "router-refuses", f"{words}, {place.location().attribution}, where "
                           f"{self._others(first)} pass.", technique, place)  # fmt: skip
@@ -165,10 +171,24 @@ class Court:
                               "network that is down, or that drops packets itself, looks the same.")  # fmt: skip
         if (stranger := self._stranger(aim, place.first_hop)) is not None:
             return self._case(aim, full, "not-the-operator-s", f"{dies}. {stranger}")
+        if not self._peers_pass(full) or (self._peers and not ways.vanishes(aim, self._peers, first)):
+            return self._only_pings(aim, full)
         technique: Technique = "port_block" if self._twin else "ip_blackhole"
         return self._case(aim, full, "dies-where-others-pass", f"None of {len(full)} packets to {_name(aim)} was "
                           f"answered; they die {place.location().attribution}, where {self._others(first)} pass.",
                           technique, place)  # fmt: skip
+
+    def _peers_pass(self, full: list[Sight]) -> bool:
+        """Whether other addresses, where they are needed, answered that kind of probe, beyond what chance explains."""
+        if self._peers is None:
+            return True
+        theirs = [bool(s.answer) for peer in self._peers for s in self._ways.full(peer)]
+        return by_chance(sum(theirs), len(theirs), 0, len(full)) < RARE
+
+    def _only_pings(self, aim: Aim, full: list[Sight]) -> Case:
+        return self._case(aim, full, "only-pings-pass", f"{_name(aim)} is silent and so are its other ports, while it "
+                          "answers pings; that others answer on TCP as often was not shown: a shared NAT that has run "
+                          "out of ports looks the same.")  # fmt: skip
 
     def _answered_short(self, aim: Aim) -> Case | None:
         """Answers in the address's name to packets that can't have reached it."""

@@ -116,13 +116,15 @@ def common_end(ways: Ways, references: Sequence[Aim]) -> int:
     return common(ways, references) if len(references) > 1 else ways.arrives(references[0]) or 0
 
 
-def survey(subjects: Sequence[Aim], references: Sequence[Aim], reach: int, wait: float) -> Part[Ways]:
+def survey(
+    subjects: Sequence[Aim], references: Sequence[Aim], reach: int, wait: float, peers: Sequence[Aim] = ()
+) -> Part[Ways]:
     """Send to all, full TTL first, then sweeps, then closer looks at where the subjects' probes die.
 
-    ``reach``: routers to the farthest reference, about.
+    ``reach``: routers to the farthest reference, about. ``peers``: other addresses that are asked as often as they.
     """
     ways = Ways()
-    aims = [*subjects, *references]
+    aims = [*subjects, *references, *peers]
     arriving = [(aim, probe, f"full{i}", FULL_TTL) for i in range(FLOWS) for aim in aims for probe in aim.each(i)]
     yield from _volley(ways, arriving, wait)
     top = min(_FARTHEST, reach + 3)
@@ -147,7 +149,7 @@ def survey(subjects: Sequence[Aim], references: Sequence[Aim], reach: int, wait:
             flow = f"near{number}.{i}"
             for ttl in sorted({ttl for _, ttl in looks}):
                 shots += [(s, s.probe(i), flow, ttl) for s, at in looks if at == ttl]
-                shots += [(r, r.probe(i), flow, ttl) for r in references]
+                shots += [(r, r.probe(i), flow, ttl) for r in (*references, *peers)]
         yield from _volley(ways, shots, wait)
     return ways
 

@@ -202,7 +202,10 @@ def _closer(
         context.progress(f"ports of {row.address}")
         odd = [Aim(row.address, (tcp(port),)) for port in row.odd_ports]
         twin = Aim(row.address, (row.voice,))
-        ways = yield from survey(odd, [twin], reach, wait)
-        court = Court(ways, [twin], twin=True, known=context.baseline, operator=o.operator_networks)
+        # Where only pings of it are answered, others are asked over TCP as often: a NAT that has run out of ports (an
+        # operator's shared one) shuts them out as well, but lets pings pass.
+        peers = None if row.voice.kind == "tcp" else [r for r in references if r.probes[0].kind == "tcp"]
+        ways = yield from survey(odd, [twin], reach, wait, peers or ())
+        court = Court(ways, [twin], twin=True, known=context.baseline, operator=o.operator_networks, peers=peers)
         cases |= {aim: court.judge(aim) for aim in odd}
     return cases
