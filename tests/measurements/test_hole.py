@@ -106,3 +106,39 @@ def test_resets_for_packets_that_end_before_the_address() -> None:
     assert (case.verdict, case.rule, case.technique) == ("interfered", "reset-before-target", "port_block")
     assert case.location is not None
     assert (case.location.clean_ttl, case.location.first_ttl) == (3, 4)
+
+
+def only_pings(peer: int) -> Ways:
+    """A port dies behind hop 3, pings of its address arrive at hop 9; a peer's packets over TCP die behind ``peer``."""
+    ways = Ways()
+    ping, other = Aim(SUBJECT.address, (ICMP,)), ONE
+    for aim, probe, last in ((PORT, tcp(443), 3), (ping, ICMP, 9), (other, tcp(80), peer)):
+        for _ in range(FLOWS):
+            ways.add(aim, Sight(probe=probe, ttl=64, answer="open" if last == 9 else ""))
+            for ttl in range(1, 10):
+                router = "" if ttl > last else "0.0.0.1" if ttl == 1 else f"r{ttl}"
+                arrived = ttl == last == 9
+                ways.add(aim, Sight(probe=probe, ttl=ttl, router="" if arrived else router,
+                                    answer="open" if arrived else ""))  # fmt: skip
+    return ways
+
+
+PORT = Aim(SUBJECT.address, (tcp(443),))
+
+
+@pytest.mark.parametrize(
+    ("peers", "peer", "rule"),
+    [
+        (None, 3, "dies-where-others-pass"),  # its own other port answers: no peer is needed
+        ([ONE], 9, "dies-where-others-pass"),
+        ([ONE], 3, "only-pings-pass"),  # a NAT that has run out of ports shuts out both
+        ([], 9, "only-pings-pass"),
+    ],
+)
+def test_where_only_pings_are_answered_others_must_pass_over_tcp(
+    peers: list[Aim] | None, peer: int, rule: str
+) -> None:
+    ping = Aim(SUBJECT.address, (ICMP,))
+    case = Court(only_pings(peer), [ping], twin=True, peers=peers).judge(PORT)
+    assert case.rule == rule
+    assert case.verdict == ("interfered" if rule.startswith("dies") else "inconclusive")
