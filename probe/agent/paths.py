@@ -11,7 +11,7 @@ from probe.model.config import Config
 
 PATHS = (
     "probe.state_dir", "mqtt.password_file", "mqtt.tls.ca", "mqtt.tls.certificate", "mqtt.tls.key", "control.socket",
-    "measure.prefixes", "targets.files", "collector.database",
+    "measure.authorities", "measure.prefixes", "targets.files", "collector.database",
 )  # fmt: skip
 """Options that hold a path, or a list of paths; empty ones stay empty."""
 

@@ -108,7 +108,10 @@ def _certificate(der: bytes) -> Certificate:
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # what an odd certificate is guilty of is said by the verdict on it
-        return x509.load_der_x509_certificate(der)
+        try:
+            return x509.load_der_x509_certificate(der)
+        except x509.InvalidVersion as error:
+            raise ValueError(str(error)) from None
 
 
 def _store(extra: str) -> Store:

@@ -8,6 +8,7 @@ is 2.3 Mbit/s up and 4.6 Mbit/s down. Bytes received count against the day's as 
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import socket
 from functools import partial
 from random import Random
@@ -34,16 +35,17 @@ async def transfer(bench: Bench, step: TransferStep) -> Entry:
     """Perform a :class:`TransferStep`. Raises BudgetExhausted, CannotMeasure and OSError."""
     await bench.pace.allow(step.address, HANDSHAKE, HANDSHAKE * HEADERS + len(step.payload))
     samples: tuple[Sample, ...] = ()
-    async with opened(bench, step, _BUFFER) as connection:
-        if not connection.failure:
-            with bench.intake.quiet(connection.key, _FIRST, _LAST):
+    with contextlib.ExitStack() as hush:  # until the flow is over: what was on its way still comes
+        async with opened(bench, step, _BUFFER) as connection:
+            if not connection.failure:
+                hush.enter_context(bench.intake.quiet(connection.key, _FIRST, _LAST))
                 run = _Transfer(bench, step, connection)
                 await run.run()
                 samples = tuple(run.samples)
-            # What the kernel sent besides: retransmissions, and acknowledgements that nobody waited for.
-            more = sockets.segments_sent(connection.sock) - HANDSHAKE - run.paid
-            if more > 0:
-                bench.pace.spend(step.address, more, more * HEADERS)
+                # What the kernel sent besides: retransmissions, and acknowledgements that nobody waited for.
+                more = sockets.segments_sent(connection.sock) - HANDSHAKE - run.paid
+                if more > 0:
+                    bench.pace.spend(step.address, more, more * HEADERS)
     return msgspec.structs.replace(entry_of(step, connection), samples=samples)
 
 

@@ -26,7 +26,7 @@ def bears(der: bytes, name: str) -> bool | None:
             found = certificate.extensions.get_extension_for_class(x509.SubjectAlternativeName).value
     except x509.ExtensionNotFound:
         return False
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, x509.InvalidVersion):
         return None
     wanted = name.lower().rstrip(".")
     try:
@@ -44,5 +44,5 @@ def issuer(der: bytes) -> str:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             return x509.load_der_x509_certificate(der).issuer.rfc4514_string()[:_MOST]
-    except (ValueError, TypeError):
+    except (ValueError, TypeError, x509.InvalidVersion):
         return ""

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import selectors
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -35,16 +35,16 @@ def start(address: str, state: Path, *options: str, through: Sequence[str] = ())
     command += ["--state", str(state), *options]
     process = subprocess.Popen(command, cwd=ROOT, stderr=subprocess.PIPE, text=True)
     assert process.stderr is not None
-    with selectors.DefaultSelector() as selector:
-        selector.register(process.stderr, selectors.EVENT_READ)
-        written = ""
-        while selector.select(20):
-            line = process.stderr.readline()
+    written = ""
+    patience = threading.Timer(20, process.kill)  # ends the loop: nothing more is written then
+    patience.start()
+    try:
+        for line in process.stderr:
             written += line
             if "serving" in line:
                 return process
-            if not line:
-                break
+    finally:
+        patience.cancel()
     process.kill()
     process.communicate()
     raise AssertionError(f"it does not start: {written}")
