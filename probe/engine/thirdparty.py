@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from probe.measurements import _foreign_dns, _foreign_path, _foreign_tcp
-from probe.measurements._foreign import Taken
+from probe.measurements._foreign import dns, path, tcp
+from probe.measurements._foreign.packets import Taken
 from probe.model.errors import MalformedPacket, MalformedRecord
 from probe.model.finding import Judgement, Target
 from probe.wire import ip, pcapng
@@ -32,7 +32,7 @@ def judge(data: bytes, where: str) -> list[Judgement]:
     if not taken:
         raise MalformedRecord(where, f"a capture without a single IP packet that can be read ({unread} of other kinds)")
     taken.sort(key=lambda one: one.at)
-    found = [*_foreign_dns.judge(taken), *_foreign_tcp.judge(taken), *_foreign_path.judge(taken)]
+    found = [*dns.judge(taken), *tcp.judge(taken), *path.judge(taken)]
     order = {"interfered": 0, "inconclusive": 1, "down": 2, "clean": 3}
     return sorted(found, key=lambda one: order[one.verdict]) or [_nothing(len(taken), unread)]
 

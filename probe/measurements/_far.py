@@ -12,7 +12,7 @@ from collections.abc import Sequence
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._tcp import react
+from probe.measurements._tcp.triggers import react
 from probe.model.errors import MalformedPacket
 from probe.model.exchange import Exchange, Step, TcpStep, UdpStep
 from probe.model.finding import Judgement

@@ -10,13 +10,13 @@ from typing import Annotated
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._company import Wanted, check_networks, expand, prefix, resolve, version
-from probe.measurements._hole import Case, Court
+from probe.measurements._hole.company import Wanted, check_networks, expand, prefix, resolve, version
+from probe.measurements._hole.muster import Row, choose, conclude, sort_out
+from probe.measurements._hole.verdict import Case, Court
+from probe.measurements._hole.ways import Aim, survey
+from probe.measurements._hole.witness import summon, weigh
 from probe.measurements._judge import hops_away
-from probe.measurements._muster import Row, choose, conclude, sort_out
 from probe.measurements._reach import ICMP, UDP, Probe, Sight, patience, read, step, tcp
-from probe.measurements._ways import Aim, survey
-from probe.measurements._witness import summon, weigh
 from probe.model.errors import UsageError
 from probe.model.exchange import Step
 from probe.model.finding import Judgement

@@ -10,9 +10,9 @@ from typing import Annotated
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._dns import Asker, replies, shot
-from probe.measurements._dns_seen import Seen
-from probe.measurements._dns_verdict import judge
+from probe.measurements._dns.queries import Asker, replies, shot
+from probe.measurements._dns.seen import Seen
+from probe.measurements._dns.verdict import judge
 from probe.measurements._judge import hops_away
 from probe.measurements._locate import SHORT_BY, TRIAL_TTLS, Place, Shot, expired_at, place, sweep
 from probe.measurements._together import together

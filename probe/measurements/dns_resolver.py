@@ -10,10 +10,10 @@ from typing import Annotated
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._resolver_ask import Asking
-from probe.measurements._resolver_public import provider
-from probe.measurements._resolver_seen import Seen, What, Who
-from probe.measurements._resolver_verdict import judge
+from probe.measurements._resolver.ask import Asking
+from probe.measurements._resolver.public import provider
+from probe.measurements._resolver.seen import Seen, What, Who
+from probe.measurements._resolver.verdict import judge
 from probe.model.errors import UsageError
 from probe.model.finding import Target
 

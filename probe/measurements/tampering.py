@@ -13,9 +13,9 @@ import msgspec
 
 from probe.measurements import Context, Steps, _far
 from probe.measurements._locate import AGREE
-from probe.measurements._tamper_ask import Asking
-from probe.measurements._tamper_seen import Seen
-from probe.measurements._tamper_verdict import judge
+from probe.measurements._tamper.ask import Asking
+from probe.measurements._tamper.seen import Seen
+from probe.measurements._tamper.verdict import judge
 from probe.model.errors import UsageError
 from probe.model.finding import Judgement, Target
 

@@ -10,13 +10,13 @@ from typing import Annotated
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._dns import Asker, replies
-from probe.measurements._tcp import triggers
-from probe.measurements._tcp_probe import Plan, ask
-from probe.measurements._tcp_residual import remember
-from probe.measurements._tcp_seen import Seen
-from probe.measurements._tcp_variants import reason, variants
-from probe.measurements._tcp_verdict import judge
+from probe.measurements._dns.queries import Asker, replies
+from probe.measurements._tcp.probe import Plan, ask
+from probe.measurements._tcp.residual import remember
+from probe.measurements._tcp.seen import Seen
+from probe.measurements._tcp.triggers import triggers
+from probe.measurements._tcp.variants import reason, variants
+from probe.measurements._tcp.verdict import judge
 from probe.measurements._together import together
 from probe.model.errors import CannotMeasure, UsageError
 from probe.model.finding import Judgement, Target

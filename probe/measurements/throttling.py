@@ -11,10 +11,10 @@ from urllib.parse import urlsplit
 import msgspec
 
 from probe.measurements import Context, Part, Steps, _far
-from probe.measurements._throttle_ask import Asking
-from probe.measurements._throttle_place import locate
-from probe.measurements._throttle_stats import ks, ratio
-from probe.measurements._throttle_verdict import TWICE, Compared, Located, accuse, kilobits, said, speeds
+from probe.measurements._throttle.ask import Asking
+from probe.measurements._throttle.place import locate
+from probe.measurements._throttle.stats import ks, ratio
+from probe.measurements._throttle.verdict import TWICE, Compared, Located, accuse, kilobits, said, speeds
 from probe.model.errors import UsageError
 from probe.model.finding import Judgement, Target
 from probe.model.reflector import Direction

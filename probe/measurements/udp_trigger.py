@@ -11,10 +11,10 @@ import msgspec
 
 from probe.measurements import Context, Part, Steps
 from probe.measurements._far import Far, hello, unless_spread
-from probe.measurements._udp import PORTS, Kind, Trigger
-from probe.measurements._udp_probe import Plan, ask
-from probe.measurements._udp_seen import End
-from probe.measurements._udp_verdict import judge
+from probe.measurements._udp.probe import Plan, ask
+from probe.measurements._udp.seen import End
+from probe.measurements._udp.triggers import PORTS, Kind, Trigger
+from probe.measurements._udp.verdict import judge
 from probe.model.errors import UsageError
 from probe.model.finding import Target
 

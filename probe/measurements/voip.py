@@ -12,15 +12,15 @@ import msgspec
 
 from probe.measurements import Context, Part, Steps, _far
 from probe.measurements._together import together
-from probe.measurements._voip_alg import place_gateway, rewritten
-from probe.measurements._voip_ask import Line, Stopwatch
-from probe.measurements._voip_call import OVER_TCP
-from probe.measurements._voip_grid import Grid, Protocol
-from probe.measurements._voip_media import LASTING, SPARSE, Stream
-from probe.measurements._voip_seen import QUESTIONS, Finding, Seen
-from probe.measurements._voip_service import Asked, Endpoint, Side, ask, endpoint, resolve
-from probe.measurements._voip_suspects import SENDING, locate_all, locate_udp
-from probe.measurements._voip_verdict import judge
+from probe.measurements._voip.alg import place_gateway, rewritten
+from probe.measurements._voip.ask import Line, Stopwatch
+from probe.measurements._voip.call import OVER_TCP
+from probe.measurements._voip.grid import Grid, Protocol
+from probe.measurements._voip.media import LASTING, SPARSE, Stream
+from probe.measurements._voip.seen import QUESTIONS, Finding, Seen
+from probe.measurements._voip.service import Asked, Endpoint, Side, ask, endpoint, resolve
+from probe.measurements._voip.suspects import SENDING, locate_all, locate_udp
+from probe.measurements._voip.verdict import judge
 from probe.model.errors import UsageError
 
 VERSION = "2"

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from probe.measurements._dns import Asker, replies
-from probe.measurements._tcp import react
+from probe.measurements._dns.queries import Asker, replies
+from probe.measurements._tcp.triggers import react
 from probe.model.exchange import EchoStep, Exchange, PauseStep, Step, SynStep, TcpStep, UdpStep
 from probe.model.packet import Icmp, Tcp
 from probe.wire import http

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from probe.measurements._tcp import react
+from probe.measurements._tcp.triggers import react
 from probe.model.exchange import Exchange, Sample, Session, StreamStep, TcpStep, TlsStep, TransferStep, UdpStep
 from probe.model.packet import Packet, Udp
 from probe.wire import http, tls

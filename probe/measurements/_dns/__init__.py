@@ -1,0 +1,1 @@
+"""Parts of `dns_injection`: queries, what was seen, the verdict."""

@@ -1,0 +1,1 @@
+"""Verdicts on packets that others captured: DNS races, reset connections, paths."""

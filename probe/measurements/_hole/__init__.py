@@ -1,0 +1,1 @@
+"""Parts of `blackhole`: whom to measure, how far packets get, the verdict."""

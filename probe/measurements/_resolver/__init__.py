@@ -1,0 +1,1 @@
+"""Parts of `dns_resolver`: what is asked, what was seen, the verdict."""

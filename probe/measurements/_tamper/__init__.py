@@ -1,0 +1,1 @@
+"""Parts of `tampering`: what is asked, what was seen, the verdict."""

@@ -1,0 +1,1 @@
+"""Parts of `tcp_reset`, and of `ttl_path` with a trigger over TCP."""

@@ -1,0 +1,1 @@
+"""Parts of `throttling`: transfers, their rates, where it begins, the verdict."""

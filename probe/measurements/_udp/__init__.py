@@ -1,0 +1,1 @@
+"""Parts of `udp_trigger`: triggers, what was seen, the verdict."""

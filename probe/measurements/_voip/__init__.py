@@ -1,0 +1,1 @@
+"""Parts of `voip`: calls, media, services, what was seen, the verdict."""
