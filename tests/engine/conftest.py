@@ -10,7 +10,6 @@ from dataclasses import dataclass, field
 from random import Random
 
 import pytest
-from hypothesis import settings
 
 from probe.engine.bench import Bench
 from probe.engine.budget import Budget
@@ -28,18 +27,6 @@ from probe.model.outcome import Entry
 from probe.model.packet import Packet
 from probe.wire import ip
 from probe.wire.scrub import Scrubber, home_networks
-
-# A busy machine must not fail a test: examples are bounded in number, not by the clock.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
-
-
-@pytest.fixture(autouse=True, scope="session")
-def _own_runtime_folder(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
-    """Labs of the tests must not meet the labs of the person who runs them."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("XDG_RUNTIME_DIR", str(tmp_path_factory.mktemp("run")))
-        yield
 
 
 @pytest.fixture(scope="module")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import socket
 from collections.abc import Iterator
 from typing import Annotated
@@ -72,8 +71,7 @@ def measure(options: Options, context: Context) -> Steps:
 
 
 @pytest.fixture(scope="module")
-def lab(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lab]:
-    os.environ["XDG_RUNTIME_DIR"] = str(tmp_path_factory.mktemp("run"))
+def lab() -> Iterator[Lab]:
     boxes = (
         Installed(at="octenium"), RouteAway(at="oran.core", prefixes=(f"{THERE}/32",)),
         RouteAway(at="oran.core", prefixes=(f"{BACK}/32",), direction="down"),

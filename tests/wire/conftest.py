@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import settings
 from scapy.layers.dns import DNS, DNSQR, DNSRR
 from scapy.layers.inet import ICMP, IP, TCP, UDP
 from scapy.layers.inet6 import (
@@ -27,10 +26,6 @@ from scapy.layers.inet6 import (
 from scapy.packet import Raw
 
 from probe.wire import pcapng
-
-# A busy machine must not fail a test: examples are bounded in number, not by the clock.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 WEB = b"HTTP/1.1 403 Forbidden\r\nServer: x\r\nContent-Length: 40\r\n\r\n<title>Blocked</title> you: 203.0.113.99"
 EXTENSIONS = bytes.fromhex("2000") + (0xFFFF - 0x2000 - 0x0008 - 0x0101 - 0x1234 - 0x5678).to_bytes(2, "big") + (
