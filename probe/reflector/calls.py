@@ -34,12 +34,18 @@ def sip_replies(data: bytes, received: Received, address: str, media_port: int) 
     """
     try:
         message = sip.decode(data)
-        return _sip_replies(message, reflector.received_text(received), address, media_port)
+        return _sip_replies(message, _copies(message, received), address, media_port)
     except MalformedPacket:
         return []
 
 
-def _sip_replies(message: sip.Message, copy: bytes, address: str, media_port: int) -> list[bytes]:
+def _copies(message: sip.Message, received: Received) -> list[bytes]:
+    """What arrived, in the forms that the asker reads, the one it likes best first."""
+    short = reflector.received_text(received)
+    return [reflector.turned_text(received), short] if b"text/plain" in message.get(b"accept") else [short]
+
+
+def _sip_replies(message: sip.Message, copies: list[bytes], address: str, media_port: int) -> list[bytes]:
     method = message.method
     if not method or method == "ACK":
         return []
@@ -50,7 +56,7 @@ def _sip_replies(message: sip.Message, copy: bytes, address: str, media_port: in
         offer = sip.session(sip.Client(address, user="echo"), media_port)
         return [
             sip.response(message, 100, "Trying", headers=extra),
-            _with(message, 180, "Ringing", tag, extra, copy),
+            _with(message, 180, "Ringing", tag, extra, copies),
             sip.response(message, 200, "OK", tag=tag, headers=[*extra, contact], body=offer, kind="application/sdp"),
         ]
     if method == "REGISTER":
@@ -59,19 +65,20 @@ def _sip_replies(message: sip.Message, copy: bytes, address: str, media_port: in
     if method == "OPTIONS":
         extra.append((b"Allow", _METHODS.encode()))
     if method in ("REGISTER", "OPTIONS"):
-        return [_with(message, 200, "OK", tag, extra, copy)]
+        return [_with(message, 200, "OK", tag, extra, copies)]
     if method in ("BYE", "CANCEL"):
         return [sip.response(message, 200, "OK", tag=tag, headers=extra)]
     return [sip.response(message, 501, "Not Implemented", tag=tag, headers=extra)]
 
 
 def _with(
-    message: sip.Message, status: int, reason: str, tag: str, headers: list[tuple[bytes, bytes]], copy: bytes
+    message: sip.Message, status: int, reason: str, tag: str, headers: list[tuple[bytes, bytes]], copies: list[bytes]
 ) -> bytes:
-    """A response with a copy of the request, or without one where it would not fit a datagram."""
-    whole = sip.response(message, status, reason, tag=tag, headers=headers, body=copy)
-    if len(whole) <= _MOST_DATAGRAM:
-        return whole
+    """A response with a copy of the request, or without one where none would fit a datagram."""
+    for copy in copies:
+        whole = sip.response(message, status, reason, tag=tag, headers=headers, body=copy)
+        if len(whole) <= _MOST_DATAGRAM:
+            return whole
     return sip.response(message, status, reason, tag=tag, headers=headers)
 
 

@@ -91,10 +91,12 @@ def long_name(name: bytes) -> bytes:
 def request(
     method: Method, server: str, call_id: str, client: Client, *,
     transport: Transport = "UDP", cseq: int = 1, tag: str = "", body: bytes = b"", expires: int = 3600,
+    accept: str = "",
 ) -> bytes:  # fmt: skip
     """A request to ``server`` (a host or address); branch and tag are derived from ``call_id`` where not given.
 
-    An INVITE brings ``body`` (see :func:`session`); a REGISTER asks for ``expires`` seconds. Raises MalformedPacket.
+    An INVITE brings ``body`` (see :func:`session`); a REGISTER asks for ``expires`` seconds. ``accept``: kinds of body
+    that the answer may have (RFC 3261, 20.1); "": what is usual for the method. Raises MalformedPacket.
     """
     host = f"[{server}]" if server.count(":") > 1 else server
     scheme = "sips" if transport == "TLS" else "sip"
@@ -115,7 +117,9 @@ def request(
     if method == "REGISTER":
         fields.append(("Expires", str(expires)))
     if method in ("OPTIONS", "INVITE"):
-        fields += [("Allow", "INVITE, ACK, CANCEL, OPTIONS, BYE"), ("Accept", "application/sdp")]
+        fields.append(("Allow", "INVITE, ACK, CANCEL, OPTIONS, BYE"))
+    if accept or method in ("OPTIONS", "INVITE"):
+        fields.append(("Accept", accept or "application/sdp"))
     if body:
         fields.append(("Content-Type", "application/sdp"))
     fields.append(("Content-Length", str(len(body))))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shutil
 import subprocess
+import zlib
 from pathlib import Path
 from random import Random
 
@@ -60,6 +61,31 @@ def test_each_method_is_answered_as_it_should_be(method: str, statuses: list[int
     copies = [one for one in replies if one.body and one.get(b"content-type") == b"text/plain"]
     assert len(copies) == (method in ("INVITE", "OPTIONS", "REGISTER"))
     assert all(reflector.read_received(one.body) == RECEIVED for one in copies)
+
+
+@pytest.mark.parametrize("method", ["INVITE", "REGISTER"])
+def test_who_reads_plain_text_gets_a_copy_that_compresses_beside_others(method: sip.Method) -> None:
+    def ringing(call_id: str, accept: str) -> sip.Message:
+        data = sip.request(method, OWN, call_id, sip.Client("192.168.1.100"), accept=accept)
+        replies = calls.sip_replies(data, Received(data=data), OWN, 5060)
+        copies = [sip.decode(one) for one in replies if sip.decode(one).get(b"content-type") == b"text/plain"]
+        assert reflector.read_received(copies[0].body).data == data
+        return copies[0]
+
+    def more(accept: str) -> int:
+        bodies = [ringing(reflector.call_id(reflector.with_nonce(token(), i), "a.example"), accept).body
+                  for i in range(10)]  # fmt: skip
+        return len(zlib.compress(b"".join(bodies))) - len(zlib.compress(bodies[0]))
+
+    assert more("application/sdp, text/plain") < more("application/sdp") / 4
+
+
+def test_who_reads_plain_text_gets_the_short_copy_where_the_other_would_need_fragments() -> None:
+    data = sip.request("REGISTER", OWN, "1@a", sip.Client("192.168.1.100"), accept="text/plain")
+    long = Received(data=b"ab" * 600)
+    (reply,) = calls.sip_replies(data, long, OWN, 5060)
+    assert len(reply) < 1000
+    assert reflector.read_received(sip.decode(reply).body) == long
 
 
 def test_an_unknown_method_is_not_implemented() -> None:

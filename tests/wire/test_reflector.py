@@ -179,6 +179,21 @@ class TestReceived:
         text = reflector.read_received(reflector.received_text(received))
         assert text == received
 
+    @given(st.binary(max_size=300))
+    def test_survives_as_turned_text(self, data: bytes) -> None:
+        received = Received(data=data, size=300, port=5060, ttl=55, syn=Syn(ttl=55, options=b"\2"))
+        assert reflector.read_received(reflector.turned_text(received)) == received
+
+    def test_turned_text_shows_no_address(self) -> None:
+        text = reflector.turned_text(Received(data=b"Via: 192.168.1.100\r\n"))
+        assert b"192.168" not in text
+        assert b"Via" not in text
+
+    @given(st.binary(max_size=300))
+    def test_turned_text_of_something_else_is_no_copy(self, data: bytes) -> None:
+        with pytest.raises(MalformedPacket):
+            reflector.read_received(reflector.turned_text(Received())[:1] + data)
+
     def test_survives_as_a_page(self) -> None:
         received = Received(data=b"GET / HTTP/1.1", transport="tls", port=443)
         assert reflector.read_page(reflector.page(received)) == received
