@@ -173,6 +173,7 @@ def _tell(line: str) -> None:
 
 def _score(args: argparse.Namespace) -> int:
     from probe import measurements
+    from probe.cli.forked import forked
     from probe.lab import matrix, report, tables
 
     jobs = matrix.default_jobs() if args.jobs is None else args.jobs
@@ -182,7 +183,8 @@ def _score(args: argparse.Namespace) -> int:
     if unknown := set(kinds) - set(measurements.names()):
         raise UsageError(f"no measurement is called {', '.join(sorted(unknown))}")
     result = matrix.run(
-        args.scenarios, runs=args.runs, jobs=jobs, progress=_tell, impaired=args.impaired, log=args.log, kinds=kinds
+        args.scenarios, runs=args.runs, jobs=jobs, progress=_tell, impaired=args.impaired, log=args.log, runner=forked,
+        kinds=kinds,
     )
     for path in (args.json, args.markdown):
         if path is not None:

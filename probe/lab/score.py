@@ -7,6 +7,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -20,6 +21,8 @@ from probe.lab.scenario import Expectation
 from probe.model.config import Config, ControlConfig, ProbeConfig
 from probe.model.errors import ColibriError
 from probe.model.finding import Location
+
+Finished = subprocess.CompletedProcess[bytes]
 
 _PATIENCE = 180.0  # seconds that one measurement may take
 
@@ -90,15 +93,21 @@ class Runner(Protocol):
 
 
 def command(lab: Lab, expected: Expectation) -> Outcome:
-    """The :class:`Runner` of the score: ``colibri measure`` as a process of its own in the home (contract 2)."""
+    """A :class:`Runner`: ``colibri measure`` as a program of its own in the home (contract 2)."""
+    return measured(lab, expected, _program)
+
+
+def measured(lab: Lab, expected: Expectation, call: Callable[[Lab, str, Sequence[str], float], Finished]) -> Outcome:
+    """Measure by a call of ``colibri``: ``call(lab, operator, words, seconds)`` runs it in the home of an operator and
+    raises TimeoutExpired when it has not ended after so many seconds."""
     begun = time.monotonic()
     with tempfile.TemporaryDirectory() as folder:
         config = Path(folder, "colibri.toml")
         config.write_text(config_text(_isolated(lab.config(expected.operator), folder)), "utf-8")
-        argv = [sys.executable, "-m", "probe", "measure", expected.measurement.replace("_", "-"), expected.target,
-                "--json", "--config", str(config), *_options(expected)]
+        words = ["measure", expected.measurement.replace("_", "-"), expected.target, "--json", "--config", str(config),
+                 *_options(expected)]
         try:
-            done = lab.run(expected.operator, argv, capture_output=True, timeout=_PATIENCE)
+            done = call(lab, expected.operator, words, _PATIENCE)
         except subprocess.TimeoutExpired:
             return Outcome(error=f"no answer in {_PATIENCE:.0f} s", seconds=_PATIENCE)
     seconds = time.monotonic() - begun
@@ -106,6 +115,10 @@ def command(lab: Lab, expected: Expectation) -> Outcome:
         last = done.stderr.decode(errors="replace").strip().splitlines()[-1:]
         return Outcome(error=f"status {done.returncode}: {' '.join(last)}", seconds=seconds)
     return _read(done.stdout, seconds)
+
+
+def _program(lab: Lab, operator: str, words: Sequence[str], seconds: float) -> Finished:
+    return lab.run(operator, [sys.executable, "-m", "probe", *words], capture_output=True, timeout=seconds)
 
 
 def _isolated(config: Config, folder: str) -> Config:
