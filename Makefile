@@ -28,8 +28,8 @@ lint: install ## ruff, and mypy --strict, over probe/, tests/ and deploy/
 	$(PYTHON) -m mypy probe tests deploy/bench.py
 
 .PHONY: test test-long
-test: install-test ## The whole suite, packets in the lab included
-	$(NETNS) $(PYTEST) -m "not long"
+test: install-test ## The whole suite on every core, packets in the lab included
+	$(NETNS) $(PYTEST) -m "not long" -n auto --dist worksteal
 
 test-long: install-test ## What takes long: kills, soak, fuzzing
 	$(NETNS) $(PYTEST) -m long --timeout=1800

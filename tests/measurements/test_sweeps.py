@@ -175,12 +175,13 @@ def hunt(kind: str, seeds: range) -> tuple[Counter[str], list[str]]:
     return score, wrong
 
 
-@pytest.mark.parametrize(("kind", "count"), [("dns", 2000), ("tcp", 1000)])
-def test_nobody_innocent_is_accused(kind: str, count: int) -> None:
-    assert accused(kind, range(count)) == []
+@pytest.mark.parametrize("first", range(0, 600, 200))
+@pytest.mark.parametrize("kind", ["dns", "tcp"])
+def test_nobody_innocent_is_accused(kind: str, first: int) -> None:
+    assert accused(kind, range(first, first + 200)) == []
 
 
-@pytest.mark.parametrize(("kind", "count"), [("dns", 500), ("reset", 250), ("drop", 125), ("page", 125)])
+@pytest.mark.parametrize(("kind", "count"), [("dns", 250), ("reset", 125), ("drop", 100), ("page", 100)])
 def test_interference_is_found_and_its_link_is_right(kind: str, count: int) -> None:
     score, wrong = hunt(kind, range(count))
     assert score["found"] >= 0.97 * score["made"], "\n".join(wrong)
@@ -191,7 +192,7 @@ def test_interference_is_found_and_its_link_is_right(kind: str, count: int) -> N
 @pytest.mark.parametrize("kind", TECHNIQUE)
 def test_who_acts_on_a_share_is_found_at_his_place_or_nothing_is_claimed(kind: str) -> None:
     claims = []
-    for seed in range(150):
+    for seed in range(100):
         network, at = share(kind, seed)
         judgement = ask_dns(network, seed) if kind == "dns" else ask_tcp(network, seed)
         where = link(judgement)
@@ -206,8 +207,16 @@ def test_who_acts_on_a_share_is_found_at_his_place_or_nothing_is_claimed(kind: s
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
+@pytest.mark.parametrize("first", range(0, 2000, 500))
 @pytest.mark.parametrize("kind", ["dns", "tcp"])
-def test_nobody_innocent_is_accused_in_ten_thousand_networks(kind: str) -> None:
+def test_nobody_innocent_is_accused_in_two_thousand_networks(kind: str, first: int) -> None:
+    assert accused(kind, range(first, first + 500)) == []
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+@pytest.mark.parametrize("kind", ["dns", "tcp"])
+def test_nobody_innocent_is_accused_in_ten_thousand_more(kind: str) -> None:
     assert accused(kind, range(10_000, 20_000)) == []
 
 
