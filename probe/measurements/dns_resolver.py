@@ -17,7 +17,7 @@ from probe.measurements._resolver.verdict import judge
 from probe.model.errors import UsageError
 from probe.model.finding import Target
 
-VERSION = "1"
+VERSION = "2"
 
 _ROUNDS = 3
 _NEED = 3
@@ -51,7 +51,7 @@ def measure(options: Options, context: Context) -> Steps:
     context.progress(f"asking for {name}")
     for _ in range(_ROUNDS):
         yield from asking.trials()
-        if all(_enough(seen, who) for who in asking.resolvers):
+        if all(_enough(seen, who) for who in asking.resolvers) and _silence_clear(seen):
             break
     yield from asking.over_tcp()
     yield from _look_closer(seen, asking, context)
@@ -66,6 +66,11 @@ def _enough(seen: Seen, who: Who) -> bool:
     if any(len(seen.answers(what, who)) < _NEED for what in whats):
         return False
     return len({answer.kind for answer in seen.answers("target", who)}) == 1
+
+
+def _silence_clear(seen: Seen) -> bool:
+    """Whether the silent address is silent, or answers often enough to say that it does."""
+    return not 0 < seen.answered("harmless", "silent")[0] < _NEED
 
 
 def _look_closer(seen: Seen, asking: Asking, context: Context) -> Part[None]:

@@ -263,6 +263,16 @@ def test_queries_that_are_sent_elsewhere(boxes: tuple[Diverted, ...], verdict: s
                 assert place[0] < boxes[0].at <= place[1]
 
 
+@pytest.mark.parametrize("what", ["all queries go to the operator's own", "those for the trusted one alone"])
+def test_what_a_bad_line_loses_is_asked_for_again(what: str) -> None:
+    boxes, verdict, rule, _ = REDIRECTED[what]
+    network = world(
+        Knows(asks_as=OWN), Knows(asks_as=PUBLIC), servers={FAR[4]: Far()}, boxes=boxes, loss=0.12, jitter=0.01,
+    )  # fmt: skip
+    found = [claimed(ask(network, seed, reflector=FAR[4])) for seed in range(40)]
+    assert found.count((verdict, rule)) >= 39, found
+
+
 @pytest.mark.parametrize("asks_as", [OWN, PUBLIC, "45.90.28.7", HOME[4]])
 def test_it_does_not_matter_whom_an_honest_resolver_asks_in_turn(asks_as: str) -> None:
     network = world(Knows(asks_as=asks_as), Knows(asks_as=PUBLIC), servers={FAR[4]: Far()})

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+from collections import defaultdict
 from collections.abc import Callable
 
 from probe.measurements import Context, Part, _far
@@ -30,6 +31,8 @@ _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_SERVERS = 2  # of each resolver's addresses that are looked at
 _FARTHEST = 30
 _AGAIN = 4  # times that a question is asked whose lack of an answer would count
+_LOOKS = 2  # sessions that are tried where one came to nothing: a bad line needs the second
+_MEANT = 3  # questions of each resolver's that our name server must see for a verdict
 _LABELS = 2  # that one question to the far end asks about: many may have asked, and the answer must fit a datagram
 _NO_PORT = 33434  # where traceroute begins: nothing listens there
 _HTTPS, _DOT = 443, 853
@@ -71,7 +74,8 @@ class Asking:
         self._asker = Asker(context.random, port, self._qtype)
         self._round = 0
         self._far: _far.Far | None = None
-        self._labels: dict[str, Who] = {}  # of the names that tell who asked for them
+        self._labels: dict[str, Who] = {}  # of the names that tell who asked for them …
+        self._askers: dict[str, set[str]] = defaultdict(set)  # … and the networks of those who did
         seen.resolver = own
 
     @property
@@ -110,23 +114,46 @@ class Asking:
         return f"{label}.{reflector.WHOAMI}.{self._zone}"
 
     def askers(self) -> Part[None]:
-        """Who asked our name server for the names that each resolver was asked for."""
+        """Who asked our name server for the names that each resolver was asked for; further names where too few of them
+        came through, since a bad line loses some."""
         if self._far is None or not self._labels:
             return
-        networks: dict[str, set[str]] = {label: set() for label in self._labels}
-        labels = list(self._labels)
+        yield from self._who_asked(self._far)
+        for attempt in range(_AGAIN):
+            short = self._short_of_askers(first=attempt == 0)
+            if not short:
+                return
+            names = [(who, self._own_name(who)) for who in short for _ in range(self._trials)]
+            yield from self._note([("whoami", who, self._ask(name, who, f"w{name}")) for who, name in names])
+            yield from self._who_asked(self._far)
+
+    def _short_of_askers(self, *, first: bool) -> list[Who]:
+        """Those that answer, and of whose questions too few have been seen; not for ever where none ever is."""
+        told = {who: sum(map(bool, self._seen.askers[who])) for who in self._addresses}
+        answering = {who for (_, who), said in self._seen.said.items() if any(said)}
+        return [who for who, count in told.items() if who in answering and count < _MEANT and (count or first)]
+
+    def _who_asked(self, far: _far.Far) -> Part[None]:
+        """Asks for the labels that nobody was seen to ask for so far."""
+        labels = [label for label in self._labels if not self._askers[label]]
         requests = [Asked(tuple(labels[i : i + _LABELS])) for i in range(0, len(labels), _LABELS)]
-        for answer in (yield from _far.ask(self._far, requests, self._context)):
+        for answer in (yield from _far.ask(far, requests, self._context)):
             for resolver in answer.resolvers if isinstance(answer, Askers) else ():
-                networks.setdefault(resolver.label.lower(), set()).add(resolver.network)
+                self._askers[resolver.label.lower()].add(resolver.network)
+        self._seen.askers.clear()
         for label, who in self._labels.items():
-            self._seen.askers[who].append(networks[label])
+            self._seen.askers[who].append(self._askers[label])
 
     def controls(self, phase: What) -> Part[None]:
-        """The harmless name, to both resolvers."""
-        asked = [(phase, who, self._ask(self._seen.harmless, who, f"{phase}{i}"))
-                 for who in self.resolvers for i in range(self._trials)]  # fmt: skip
-        yield from self._note(asked)
+        """The harmless name, to both resolvers; again to one whose answers all got lost."""
+        whos = self.resolvers
+        for _ in range(_AGAIN):
+            asked = [(phase, who, self._ask(self._seen.harmless, who, f"{phase}{len(self._seen.said[phase, who])}.{i}"))
+                     for who in whos for i in range(self._trials)]  # fmt: skip
+            yield from self._note(asked)
+            whos = [who for who in whos if not self._seen.answers(phase, who)]
+            if not whos:
+                return
 
     def trials(self) -> Part[None]:
         """The name, a random one below it, and a random one elsewhere, to both resolvers; the name and the harmless one
@@ -194,11 +221,17 @@ class Asking:
         return [one for one in sorted(addresses) if askable(one, self._addresses.values())][:_MOST_SERVERS]
 
     def servers(self, phase: What) -> Part[None]:
-        """Certificates of the trusted resolver's addresses, before or after."""
+        """Certificates of the trusted resolver's addresses, before or after; once more where none was shown."""
         into = self._seen.servers_before if phase == "before" else self._seen.servers_after
-        chosen = self._may_ask(self._seen.addresses("target", "control"))
-        for address, exchange in zip(chosen, (yield [self._look(one) for one in chosen]), strict=True):
-            into[address] = tried(exchange)
+        for _ in range(_LOOKS):
+            chosen = [
+                one for one in self._may_ask(self._seen.addresses("target", "control"))
+                if one not in into or (into[one].failure and not any(other.right for other in into.values()))
+            ]  # fmt: skip
+            if not chosen:
+                return
+            for address, exchange in zip(chosen, (yield [self._look(one) for one in chosen]), strict=True):
+                into[address] = tried(exchange)
 
     def odd_servers(self) -> Part[None]:
         """Certificates of addresses that the trusted resolver does not give."""
@@ -251,13 +284,17 @@ class Asking:
     def confirm(self, phase: What) -> Part[None]:
         """The name, asked of the trusted resolver where nobody can answer in its place: inside TLS, with a certificate
         for its address."""
-        whole, over_http = yield self._inside_tls("control", self._seen.name)
-        answers = [
-            reading(exchange.session.data)
-            for exchange, reading in ((whole, self._whole), (over_http, self._over_http))
-            if exchange.session is not None and exchange.session.chain and not exchange.session.distrust
-        ]
-        found = [answer for answer in answers if answer is not None]
+        found: list[Answer] = []
+        for _ in range(_LOOKS):
+            whole, over_http = yield self._inside_tls("control", self._seen.name)
+            answers = [
+                reading(exchange.session.data)
+                for exchange, reading in ((whole, self._whole), (over_http, self._over_http))
+                if exchange.session is not None and exchange.session.chain and not exchange.session.distrust
+            ]
+            found = [answer for answer in answers if answer is not None]
+            if found or all(exchange.session is not None and exchange.session.chain for exchange in (whole, over_http)):
+                break
         self._seen.confirmed_by[phase] = frozenset(a for answer in found for a in answer.addresses)
         if found and all(answer.kind == "nxdomain" for answer in found):
             self._seen.denied_by.add(phase)
@@ -314,18 +351,33 @@ class Asking:
             return swept.shots[-1]
 
         yield from sweep(range(1, top + 1), make, hear)
-        plain: list[Step] = [
-            UdpStep(
-                address=self._addresses[who], port=_NO_PORT, payload=b"colibri" + bytes((ttl,)), ttl=ttl, flow="path",
-                wait=wait,
-            )
-            for ttl in range(1, top + 1)
-        ]  # fmt: skip
-        for ttl, exchange in enumerate((yield plain), 1):
-            if (router := expired_at(exchange)) is not None:
-                swept.routers.setdefault(ttl, router)
-                swept.plain = max(swept.plain or 0, ttl + 1)
-            elif any(heard.packet.source == self._addresses[who] for heard in exchange.errors):
-                swept.ends = min(swept.ends or ttl, ttl)
+        for _ in range(_AGAIN):  # a twin that got lost must not look like one that is not answered there
+            at = swept.answers
+            if at is None or swept.arrives is None or at >= swept.arrives:
+                break
+            exchanges = yield [step for _ in range(self._trials) for step in make(at, 1)[1:]]
+            swept.twins += [(at, read(twin, self._qtype) is not None) for twin in exchanges]
+        yield from self._plain(who, swept, top, wait)
         swept.place = place(swept.shots, swept.routers, arrives=swept.arrives)
         seen.sweeps[who] = swept
+
+    def _plain(self, who: Who, swept: Swept, top: int, wait: float) -> Part[None]:
+        """Plain datagrams at every TTL: the path to the address itself; again where no router behind the place that
+        answers was heard of, which a bad line may have caused."""
+        for number in range(_AGAIN):
+            ttls = [ttl for ttl in range(1, top + 1) if number == 0 or ttl > (swept.answers or top)]
+            steps: list[Step] = [
+                UdpStep(
+                    address=self._addresses[who], port=_NO_PORT, payload=b"colibri" + bytes((ttl,)), ttl=ttl,
+                    flow="path", wait=wait,
+                )
+                for ttl in ttls
+            ]  # fmt: skip
+            if not steps or (number and (swept.ends is not None or any(ttl in swept.routers for ttl in ttls))):
+                return
+            for ttl, exchange in zip(ttls, (yield steps), strict=True):
+                if (router := expired_at(exchange)) is not None:
+                    swept.routers.setdefault(ttl, router)
+                    swept.plain = max(swept.plain or 0, ttl + 1)
+                elif any(heard.packet.source == self._addresses[who] for heard in exchange.errors):
+                    swept.ends = min(swept.ends or ttl, ttl)

@@ -19,7 +19,9 @@ from probe.model.exchange import FULL_TTL, PauseStep, Step, UdpStep
 _FARTHEST = 30
 _FIRST_ANSWER = 3.0  # seconds: a slow far end is not an absent one
 _MOST_TRIALS = 18  # of each kind at each far end, until chance is ruled out or not
-_CONFIRM = 5  # rounds at the most near the place, after the sweep
+_CONFIRM = 8  # rounds at the most near the place, after the sweep
+_EARLY = 4  # triggers of each such round that should still be reported …
+_BEYOND = 3  # … and that go all the way
 _WAYS = 12  # twins that look for a shorter way
 _NARROW = 2  # rounds that look for routers which have not shown themselves yet, and so many of them
 _TOKEN_LASTS = 150.0  # seconds of waiting after which a reflector is asked for another token
@@ -56,6 +58,10 @@ class _Asker:
         for one in ends:
             if one.end.token:
                 one.end = yield from self._plan.renew(one.end)
+
+    def shuffled(self, ttls: list[int]) -> list[int]:
+        """The same in an order that chance draws."""
+        return self._random.sample(ttls, len(ttls))
 
     def flow(self) -> str:
         """The name of a new flow."""
@@ -169,27 +175,32 @@ def _recover(seen: Seen, asker: _Asker, ends: list[AtEnd]) -> Part[None]:
 
 
 def _sweep(seen: Seen, asker: _Asker) -> Part[None]:
-    """Triggers and twins at every TTL; then again near the place, until chance is ruled out."""
+    """Triggers and twins at every TTL, which chooses the place. Then triggers that should be reported before it and
+    triggers that vanish behind it, together, until chance and the home are ruled out; whenever the place moves, that
+    begins anew."""
     one = seen.swept_at = min(seen.live, key=lambda at: (not at.hit, not at.end.token, at.chance))
     top = min(_FARTHEST, seen.back() + 3)
     yield from _volley(seen, asker, one, range(1, top + 1))
     while seen.arrives is None and top < _FARTHEST:  # the way there is longer than the way back
         yield from _volley(seen, asker, one, range(top + 1, min(top + 6, _FARTHEST) + 1))
         top = min(top + 6, _FARTHEST)
+    seen.fresh, seen.beyond = [], []
     for number in range(_CONFIRM):
         _place(seen, one)
-        found, arrives = seen.place, seen.arrives
-        if found is None or arrives is None or found.first_ttl >= arrives or seen.lasting:
+        arrives, near, last = seen.arrives, seen.early_ttls(), seen.last_quoted
+        if arrives is None or seen.lasting or not (seen.place or (near and seen.struck_with_ours())):
             break
-        clean, first = found.clean_ttl, found.first_ttl
+        clean, first = (last, arrives) if seen.place is None else (seen.place.clean_ttl, seen.place.first_ttl)
         # A router between the two that never spoke may be silent; or its words got lost, so that it is worth asking.
-        narrow = first == clean + 1 or number >= _NARROW
-        if narrow and (seen.vanish() or seen.short_of_target()) and seen.leave_home():
+        narrow = first in (clean + 1, arrives) or number >= _NARROW
+        if narrow and (first == arrives or seen.vanish() or seen.short_of_target()) and seen.leave_home():
             break
-        before = [ttl for ttl in (clean - 1, clean, clean) if ttl > seen.depth()]
+        early = [near[-1 - i % min(len(near), _EARLY - 1)] for i in range(_EARLY if near else 0)]
         between = range(max(clean + 1, first - _NARROW), first)
         behind = (first, first, first, first + 1, first + 2) if not one.rejected else (first,) * 4
-        yield from _volley(seen, asker, one, [ttl for ttl in (*before, *between, *behind) if ttl < arrives])
+        yield from _volley(seen, asker, one, [*early, *(t for t in (*between, *behind) if t < arrives)], _BEYOND)
+        if seen.last_quoted != last:
+            seen.fresh, seen.beyond = [], []
     if one.hit and not seen.lasting:
         yield from _shortest_way(seen, asker, one)
     _place(seen, one)
@@ -220,10 +231,13 @@ def _place(seen: Seen, one: AtEnd) -> None:
         seen.place = place(telling, seen.routers, arrives=seen.arrives)
 
 
-def _volley(seen: Seen, asker: _Asker, one: AtEnd, ttls: Iterable[int]) -> Part[None]:
-    """A trigger and a twin at each TTL; then, for each, a harmless datagram of its flow and TTL, which asks for the
-    router there. Not before: a filter may look only at the first datagram of a flow."""
-    wanted = [(ttl, kind, asker.flow()) for i, ttl in enumerate(ttls) for kind in ((True, False), (False, True))[i % 2]]
+def _volley(seen: Seen, asker: _Asker, one: AtEnd, ttls: Iterable[int], beyond: int = 0) -> Part[None]:
+    """A trigger and a twin at each TTL, and so many of both at full TTL, in an order that chance draws: what one
+    trigger does to the next must not depend on how far it goes. Then, for each, a harmless datagram of its flow and
+    TTL, which asks for the router there. Not before: a filter may look only at the first datagram of a flow."""
+    drawn = asker.shuffled([*ttls, *[FULL_TTL] * beyond])
+    pairs = (True, False), (False, True)
+    wanted = [(ttl, kind, asker.flow()) for i, ttl in enumerate(drawn) for kind in pairs[i % 2]]
     wait, heard = seen.near(), dict[str, Reaction]()
     for kinds in ((True,), (False,)) if seen.apart else ((True, False),):
         chosen = [(ttl, kind, flow) for ttl, kind, flow in wanted if kind in kinds]
@@ -233,10 +247,15 @@ def _volley(seen: Seen, asker: _Asker, one: AtEnd, ttls: Iterable[int]) -> Part[
         yield from _recover(seen, asker, [one])
         if seen.lasting:
             return
+    seen.beyond += [heard[flow] for ttl, trigger, flow in wanted if ttl == FULL_TTL and trigger]
+    wanted = [(ttl, trigger, flow) for ttl, trigger, flow in wanted if ttl != FULL_TTL]
     batch = [asker.ask(one.end, trigger=False, wait=wait, ttl=ttl, flow=flow, number=1) for ttl, _, flow in wanted]
     for (ttl, trigger, flow), exchange in zip(wanted, (yield batch), strict=True):
         probe = react(exchange)
-        (seen.swept if trigger else seen.twin_shots).append(shot(ttl, heard[flow], probe.expired_at))
+        found = shot(ttl, heard[flow], probe.expired_at)
+        (seen.swept if trigger else seen.twin_shots).append(found)
+        if trigger:
+            seen.fresh.append(found)
         if probe.expired_at is not None:
             seen.routers.setdefault(ttl, probe.expired_at)
         elif probe.answered:  # it only asked for its router, but that it arrived counts

@@ -6,7 +6,17 @@ import msgspec
 
 from probe.measurements._judge import hops_away, is_home
 from probe.measurements._locate import AGREE, Place, Shot
-from probe.measurements._proof import MARGIN, RARE, ahead, by_chance, home_depth, proven_short, vanishes
+from probe.measurements._proof import (
+    MARGIN,
+    RARE,
+    RARER,
+    ahead,
+    by_chance,
+    came_farther,
+    home_depth,
+    proven_short,
+    vanishes,
+)
 from probe.measurements._udp.triggers import Reaction, Trigger
 
 
@@ -75,6 +85,8 @@ class Seen:
         self.twin_shots: list[Shot] = []
         self.routers: dict[int, str] = {}
         self.place: Place | None = None
+        self.fresh: list[Shot] = []  # swept triggers that had no part in choosing the place, and …
+        self.beyond: list[Reaction] = []  # … those at full TTL among them
 
     @property
     def live(self) -> list[AtEnd]:
@@ -146,16 +158,34 @@ class Seen:
         """Whether a router of the home rejects triggers."""
         return any(r.rejected is not None and is_home(r.rejected) for one in self.ends for r in one.triggers)
 
+    @property
+    def last_quoted(self) -> int:
+        """Highest TTL at which a router reported a dying trigger; 0 where none did."""
+        return max((s.ttl for s in self.swept if s.expired_at is not None), default=0)
+
+    def early_ttls(self) -> list[int]:
+        """TTLs behind the home at which triggers are still reported, or twins are and triggers might be."""
+        quoted = {s.ttl for s in (*self.swept, *self.twin_shots) if s.expired_at is not None}
+        return sorted(ttl for ttl in quoted if self.depth() < ttl <= self.last_quoted)
+
+    def struck_with_ours(self) -> bool:
+        """Whether triggers vanish to two far ends, of which one is our own."""
+        return len(self.struck) > 1 and any(one.end.ours for one in self.struck)
+
     def leave_home(self) -> bool:
         """Whether triggers come farther than the home, and only then vanish, beyond what chance explains.
 
         A filter of the home's that lets a share of them pass would be seen to lose as many of those that a router
-        between it and the place should report. Counted are flows whose own router has shown itself.
+        between it and the place should report. Counted are triggers that had no part in choosing the place; best are
+        flows whose own router has shown itself, and far more must agree where it could not (whoever blocks a flow for a
+        while hides it).
         """
-        depth, end = self.depth(), self.arrives or 256
+        depth, end, last = self.depth(), self.arrives or 256, self.last_quoted
         first = self.place.first_ttl if self.place is not None else end
-        own = [s for s in self.swept if s.ttl in s.routers or s.expired_at is not None]
-        early = [s.expired_at is not None for s in own if depth < s.ttl < first]
-        late = [s.expired_at is not None for s in own if first <= s.ttl < end]
-        late += [r.answered for one in self.struck for r in one.triggers]
-        return by_chance(sum(early), len(early), sum(late), len(late)) < RARE / 10
+        for rare, alone in ((RARE / 10, True), (RARER, False)):
+            own = [s for s in self.fresh if not alone or s.ttl in s.routers or s.expired_at is not None]
+            early = [s.expired_at is not None for s in own if depth < s.ttl <= last]
+            late = [s.expired_at is not None for s in own if first <= s.ttl < end]
+            if came_farther(early, late + [r.answered for r in self.beyond], rare):
+                return True
+        return False

@@ -88,7 +88,7 @@ def _vanished(seen: Seen, target: Target, one: AtEnd) -> Judgement | None:
         why = (
             f"routers behind hop {place.clean_ttl} report harmless ones that die on them, but never {_these(seen)}"
         )
-    elif one.end.ours and len(seen.struck) > 1:
+    elif one.end.ours and seen.struck_with_ours():
         rule = "trigger-vanishes-at-reflector-too"
         why = "the reflector, which filters nothing, was as unreachable for them as the server; and they left the home"
     else:

@@ -70,10 +70,24 @@ def test_where() -> None:
     assert found.arrives == 9
     assert found.back() == 8
     assert found.depth() == 1
-    assert not found.leave_home()  # two early ones say little
-    found.swept += [s for s in found.swept if s.ttl in (2, 3)] * 4
     found.place = Place(3, 4, "198.51.100.3", "198.51.100.4", "in_path", 5, 5)
+    assert (found.last_quoted, found.early_ttls()) == (3, [2, 3])
+    again = [s for s in found.swept if s.ttl in (2, 3, 4, 5)] * 6
+    found.swept += again
+    assert not found.leave_home()  # these chose the place
+    found.fresh = again[:8]
+    assert not found.leave_home()  # four early ones say little
+    found.fresh = again
     assert found.leave_home()
+    found.fresh, found.beyond = [s for s in again if s.ttl < 4], [NO] * 7
+    assert found.leave_home()  # 12 of 12 are reported early, of those that go all the way none is answered
+    found.beyond = [NO, YES] * 6
+    assert not found.leave_home()
+    found.fresh = [Shot(s.ttl, False, None, s.expired_at, {}) for s in again]
+    found.beyond = []
+    assert found.leave_home()  # 12 against 12, although the late ones' own routers are hidden
+    found.fresh = found.fresh[:16]
+    assert not found.leave_home()
     assert found.ahead()
     found.place = Place(7, 8, None, None, "in_path", 5, 5)
     assert not found.ahead()
@@ -88,6 +102,7 @@ def test_a_filter_of_the_home_that_lets_some_pass_is_no_operator() -> None:
         ttl = 2 + i % 8
         dies = f"198.51.100.{ttl}" if i % 3 == 0 and ttl < 6 else None
         found.swept.append(Shot(ttl, False, None, dies, {ttl: f"198.51.100.{ttl}"}))
+    found.fresh, found.beyond = list(found.swept), [NO, NO, YES] * 5
     found.place = Place(5, 6, None, None, "in_path", 5, 5)
     assert not found.leave_home()
 

@@ -19,6 +19,7 @@ CONTENTS = ("banned.example", "sip", "stun")
 def innocent(random: Random) -> tuple[Network, dict[str, Any]]:
     """A network without an operator's filter, and how it is asked."""
     draw = random.choice
+    share = {"probability": draw((1.0, 0.9, 0.7, 0.5, 0.3))}
     hops, home = random.randrange(6, 16), draw((1, 1, 1, 2))
     kept: dict[str, Any] = {
         "contents": CONTENTS, "residual": draw((0.0, 0.0, 2.0, 8.0)), "size": draw((3, 4)),
@@ -26,8 +27,8 @@ def innocent(random: Random) -> tuple[Network, dict[str, Any]]:
     }  # fmt: skip
     boxes = draw((
         (),
-        (UdpFilter(at=random.randrange(1, home + 1), probability=draw((1.0, 0.9, 0.7)), **kept),),
-        (UdpFilter(at=random.randrange(1, home + 1), forwards=True, probability=draw((1.0, 0.9, 0.7)), **kept),),
+        (UdpFilter(at=random.randrange(1, home + 1), **share, **kept),),
+        (UdpFilter(at=random.randrange(1, home + 1), forwards=True, **share, **kept),),
         (UdpFilter(at=hops, only=FAR[4], **kept),),
         (UdpFilter(at=hops - 1, only=FAR[4], **kept),),
     ))  # fmt: skip

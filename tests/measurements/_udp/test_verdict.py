@@ -32,6 +32,8 @@ def swept(
             found.swept.append(Shot(t, reject and t >= place, 60 if t >= place else None,
                                     dies if t < place else None, own))  # fmt: skip
             found.twin_shots.append(Shot(t, t == 9, 56 if t == 9 else None, dies, own))
+    found.fresh = list(found.swept)
+    found.beyond = [NO] * 12
     first = routers.get(place)
     found.place = Place(place - 1, place, routers.get(place - 1), first, "in_path", 12, 12)
     return found
@@ -60,6 +62,7 @@ def at_both(left_home: int) -> Seen:
     found.place = None
     found.swept = [s for s in found.swept if s.ttl == 1] + [s for s in found.swept if s.ttl == 5][:left_home]
     found.swept += [Shot(5, False, None, None, {5: "198.51.100.5"})] * (7 - left_home)
+    found.fresh = list(found.swept)
     return found
 
 
