@@ -26,7 +26,7 @@ from probe.lab.scenario import Expectation, Scenario
 from probe.lab.score import Observation, Runner, command, observe, rules
 from probe.model.errors import ColibriError, MalformedRecord
 
-_CHUNK = 4  # runs for which a lab stays up: the fewer, the more evenly the work is shared out
+_CHUNK = 20  # measurements for which a lab stays up: the fewer, the more evenly the work is shared out
 _LOSS, _JITTER, _REORDER = 0.05, 0.02, 0.02  # the worst that a run's access line may be
 _JOBS_EACH = 5  # labs for a processor: a run mostly waits
 
@@ -160,16 +160,20 @@ def _shared_out(
 ) -> Iterable[Work]:  # fmt: skip
     """Chunks of runs, all scenarios' first ones first: broken off, the score is thinner, not lopsided."""
     done = set(known)
-    for first in range(0, runs, _CHUNK):
-        for one in wanted:
-            missing = {
-                nth: [n for n in range(len(one.expect)) if keys[one.name, n, nth] not in done]
-                for nth in range(first, min(first + _CHUNK, runs))
-            }
-            missing = {nth: numbers for nth, numbers in missing.items() if numbers}
-            if missing:
-                own = {f"{nth} {n}": keys[one.name, n, nth] for nth, numbers in missing.items() for n in numbers}
-                yield Work(one, missing, own, impaired, str(log))
+    firsts = []
+    for place, one in enumerate(wanted):
+        length = max(1, _CHUNK // max(1, len(one.expect)))
+        firsts += [(first, place, length) for first in range(0, runs, length)]
+    for first, place, length in sorted(firsts):
+        one = wanted[place]
+        missing = {
+            nth: [n for n in range(len(one.expect)) if keys[one.name, n, nth] not in done]
+            for nth in range(first, min(first + length, runs))
+        }
+        missing = {nth: numbers for nth, numbers in missing.items() if numbers}
+        if missing:
+            own = {f"{nth} {n}": keys[one.name, n, nth] for nth, numbers in missing.items() for n in numbers}
+            yield Work(one, missing, own, impaired, str(log))
 
 
 def _make(work: Sequence[Work], jobs: int, runner: Runner, progress: Callable[[str], None]) -> None:

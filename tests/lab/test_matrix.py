@@ -107,7 +107,8 @@ def test_a_log_forgives_its_last_line_alone(tmp_path: Path) -> None:
         matrix.read_log(path)
 
 
-def test_all_scenarios_have_their_first_runs_first() -> None:
+def test_all_scenarios_have_their_first_runs_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matrix, "_CHUNK", 4)
     two = msgspec.structs.replace(CHAIN, name="two")
     keys = {(one.name, 0, run): f"{one.name}{run}" for one in (CHAIN, two) for run in range(6)}
     work = list(matrix._shared_out([CHAIN, two], 6, keys, ["one0", "two4", "two5"], False, Path("log")))
