@@ -13,13 +13,14 @@ from probe.engine.clock import Timeline
 from probe.engine.guard import Guard
 from probe.engine.intake import Intake
 from probe.engine.interfaces import Own, source_for
-from probe.engine.observe import transport
+from probe.engine.observe import Record, transport
 from probe.engine.pace import Pace
 from probe.engine.ports import Ports
 from probe.engine.raw import RawSender
 from probe.model.errors import ForbiddenDestination, NoRoute
-from probe.model.exchange import EchoStep, Failure, PauseStep, Step, StreamStep, SynStep, UdpStep
+from probe.model.exchange import FULL_TTL, EchoStep, Failure, PauseStep, Step, StreamStep, SynStep, UdpStep
 from probe.model.outcome import Entry
+from probe.model.packet import Flags, Tcp
 from probe.wire.scrub import Scrubber
 
 HEADERS = 60
@@ -153,7 +154,8 @@ class Bench:
     def settle_up(self, entry: Entry, packets: int, octets: int) -> None:
         """The kernel also sends what nobody asked for: retransmissions, acknowledgements. They count all the same.
 
-        ``packets`` and ``octets`` were paid for.
+        ``packets`` and ``octets`` were paid for. Once counted, bare acknowledgements of ours are forgotten: that the
+        kernel sent them says nothing about the line, and evidence has to fit into a message of the feed.
         """
         step = entry.step
         if isinstance(step, PauseStep):
@@ -163,3 +165,12 @@ class Bench:
         more = len(sent) - packets
         if more > 0:
             self.pace.spend(step.address, more, max(0, sum(len(record.data) for record in sent) - octets))
+        self.intake.forget((transport(step), entry.port), filter(_acknowledges, sent))
+
+
+def _acknowledges(record: Record) -> bool:
+    """Whether all that a packet does is to acknowledge, at full length (others were sent to name routers)."""
+    packet = record.packet
+    header = packet.header
+    bare = isinstance(header, Tcp) and header.flags == Flags.ACK and not packet.payload
+    return bare and packet.ttl == FULL_TTL

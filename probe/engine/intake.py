@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections import defaultdict, deque
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from probe.engine.capture import Capture
 from probe.engine.clock import Timeline
@@ -75,6 +75,14 @@ class Intake:
     def of(self, key: Key) -> list[Record]:
         """The packets of a flow so far, in order of time (queues of several interfaces come in no order)."""
         return sorted(self._flows.get(key, ()), key=lambda record: record.ns)
+
+    def forget(self, key: Key, gone: Iterable[Record]) -> None:
+        """Packets of a flow that something else tells of from now on."""
+        names = {id(record) for record in gone}
+        kept = [(r, v) for r, v in zip(self._flows[key], self._via[key], strict=True) if id(r) not in names]
+        self._flows[key], self._via[key] = [r for r, _ in kept], [v for _, v in kept]
+        self.records = [record for record in self.records if id(record) not in names]
+        self._bytes = sum(len(record.data) for record in self.records)
 
     def listen(self, interface: str) -> None:
         """Capture on an interface too. Raises as :meth:`Capture.listen`."""

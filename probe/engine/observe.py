@@ -76,6 +76,7 @@ def observe(entry: Entry, records: Iterable[Record]) -> Exchange:
         note=entry.note,
         session=entry.session,
         samples=entry.samples,
+        account=entry.account,
     )
 
 

@@ -11,19 +11,23 @@ import msgspec
 
 from probe.engine.observe import Record
 from probe.model.errors import MalformedPacket, MalformedRecord
+from probe.model.exchange import Step
 from probe.model.finding import Evidence
-from probe.model.outcome import ExchangeLog
+from probe.model.outcome import Entry, ExchangeLog
 from probe.wire import ip, pcapng
 
 _MARK = "colibri.exchanges/1 "
 _HEAD = 256  # bytes of a file in which the human comment begins
+_SHORT = 8  # bytes of a payload that its digest would not make shorter
 _CHUNK = 60_000  # a pcapng option holds at most 65,535 bytes
 
 
 def seal(records: Iterable[Record], log: ExchangeLog) -> tuple[Evidence, bytes]:
-    """The evidence file and its description. The log is deflated and base64-coded, in as many comments as it takes."""
+    """The evidence file and its description. The log is deflated and base64-coded, in as many comments as it takes; of
+    payloads it holds digests: the packets show them, and a replay makes them anew."""
     packets = sorted(records, key=lambda r: r.ns)
-    text = base64.b64encode(zlib.compress(msgspec.json.encode(log), 9)).decode()
+    lean = msgspec.structs.replace(log, batches=[[_lean(entry) for entry in batch] for batch in log.batches])
+    text = base64.b64encode(zlib.compress(msgspec.json.encode(lean), 9)).decode()
     chunks = [_MARK + text[i : i + _CHUNK] for i in range(0, len(text), _CHUNK)]
     human = (
         f"Colibri {log.measurement} {log.version}: {log.verdict} {log.technique}".rstrip()
@@ -38,6 +42,30 @@ def seal(records: Iterable[Record], log: ExchangeLog) -> tuple[Evidence, bytes]:
         ),
         data,
     )
+
+
+def _lean(entry: Entry) -> Entry:
+    payload = getattr(entry.step, "payload", b"")
+    if len(payload) <= _SHORT or entry.digest:
+        return entry
+    return msgspec.structs.replace(entry, step=_without_payload(entry.step), digest=_digest(payload))
+
+
+def _without_payload(step: Step) -> Step:
+    return msgspec.structs.replace(step, payload=b"")
+
+
+def _digest(payload: bytes) -> str:
+    """Enough to notice rules that ask for something else, which shows in many steps; the whole file is hashed besides."""
+    return hashlib.blake2b(payload, digest_size=2).hexdigest()
+
+
+def is_step_of(entry: Entry, step: Step) -> bool:
+    """Whether an entry of a log, with its payload or without, is of this very step."""
+    if not entry.digest:
+        return step == entry.step
+    payload = getattr(step, "payload", b"")
+    return bool(payload) and _digest(payload) == entry.digest and _without_payload(step) == entry.step
 
 
 def is_evidence(data: bytes) -> bool:

@@ -8,10 +8,10 @@ from random import Random
 import msgspec
 
 from probe.engine.observe import Record, local_port, observe, transport
-from probe.engine.record import unseal
+from probe.engine.record import is_step_of, unseal
 from probe.measurements import Context, Steps, load, parse_options
 from probe.model.baseline import Baseline
-from probe.model.errors import ReplayMismatch, UsageError
+from probe.model.errors import MalformedPacket, MalformedRecord, ReplayMismatch, UsageError
 from probe.model.exchange import Exchange, Step
 from probe.model.finding import Judgement
 from probe.model.outcome import Entry, ExchangeLog
@@ -42,6 +42,8 @@ def replay(data: bytes, where: str = "evidence") -> Replayed:
         options = parse_options(measurement, log.options)
         context = Context(Random(log.seed), baseline=Baseline(log.baseline))
         judgement = _drive(measurement.measure(options, context), log.batches, index, where)
+    except MalformedPacket as error:
+        raise MalformedRecord(where, str(error)) from None
     except UsageError as error:
         raise ReplayMismatch(f"{where}: the rules of today can't run what was recorded: {error}") from None
     technique = judgement.interference.technique if judgement.interference else ""
@@ -73,7 +75,7 @@ def _answer(
         raise ReplayMismatch(f"{where}: {len(entries)} steps are recorded, the rules of today ask for {len(batch)}")
     exchanges: list[Exchange] = []
     for step, entry in zip(batch, entries, strict=True):
-        if step != entry.step:
+        if not is_step_of(entry, step):
             raise ReplayMismatch(f"{where}: the rules of today ask for another step than the recorded one")
-        exchanges.append(observe(entry, index[transport(step), entry.port]))
+        exchanges.append(observe(msgspec.structs.replace(entry, step=step), index[transport(step), entry.port]))
     return exchanges

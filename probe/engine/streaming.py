@@ -5,12 +5,15 @@ from __future__ import annotations
 import asyncio
 import math
 
+import msgspec
+
 from probe.engine import sockets
 from probe.engine.bench import HEADERS, Bench
 from probe.engine.intake import Waiter
-from probe.engine.observe import transport
+from probe.engine.observe import Watch, transport
 from probe.model.exchange import Failure, StreamStep
 from probe.model.outcome import Entry
+from probe.wire import passages
 from probe.wire.counters import datagram
 
 _CLOSEST = 0.5  # of the interval: how close two datagrams may follow each other after a delay of this machine
@@ -54,7 +57,19 @@ async def stream(bench: Bench, step: StreamStep) -> Entry:
         finally:
             bench.pace.give_back((step.count - sent) * each)
     bench.intake.drain()
-    return bench.done(step, port, began, failure, note)
+    return _told(bench, bench.done(step, port, began, failure, note))
+
+
+def _told(bench: Bench, entry: Entry) -> Entry:
+    """The entry with an account of all datagrams, most of which are then not kept as packets."""
+    step, key = entry.step, (transport(entry.step), entry.port)
+    assert isinstance(step, StreamStep)  # noqa: S101 - only such come here
+    watch = Watch(step)
+    taken = [r for r in bench.intake.of(key) if entry.began <= r.ns <= entry.ended and watch.takes(r)]
+    found, kept = passages.read(step, [((r.ns - entry.began) / 1e9, r.outgoing, r.packet) for r in taken])
+    stay = set(kept)
+    bench.intake.forget(key, [record for index, record in enumerate(taken) if index not in stay])
+    return msgspec.structs.replace(entry, account=passages.encode(step, found))
 
 
 async def _turn(due: float, last: float, interval: float) -> float:

@@ -44,6 +44,8 @@ class StreamStep(msgspec.Struct, tag="stream", frozen=True, kw_only=True, omit_d
     ``inverted``: every bit of what is so written is flipped, which makes a twin of the same size and timing that no
     filter knows. ``flow`` as for :class:`UdpStep`. Listening ends ``wait`` after the last datagram; if nothing at all
     was heard for ``give_up`` seconds (0: never), the stream is broken off.
+    ``Exchange.account`` tells of every datagram; of the packets only the first that left and the last that came
+    back are kept, and some of those that are no echoes.
     """
 
     address: str
@@ -204,7 +206,8 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     """What one step sent and everything that was then heard on its flow, in order of time.
 
     ``sent_at`` is when the step's payload (or probe) left, in seconds since the exchange began; None if it never did.
-    ``session`` and ``samples`` are told by the engine, not by packets: the exchange log keeps them.
+    ``session``, ``samples`` and ``account`` are told by the engine, not by packets: the exchange log keeps them.
+    ``account``: when each datagram of a :class:`StreamStep` left and came back (:mod:`probe.wire.passages`).
     """
 
     step: Step
@@ -214,6 +217,7 @@ class Exchange(msgspec.Struct, frozen=True, kw_only=True):
     note: str = ""
     session: Session | None = None
     samples: tuple[Sample, ...] = ()
+    account: bytes = b""
 
     @property
     def answers(self) -> list[Heard]:

@@ -37,6 +37,8 @@ class Entry(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     note: str = ""
     session: Session | None = None
     samples: tuple[Sample, ...] = ()
+    account: bytes = b""
+    digest: str = ""  # of the step's payload, where a log leaves it out: the packets show it, the rules make it anew
 
 
 class ExchangeLog(msgspec.Struct, frozen=True, kw_only=True):

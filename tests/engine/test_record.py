@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import hashlib
+import random
 import shutil
 import subprocess
 import zlib
@@ -16,7 +17,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.engine.observe import Record
-from probe.engine.record import is_evidence, seal, unseal
+from probe.engine.record import is_evidence, is_step_of, seal, unseal
 from probe.model.errors import MalformedRecord
 from probe.model.exchange import EchoStep, PauseStep, TcpStep, UdpStep
 from probe.model.outcome import Entry, ExchangeLog
@@ -75,14 +76,23 @@ def test_the_same_run_gives_the_same_file() -> None:
 
 
 def test_a_long_log_takes_several_comments() -> None:
-    import random
-
     chance = random.Random(1)
-    steps = [Entry(step=UdpStep(address="203.0.113.10", port=1, payload=chance.randbytes(300))) for _ in range(400)]
+    steps = [Entry(step=UdpStep(address="203.0.113.10", port=1, payload=chance.randbytes(300)),
+                   note=chance.randbytes(150).hex()) for _ in range(800)]  # fmt: skip
     log = msgspec.structs.replace(LOG, batches=[steps])
     _, data = seal([], log)
     assert len(pcapng.read(data).comments) > 3
-    assert unseal(data) == ([], log)
+    records, read = unseal(data)
+    assert records == []
+    for one, asked in zip(read.batches[0], steps, strict=True):
+        assert is_step_of(one, asked.step)
+        assert not is_step_of(one, msgspec.structs.replace(asked.step, payload=b"another"))
+        assert not is_step_of(one, msgspec.structs.replace(asked.step, port=2))
+
+
+def test_of_payloads_the_log_holds_digests() -> None:
+    step = UdpStep(address="203.0.113.10", port=1, payload=random.Random(1).randbytes(3000))
+    assert len(seal([], msgspec.structs.replace(LOG, batches=[[Entry(step=step)]]))[1]) < 1000
 
 
 @pytest.mark.skipif(shutil.which("tshark") is None, reason="tshark is not installed")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import gzip
 from collections.abc import Callable, Iterator
 
 import msgspec
@@ -10,6 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from probe.agent.findings import MOST_EVIDENCE
 from probe.engine.record import seal, unseal
 from probe.engine.replay import replay
 from probe.engine.run import run_once
@@ -57,6 +59,20 @@ def test_the_same_judgement_from_the_packets(outcomes: dict[str, Outcome], name:
     assert replayed.version == outcome.version
     assert replayed.log.rule == outcome.judgement.rule
     assert outcome.judgement.verdict == ("interfered" if RUNS[name][0] == "sale" else "clean")
+
+
+@pytest.mark.long
+def test_a_call_that_is_cut_fits_into_the_feed_and_is_judged_alike() -> None:
+    with Lab.up("voip-media") as lab, lab.enter("oran"):
+        config = lab.config("oran")
+        nameless = msgspec.structs.replace(config.measure, prefixes="")
+        outcome = run_once(
+            msgspec.structs.replace(config, measure=nameless), "voip",
+            {"target": "203.0.113.190", "reflector": "203.0.113.190"},
+        )  # fmt: skip
+    assert outcome.judgement.rule == "voip/payload-filtered"
+    assert len(gzip.compress(outcome.pcapng, mtime=0)) <= MOST_EVIDENCE
+    assert replay(outcome.pcapng).judgement == outcome.judgement
 
 
 def test_a_changed_mind_is_told(outcomes: dict[str, Outcome]) -> None:

@@ -6,6 +6,8 @@ import itertools
 import zlib
 from typing import Any
 
+import msgspec
+
 from probe.model.exchange import (
     EchoStep,
     Exchange,
@@ -21,6 +23,7 @@ from probe.model.exchange import (
     UdpStep,
 )
 from probe.model.packet import Icmp, Packet, Protocol, Tcp, Udp
+from probe.wire import passages
 from probe.wire.counters import datagram
 from tests.measurements.simnet import ACK, FIN, PSH, RST, SELF, SYN, Internet
 
@@ -140,6 +143,13 @@ class Stream(Client):
     def hear(self, packet: Packet) -> None:
         self.heard_at = self.net.now
         self.note(packet, outgoing=False)
+
+    def exchange(self) -> Exchange:
+        """An account of all, and few of the packets, as the engine has it."""
+        whole = super().exchange()
+        found, kept = passages.read(self.step, [(h.at, h.outgoing, h.packet) for h in whole.heard])
+        heard = tuple(whole.heard[index] for index in kept)
+        return msgspec.structs.replace(whole, heard=heard, account=passages.encode(self.step, found))
 
 
 class Syn(Client):

@@ -9,7 +9,7 @@ import pytest
 from probe.measurements._tcp.triggers import react
 from probe.model.exchange import Exchange, Sample, Session, StreamStep, TcpStep, TlsStep, TransferStep, UdpStep
 from probe.model.packet import Packet, Udp
-from probe.wire import http, tls
+from probe.wire import http, passages, tls
 from probe.wire.counters import number_of
 from tests.measurements.simboxes import Dropper, Resetter, Throttler, _Box
 from tests.measurements.simclients import Client
@@ -38,9 +38,10 @@ class Mirror:
 
 def test_a_stream_keeps_its_pace_and_hears_its_echoes() -> None:
     exchange = one(Network(hosts={SERVER: Mirror()}), RTP)
-    sent = [heard.at for heard in exchange.heard if heard.outgoing]
-    assert sent == pytest.approx([0.02 * i for i in range(50)])
-    assert [number_of(RTP, heard.packet.payload) for heard in exchange.answers] == list(range(50))
+    found = passages.of(exchange)
+    assert [one.at for one in found.sent] == pytest.approx([0.02 * i for i in range(50)])
+    assert [one.number for one in found.back] == list(range(50))
+    assert [number_of(RTP, heard.packet.payload) for heard in exchange.answers] == [49]
     ports = {heard.packet.header.source_port for heard in exchange.heard
              if heard.outgoing and isinstance(heard.packet.header, Udp)}  # fmt: skip
     other = one(Network(hosts={SERVER: Mirror()}), UdpStep(address=SERVER, port=40000, payload=b"x", flow="call"))
@@ -52,7 +53,7 @@ def test_a_stream_keeps_its_pace_and_hears_its_echoes() -> None:
 def test_a_stream_that_nobody_answers_is_given_up() -> None:
     step = StreamStep(address=SERVER, port=9, payload=b"x", count=500, give_up=1.0)
     exchange = one(net(), step)
-    assert len(exchange.heard) == 50
+    assert len(passages.of(exchange).sent) == 50
     assert exchange.answers == []
 
 

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import base64
+import contextlib
+import gzip
+import zlib
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -9,9 +13,11 @@ from typing import Any
 import msgspec
 import pytest
 
+from probe.agent.findings import MOST_EVIDENCE
 from probe.measurements import Context, load, parse_options
 from probe.model.errors import UsageError
 from probe.model.finding import Judgement
+from probe.model.outcome import Entry
 from probe.model.packet import Udp
 from probe.reflector.calls import stun_reply
 from tests.measurements.simcalls import CALLS, Alg, Filter, calls_net
@@ -176,6 +182,29 @@ def test_a_bad_line_leaves_time_for_what_must_be_asked(name: str) -> None:
         assert internet.now <= 46
         real = [one for one in judgement.details["media"] if not one["twin"]]
         assert sum(one["packets"] * one["interval_ms"] >= 9500 for one in real) >= 2
+
+
+def test_a_run_of_many_calls_fits_into_a_message_of_the_feed() -> None:
+    """Thousands of packets of sound: an account of them, and a few of each stream."""
+    internet = Internet(replace(FOUND["sound, after 120 packets"][0], loss=0.05, jitter=0.02), 1)
+    measurement = load("voip")
+    options = parse_options(measurement, {"target": FAR[4], "reflector": FAR[4]})
+    steps = measurement.measure(options, Context(Random(1)))
+    entries: list[Entry] = []
+    bulk, packets = b"", 0
+    batch = next(steps)
+    with contextlib.suppress(StopIteration):
+        while True:
+            exchanges = internet.perform(batch)
+            entries += [Entry(step=e.step, port=50_000, began=1, ended=2, account=e.account) for e in exchanges]
+            heard = [h for e in exchanges for h in e.heard]
+            packets += len(heard)
+            # Headers that change in four bytes of time, four of numbers and checksums, as they would in a capture.
+            bulk += b"".join(bytes(32) + internet.random.randbytes(8) + h.packet.payload for h in heard)
+            batch = steps.send(exchanges)
+    assert internet.sent > 1.5 * packets
+    log = base64.b64encode(zlib.compress(msgspec.json.encode(entries), 9))
+    assert len(gzip.compress(log + bulk)) <= MOST_EVIDENCE
 
 
 def service(*boxes: Any, hosts: dict[str, Any] | None = None) -> Network:

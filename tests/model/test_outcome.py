@@ -31,7 +31,7 @@ def test_a_log_of_today_stays_readable() -> None:
 def test_the_names_are_for_good() -> None:
     assert {field.encode_name for field in msgspec.structs.fields(ExchangeLog)} >= FIELDS
     names = [field.encode_name for field in msgspec.structs.fields(Entry)]
-    assert names == ["step", "port", "began", "ended", "failure", "note", "session", "samples"]
+    assert names == ["step", "port", "began", "ended", "failure", "note", "session", "samples", "account", "digest"]
     assert msgspec.convert(LOG, ExchangeLog).schema == LOG_SCHEMA == "colibri.exchanges/1"
 
 

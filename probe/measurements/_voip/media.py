@@ -11,9 +11,8 @@ import msgspec
 from probe.measurements._voip import mos
 from probe.measurements._voip.call import Caller
 from probe.model.exchange import Exchange, StreamStep
-from probe.model.packet import Udp
 from probe.model.reflector import StreamReport
-from probe.wire import rtp
+from probe.wire import passages, rtp
 from probe.wire.counters import datagram, number_of
 
 FULL, SPARSE = 0.02, 0.06
@@ -148,25 +147,21 @@ def read(plan: Plan, ssrc: int, exchange: Exchange) -> Stream:
     assert isinstance(asked, StreamStep)  # noqa: S101 - a stream was asked for
     sent: dict[int, float] = {}
     back: dict[int, float] = {}
-    ttl = None
+    ttls = [h.packet.ttl for h in exchange.answers if number_of(asked, h.packet.payload) is not None]
     receiver = rtp.Receiver()
-    for heard in exchange.heard:
-        if not isinstance(heard.packet.header, Udp):
-            continue
-        number = number_of(asked, heard.packet.payload)
-        if number is None:
-            continue
-        if heard.outgoing:
-            sent.setdefault(number, heard.at)
-        elif number not in back:
-            back[number] = heard.at
-            ttl = heard.packet.ttl
-            receiver.take(heard.at, number & 0xFFFF, number * round(plan.interval * rtp.RATE))
+    found = passages.of(exchange)
+    for one in found.sent:
+        sent.setdefault(one.number, one.at)
+    for one in found.back:
+        if one.number not in back:
+            back[one.number] = one.at
+            receiver.take(one.at, one.number & 0xFFFF, one.number * round(plan.interval * rtp.RATE))
     trips = sorted(back[n] - sent[n] for n in back if n in sent)
     count = max(sent, default=-1) + 1
     return Stream(
         plan=plan, step=asked, ssrc=ssrc, back=tuple(n in back for n in range(count)),
-        round_trip=trips[len(trips) // 2] if trips else None, jitter_down=receiver.jitter, ttl=ttl,
+        round_trip=trips[len(trips) // 2] if trips else None, jitter_down=receiver.jitter,
+        ttl=ttls[-1] if ttls else None,
     )  # fmt: skip
 
 
