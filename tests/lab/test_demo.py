@@ -152,8 +152,15 @@ def test_it_runs_in_a_network_of_its_own_without_privileges(start: Start, small:
     assert (one.processes(), one.files()) == ([], [])
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("phase", ["the lab is up", "the monitor", "a probe on each line", "ttl_path"])
+PHASES = ("the lab is up", "the monitor", "a probe on each line", "ttl_path")
+SIGNALS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+@pytest.mark.parametrize(("phase", "number"), [
+    # Every phase and every signal in the quick tier, every pair in the long one.
+    pytest.param(phase, number, marks=[] if one % 3 == other or phase == PHASES[0] else pytest.mark.long)
+    for one, phase in enumerate(PHASES) for other, number in enumerate(SIGNALS)
+])  # fmt: skip
 def test_a_signal_in_any_phase_leaves_nothing(start: Start, small: str, phase: str, number: signal.Signals) -> None:
     one = start(small)
     one.wait_for(phase)
