@@ -56,7 +56,7 @@ def _without_payload(step: Step) -> Step:
 
 
 def _digest(payload: bytes) -> str:
-    """Enough to notice rules that ask for something else, which shows in many steps; the whole file is hashed besides."""
+    """Enough to notice rules that ask for something else, which shows in many steps. The file is hashed whole."""
     return hashlib.blake2b(payload, digest_size=2).hexdigest()
 
 

@@ -40,6 +40,7 @@ MATCH = (4, 12)
 _WAIT = 1.5
 _TRIES = 3
 _HTTP_PORTS = (PORT, 80)
+_REPORTS = 4  # streams of which one datagram tells, however long they were
 
 
 class Far(msgspec.Struct, frozen=True):
@@ -182,12 +183,13 @@ def report(far: Far, streams: Sequence[int], context: Context) -> Part[dict[int,
 
     An empty tuple: nothing of that stream came.
     """
-    answers = yield from ask(far, [Report((ssrc,)) for ssrc in streams], context)
+    groups = [tuple(streams[i : i + _REPORTS]) for i in range(0, len(streams), _REPORTS)]
+    answers = yield from ask(far, [Report(group) for group in groups], context)
     found: dict[int, tuple[StreamReport, ...]] = {}
-    for ssrc, answer in zip(streams, answers, strict=True):
+    for group, answer in zip(groups, answers, strict=True):
         if not isinstance(answer, Reports):
             return None
-        found[ssrc] = answer.streams
+        found |= {ssrc: tuple(one for one in answer.streams if one.ssrc == ssrc) for ssrc in group}
     return found
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from random import Random
 from typing import Any
 
+import msgspec
 import pytest
 
 from probe.measurements import Context, Part, T, _far
@@ -14,7 +15,7 @@ from probe.model.exchange import EchoStep, StreamStep, SynStep, UdpStep
 from probe.model.finding import Interference, Judgement, Target
 from probe.model.packet import Udp
 from probe.model.reflector import Asked, Askers
-from probe.wire import dns, reflector, rtp
+from probe.wire import dns, passages, reflector, rtp
 from tests.measurements.simfar import FAR, HOME, SETTINGS, Far
 from tests.measurements.simnet import Internet, Network, Passing
 
@@ -165,7 +166,7 @@ class TestReport:
         net = internet()
         far = greet(net)
         (exchange,) = net.perform([stream(far, 7)])
-        assert len(exchange.answers) == 50
+        assert len(passages.of(exchange).back) == 50
         reports = drive(_far.report(far, [7, 8], Context(Random(4))), net)
         assert reports is not None
         (found,) = reports[7]
@@ -174,6 +175,17 @@ class TestReport:
         assert found.ttls == (56,)
         assert found.echoed == 50
         assert found.jitter < 0.001
+
+    def test_tells_of_several_in_one_datagram_however_long_they_were(self) -> None:
+        net = internet()
+        far = greet(net)
+        net.perform([msgspec.structs.replace(stream(far, 1 << 31 | n), count=500) for n in range(6)])
+        net.perform([stream(far, 9)])
+        streams = [*(1 << 31 | n for n in range(6)), 9]
+        assert len(next(_far.report(far, streams, Context(Random(4))))) == 2
+        reports = drive(_far.report(far, streams, Context(Random(4))), net)
+        assert reports is not None
+        assert [[one.packets for one in reports[ssrc]] for ssrc in streams] == [[500]] * 6 + [[50]]
 
     def test_tells_a_twin_apart(self) -> None:
         net = internet()
@@ -191,7 +203,7 @@ class TestReport:
             (exchange,) = net.perform([stream(far, 7)])
             reports = drive(_far.report(far, [7], Context(Random(4))), net)
             assert reports is not None
-            assert len(exchange.answers) == 25
+            assert len(passages.of(exchange).back) == 25
             assert reports[7][0].packets == (50 if back else 25)
 
     def test_is_asked_over_http_where_udp_died_since(self) -> None:
