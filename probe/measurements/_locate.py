@@ -170,7 +170,18 @@ def place(
         return None
     tried = sum(s.ttl == lowest for s in shots)
     hit = sum(s.ttl == lowest and s.elicited for s in shots)
-    return _named(shots, known, _surely_clean(shots, lowest, arrives), lowest, hit, tried, arrives=arrives)
+    clean = min(_surely_clean(shots, lowest, arrives), _below_its_own_answer(shots, lowest, arrives))
+    return _named(shots, known, clean, lowest, hit, tried, arrives=arrives)
+
+
+def _below_its_own_answer(shots: list[Shot], lowest: int, arrives: int | None) -> int:
+    """Highest TTL at which silence proves something. Where answers to the lowest triggers arrive with their last hop
+    left and nothing speaks against their TTL being copied, those to lower triggers die on the way back: then the box
+    may stand half-way already (see :func:`copies_ttl`), which more shots would have told."""
+    short = [s for s in shots if s.elicited and s.reply_ttl is not None and (arrives is None or s.ttl < arrives)]
+    if any(s.reply_ttl != s.ttl - lowest + 1 for s in short) or not any(s.ttl == lowest for s in short):
+        return lowest - 1
+    return (lowest - 1) // 2
 
 
 def _surely_clean(shots: list[Shot], lowest: int, arrives: int | None) -> int:

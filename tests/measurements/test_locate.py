@@ -87,6 +87,25 @@ def test_both_ends_are_named_from_one_flow_where_one_shows_them() -> None:
     assert (found.clean_hop, found.first_hop) == ("a3", "a4")
 
 
+@pytest.mark.parametrize(
+    ("answers", "clean"),
+    [
+        ([(3, 1)], 1),  # a copy of 2, sent back at hop 2: one of 1 would have died in the home
+        ([(3, 1), (4, 2), (3, 1)], 1),
+        ([(5, 1), (6, 2)], 2),
+        ([(3, 1), (4, 1)], 2),  # always the same TTL: no copy
+        ([(3, 60), (4, 61)], 2),  # had it been copied, that of the next lower trigger would have come
+        ([(3, 2), (4, 3)], 2),
+    ],
+)
+def test_silence_proves_nothing_where_answers_could_not_have_come(answers: list[tuple[int, int]], clean: int) -> None:
+    lowest = min(sent for sent, _ in answers)
+    shots = [Shot(ttl, False) for ttl in range(1, lowest)] + [Shot(sent, True, got) for sent, got in answers]
+    found = place(shots, KNOWN, arrives=9)
+    assert found is not None
+    assert (found.clean_ttl, found.first_ttl) == (clean, lowest)
+
+
 def test_a_box_that_copies_ttls_is_nearer_than_it_looks() -> None:
     full = [Shot(ttl, True, ttl - 6) for ttl in TRIAL_TTLS]
     assert copies_ttl(full) == 6
