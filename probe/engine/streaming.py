@@ -17,6 +17,8 @@ from probe.wire import passages
 from probe.wire.counters import datagram
 
 _CLOSEST = 0.5  # of the interval: how close two datagrams may follow each other after a delay of this machine
+_LATEST = 1.25  # of the time that a stream is to take: a machine that can't keep the pace leaves out the rest
+_SLACK = 1.0  # seconds besides: a short stream may wait for a busy machine once
 
 
 async def stream(bench: Bench, step: StreamStep) -> Entry:
@@ -39,11 +41,14 @@ async def stream(bench: Bench, step: StreamStep) -> Entry:
             began = bench.timeline.now()
             failure: Failure = ""
             note = ""
+            given_up = False
+            longest = _LATEST * step.count * step.interval + _SLACK
             with bench.intake.waiter((transport(step), port), step, began) as waiter:
                 start = last = asyncio.get_running_loop().time()
                 for number in range(step.count):
                     last = await _turn(start + number * step.interval, last, step.interval)
-                    if _given_up(bench, step, waiter):
+                    given_up = _given_up(bench, step, waiter)
+                    if given_up or last - start > longest:
                         break
                     try:
                         await sockets.patiently(lambda number=number: _send(bench, step, number))  # type: ignore[misc]
@@ -52,7 +57,7 @@ async def stream(bench: Bench, step: StreamStep) -> Entry:
                         break
                     bench.sent()
                     sent += 1
-                else:
+                if not given_up and not failure:
                     await asyncio.sleep(step.wait)
         finally:
             bench.pace.give_back((step.count - sent) * each)

@@ -43,7 +43,8 @@ class StreamStep(msgspec.Struct, tag="stream", frozen=True, kw_only=True, omit_d
     ``counters`` are big-endian fields of the payload that grow from datagram to datagram: (offset, length, increment).
     ``inverted``: every bit of what is so written is flipped, which makes a twin of the same size and timing that no
     filter knows. ``flow`` as for :class:`UdpStep`. Listening ends ``wait`` after the last datagram; if nothing at all
-    was heard for ``give_up`` seconds (0: never), the stream is broken off.
+    was heard for ``give_up`` seconds (0: never), the stream is broken off; so it is where this machine is too busy to
+    keep the pace, when it takes a quarter longer than it should.
     ``Exchange.account`` tells of every datagram; of the packets only the first that left and the last that came
     back are kept, and some of those that are no echoes.
     """

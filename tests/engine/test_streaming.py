@@ -11,6 +11,8 @@ from statistics import median
 import msgspec
 import pytest
 
+from probe.engine import streaming
+from probe.engine.bench import Bench
 from probe.engine.observe import observe
 from probe.engine.record import seal, unseal
 from probe.lab.lab import Lab
@@ -57,6 +59,24 @@ def test_all_of_it_arrives_in_order_and_at_its_pace(line: Line, chain: Lab, serv
     kept = [number_of(step, one.packet.payload) for one in exchange.answers]
     assert kept == [49]
     assert len(line.performer.intake.records) == len(exchange.heard) == 2
+
+
+def test_a_machine_that_can_not_keep_the_pace_leaves_out_the_rest(
+    line: Line, chain: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    send = streaming._send
+
+    def slow(bench: Bench, step: StreamStep, number: int) -> None:
+        time.sleep(0.03)
+        send(bench, step, number)
+
+    monkeypatch.setattr(streaming, "_send", slow)
+    with udp_server(chain, 40000):
+        ((exchange,),) = line.perform([call(count=100, interval=0.01)])
+    found = passages.of(exchange)
+    assert 0 < len(found.sent) < 100
+    assert [one.number for one in found.sent] == list(range(len(found.sent)))
+    assert len(found.back) == len(found.sent)
 
 
 def test_other_steps_do_not_make_it_falter(line: Line, chain: Lab) -> None:
