@@ -15,6 +15,7 @@ from probe.lab.kinds import Box, DnsInjector, EqualPaths, HomeDns, IcmpRule, Res
 from probe.lab.lab import Lab
 from probe.model.packet import Packet
 from probe.wire import dns, http
+from tests.lab.conftest import quickest
 
 pytestmark = pytest.mark.lab
 
@@ -113,10 +114,13 @@ def test_the_silent_address_is_routed_and_says_nothing(honest: Lab, listen: Star
 
 
 def test_a_round_trip_takes_what_the_scenario_says(honest: Lab) -> None:
-    with honest.enter("sale"), socket.socket() as connection:
-        begun = time.monotonic()
-        connection.connect((PRESS, 80))
-        assert 0.02 <= time.monotonic() - begun < 0.2
+    def connects() -> float:
+        with honest.enter("sale"), socket.socket() as connection:
+            begun = time.monotonic()
+            connection.connect((PRESS, 80))
+            return time.monotonic() - begun
+
+    assert 0.02 <= quickest(0.2, connects) < 0.2
 
 
 def test_operators_do_what_the_demo_says(listen: Start) -> None:

@@ -22,6 +22,7 @@ from probe.lab.lab import Lab
 from probe.lab.namespaces import Namespace
 from probe.model.packet import Flags, Packet, Tcp, Udp
 from probe.wire import dns, http, ip
+from tests.lab.conftest import quickest
 
 Start = Callable[..., Any]
 FRAMES = [bytes([number]) for number in range(200)]
@@ -130,10 +131,13 @@ def get(lab: Lab, host: str, address: str = "203.0.113.10", timeout: float = 2) 
 @pytest.mark.parametrize("address", ["203.0.113.10", "2001:db8:a0::10"])
 def test_a_connection_works_through_relays_and_takes_its_time(chain: Start, address: str) -> None:
     lab = chain(Impair(at="chain.r2", delay=0.02), Impair(at="chain.r3"), rtt=0)
-    begun = time.monotonic()
-    answer = http.decode_response(get(lab, "press.example", address))
-    assert answer.complete
-    assert 0.08 <= time.monotonic() - begun < 1  # handshake and request: two round trips of 40 ms
+
+    def takes() -> float:
+        begun = time.monotonic()
+        assert http.decode_response(get(lab, "press.example", address)).complete
+        return time.monotonic() - begun
+
+    assert 0.08 <= quickest(1, takes) < 1  # handshake and request: two round trips of 40 ms
 
 
 @pytest.mark.lab
