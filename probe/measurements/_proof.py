@@ -19,6 +19,7 @@ RARER = 0.00001
 """The same where ways of different length can't be told apart: 10 of 10 against 0 of 10 is 1 in 184756."""
 _MOST = 0.75  # of the triggers that reach somebody on the way are answered …
 _WELL = 0.9  # … and of the twins that arrive: else they get lost, or the target limits its rate
+_STRAY = 1  # routers that the way back may have more than the way there
 MARGIN = 2
 """Links right before the target that are taken for the target's own (its firewall, its load balancer)."""
 
@@ -116,6 +117,23 @@ def home_depth(routers: Mapping[int, str]) -> int:
     return max((ttl for ttl, address in routers.items() if is_home(address)), default=0 if 1 in routers else 1)
 
 
+def may_be_home(routers: Mapping[int, str]) -> int:
+    """Routers that may be inside the home: a silent one right behind those that show themselves may be its second."""
+    depth = home_depth(routers)
+    return depth + 1 if depth and depth + 1 not in routers else depth
+
+
+def crossed_home(crossed: Sequence[int], clean: int, depth: int) -> bool:
+    """Whether most answers have been counted down by the routers of the home, and so come from outside.
+
+    ``crossed``: routers that each has passed, if it left with a usual TTL. ``clean``: TTL before the link that it
+    happens on. On the link right behind the home nothing else tells, so there the count must also fit: what left with a
+    TTL of its own choice may come from anywhere.
+    """
+    most = depth + _STRAY if clean <= depth else 255
+    return not crossed or 2 * sum(depth <= count <= most for count in crossed) > len(crossed)
+
+
 def acts_at_home(
     shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str], *, dropping: bool = False
 ) -> bool:
@@ -128,17 +146,16 @@ def acts_at_home(
     shots = list(shots)
     seen = {ttl: address for s in shots for ttl, address in s.routers.items()}
     seen |= {s.ttl: s.expired_at for s in shots if s.expired_at is not None}
-    depth = home_depth({**seen, **routers})
+    depth = may_be_home({**seen, **routers})
     if depth == 0:
         return False
     crossed = [hops_away(s.reply_ttl) for s in shots if s.elicited and s.reply_ttl is not None]
-    near = sum(count < depth for count in crossed) * 2 > len(crossed)
     if place is None:
-        return near
+        return 2 * sum(count < depth for count in crossed) > len(crossed)
     if place.first_ttl <= depth or any(s.elicited and s.ttl <= depth for s in shots):
         return True
     if place.copied is not None:
         return False
     if dropping:
         return place.clean_ttl <= depth
-    return near or place.clean_ttl < depth
+    return place.clean_ttl < depth or not crossed_home(crossed, place.clean_ttl, depth)

@@ -5,6 +5,7 @@ Rules and what fools them: `docs/measurements/dns_injection.md` (GFWatch, Satell
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Annotated
 
 import msgspec
@@ -19,13 +20,14 @@ from probe.measurements._together import together
 from probe.model.errors import UsageError
 from probe.model.exchange import Exchange, Step, UdpStep
 
-VERSION = "2"
+VERSION = "3"
 
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_TRIALS = 9
 _NEED = 3  # agreeing trials before anything is claimed
 _CONFIRM = 4  # rounds at the most that rule out chance …
 _PAIRS = 3  # … by so many queries of each kind
+_FLOWS = 4  # on which to look for whoever acts on some flows, or now and then, until he shows himself
 _NO_PORT = 33434  # where traceroute begins: nothing listens there
 _FARTHEST = 30  # no path on the Internet is longer
 
@@ -144,17 +146,18 @@ def _short(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
 
 
 def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
-    """Both names at every TTL on one flow, towards the address that looked odd."""
+    """Both names at every TTL on one flow, towards the address that looked odd; on others where that shows nobody."""
     at_silent = bool(o.silent) and (seen.from_silent() > 0 or not o.resolver)
     address = o.silent if at_silent else o.resolver
     reach = hops_away(usual[0]) + 1 if (usual := seen.usual_ttls()) is not None else 16
     top = min(_FARTHEST, max(reach + 4, 8))
-    wait, linger = _patience(seen), min(1.0, 0.1 + 2 * seen.round_trip())
+    wait, linger = max(_patience(seen), min(4.0, 1.5 * seen.lateness())), min(1.0, 0.1 + 2 * seen.round_trip())
     seen.at_silent = at_silent
+    flow = "sweep"
 
     def make(ttl: int, _number: int) -> list[Step]:
         return [
-            asker.ask(name, address, flow="sweep", ttl=ttl, wait=wait, linger=linger)
+            asker.ask(name, address, flow=flow, ttl=ttl, wait=wait, linger=linger)
             for name in (o.target, o.control_name)
         ]
 
@@ -171,18 +174,36 @@ def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
         full = seen.full_silent if at_silent else seen.odd_full()
         return place(seen.telling(), seen.routers, full=full, arrives=seen.arrives)
 
-    yield from sweep(range(1, top + 1), make, read)
+    for number in range(_FLOWS):
+        flow = f"sweep{number or ''}"
+        yield from sweep(range(1, top + 1), make, read)
+        seen.place = locate()
+        if any(shot.elicited for shot in seen.telling()) or not seen.struck(_NEED):
+            break
     if any(answered for _, answered in seen.swept_twins if at_silent) or seen.arrives == 1:
         yield from _plain_path(seen, address, top)
+    elif at_silent and seen.place is not None and not seen.before_silent():
+        yield from _plain_path(seen, address, top)  # errors get lost: how far the address is must not depend on one
     seen.place = locate()
     if seen.place is not None and seen.place.mirrored and not at_silent:
         yield from _shortest_way(o, seen, asker)
-    for _ in range(_CONFIRM):  # until chance is ruled out
+    if not at_silent:
+        yield from _confirm(seen, make, read, locate)
+
+
+def _confirm(
+    seen: Seen,
+    make: Callable[[int, int], list[Step]],
+    read: Callable[[int, list[Exchange]], Shot],
+    locate: Callable[[], Place | None],
+) -> Part[None]:
+    """More of both names at the place, until chance is ruled out."""
+    for _ in range(_CONFIRM):
         arrives = seen.arrives
-        if at_silent or seen.place is None or arrives is None or seen.place.first_ttl >= arrives:
-            break
+        if seen.place is None or arrives is None or seen.place.first_ttl >= arrives:
+            return
         if seen.place.mirrored or seen.proven():
-            break
+            return
         ttl = seen.place.first_ttl
         exchanges = iter((yield [step for _ in range(_PAIRS) for step in make(ttl, 1)]))
         for trigger, control in zip(exchanges, exchanges, strict=True):

@@ -19,7 +19,7 @@ from probe.measurements._tamper.verdict import judge
 from probe.model.errors import UsageError
 from probe.model.finding import Judgement, Target
 
-VERSION = "1"
+VERSION = "2"
 
 _ROUNDS = 3
 

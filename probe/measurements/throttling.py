@@ -19,7 +19,7 @@ from probe.model.errors import UsageError
 from probe.model.finding import Judgement, Target
 from probe.model.reflector import Direction
 
-VERSION = "1"
+VERSION = "2"
 
 _GATE = 1.5  # times slower in the first round: reason enough to look closer
 _SECOND = 4  # pairs of the second round at least …

@@ -76,6 +76,18 @@ def test_it_tells_a_box_in_the_path_from_one_beside_it(in_path: bool, placement:
     assert judgement.interference.placement == placement
 
 
+def test_a_forger_in_the_silent_addresses_own_network_accuses_nobody() -> None:
+    box = DnsForger(at=8, names=BANNED, only=SILENT, in_path=True)
+    judgement = ask_dns(net(boxes=(box,)), locate=True)
+    assert claimed(judgement) == ("inconclusive", "answer-near-silent-address")
+
+
+@pytest.mark.parametrize("delay", [0.3, 1.0])
+def test_forged_answers_that_take_their_time_are_placed_too(delay: float) -> None:
+    judgement = ask_dns(forger(4, in_path=True, delay=delay))
+    assert (claimed(judgement), link(judgement)) == (("interfered", "answer-from-silent-address"), (3, 4))
+
+
 def test_the_silent_address_alone_suffices() -> None:
     judgement = ask_dns(forger(4), resolver="")
     assert (claimed(judgement), link(judgement)) == (("interfered", "answer-from-silent-address"), (3, 4))
@@ -127,6 +139,9 @@ INNOCENT: dict[str, tuple[Network, str]] = {
     ),
     "the second of two home routers answers the name": (
         net(home=2, boxes=(DnsForger(at=2, names=BANNED, in_path=True),)), "home-router-answers",
+    ),
+    "the home router answers the name, with a TTL that hides how near it is": (
+        net(boxes=(DnsForger(at=2, names=BANNED, in_path=True, ttl=201),)), "home-router-answers",
     ),
     "everything is lost": (net(loss=1.0), "control-failed"),
 }  # fmt: skip

@@ -14,6 +14,7 @@ from probe.measurements._proof import (
     by_chance,
     came_farther,
     home_depth,
+    may_be_home,
     proven_short,
     tally_below,
 )
@@ -88,6 +89,14 @@ def test_depth_of_the_home(routers: dict[int, str], depth: int) -> None:
     assert home_depth(routers) == depth
 
 
+@pytest.mark.parametrize(
+    ("routers", "depth"),
+    [({}, 2), ({1: "198.51.0.1"}, 0), ({1: "0.0.0.1", 2: "x"}, 1), ({1: "0.0.0.1", 3: "x"}, 2)],
+)
+def test_a_silent_router_behind_the_home_may_be_its_second(routers: dict[int, str], depth: int) -> None:
+    assert may_be_home(routers) == depth
+
+
 HOME = {1: "0.0.0.1", 2: "198.51.0.2"}
 
 
@@ -107,6 +116,16 @@ HOME = {1: "0.0.0.1", 2: "198.51.0.2"}
         ([Shot(3, False)], place(3), HOME, True, False),
         # the home's second router shows itself to a trigger only
         ([Shot(3, True, 63), Shot(2, False, None, "0.0.0.2")], place(3), {1: "0.0.0.1"}, False, True),
+        ([Shot(2, True, 200)] * 3, place(2), HOME, False, True),  # a TTL of its own choice tells nothing
+        ([Shot(2, True, 56)] * 3, place(2), HOME, False, True),  # nor does one that is copied from the server's packets
+        ([Shot(3, True, 200)] * 3, place(3), HOME, False, False),
+        ([Shot(2, True, 62)] * 3, place(2), HOME, False, False),  # the way back may be longer by one
+        # a silent router right behind the home's may be a second one of it
+        ([Shot(2, True, 63)] * 3, place(2), {1: "0.0.0.1"}, False, True),
+        ([Shot(3, True, 63)] * 3, place(3), {1: "0.0.0.1", 3: "x"}, False, True),
+        ([Shot(3, True, 62)] * 3, place(3), {1: "0.0.0.1", 3: "x"}, False, False),
+        ([Shot(3, False)] * 3, place(3), {1: "0.0.0.1", 3: "x"}, True, True),
+        ([Shot(4, False)] * 3, place(4), {1: "0.0.0.1", 3: "x"}, True, False),
         ([], None, HOME, False, False),
     ],
 )

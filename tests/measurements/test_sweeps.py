@@ -67,10 +67,10 @@ def confounder(seed: int) -> Network:
         (DnsForger(**{**own_share, "only": RESOLVER}, **own),),
     ]  # fmt: skip
     if line["home"]:
-        line["silent"] -= {1, 2}  # nothing tells a silent second home router from the operator's first
+        at_home["ttl"] = random.choice(TTLS)  # one of its own choice hides how near the box is
         boxes += [
             (Resetter(**at_home),), (Dropper(**at_home),), (Pager(**at_home),),
-            (DnsForger(at=at_home["at"], names=random.choice((BANNED, ANY)), in_path=True),),
+            (DnsForger(at=at_home["at"], names=random.choice((BANNED, ANY)), in_path=True, ttl=at_home["ttl"]),),
         ]  # fmt: skip
         at_home["probability"] = random.choice(SHARES)
         boxes += [
@@ -113,6 +113,8 @@ def interference(seed: int, kind: str) -> tuple[Network, int]:
             "at": at, "names": BANNED, "ttl": random.choice(TTLS), "copies": random.choice((1, 2, 3)),
             "in_path": random.random() < 0.4, "delay": random.choice((0.0, 0.0, 0.002)),
         }  # fmt: skip
+        if at == line["home"] + 1 and common["ttl"] in ("random", "like"):
+            common["ttl"] = 64  # right behind the home, only usual TTLs tell it from the home's own router
         if kind == "dns":
             box = DnsForger(nxdomain=random.random() < 0.3, **common)
         elif kind == "page":

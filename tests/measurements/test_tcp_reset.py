@@ -164,6 +164,12 @@ INNOCENT: dict[str, tuple[Network, str]] = {
     "… what it forwards": (
         net(boxes=(Resetter(at=1, names=BANNED, forwards=True, in_path=True),)), "home-router-acts",
     ),
+    "… what it forwards, with a TTL of its own choice": (
+        net(boxes=(Resetter(at=1, names=BANNED, forwards=True, in_path=True, ttl=200),)), "home-router-acts",
+    ),
+    "… what it forwards, with the server's own TTL": (
+        net(boxes=(Resetter(at=1, names=BANNED, forwards=True, in_path=True, ttl="like"),)), "home-router-acts",
+    ),
     "… silently": (net(boxes=(Dropper(at=1, names=BANNED, forwards=True),)), "home-router-acts"),
     "… silently, and no router tells": (
         net(silent=frozenset(HOPS), boxes=(Dropper(at=1, names=BANNED, forwards=True),)), "silence-may-be-the-servers",
@@ -184,6 +190,11 @@ def test_nobody_is_accused_of_what_the_server_or_the_home_does(network: Network,
         assert judgement.interference is None
         rules.add(claimed(judgement)[1])
     assert rule in rules
+
+
+def test_a_reset_that_takes_its_time_is_placed_too() -> None:
+    judgement = ask_tcp(net(boxes=(Resetter(at=4, names=BANNED, in_path=True, delay=1.0),)))
+    assert (claimed(judgement), link(judgement)) == (("interfered", "reset-below-server"), (3, 4))
 
 
 def test_a_probe_without_a_home_router_may_accuse_the_first_one() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from probe.measurements._dns.queries import Reply, distinct
 from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import acts_at_home, ahead, home_depth, proven_short, tally_below
+from probe.measurements._proof import MARGIN, acts_at_home, ahead, home_depth, proven_short, tally_below
 from probe.model.baseline import Usual
 from probe.model.finding import Tally, Target
 
@@ -91,6 +91,16 @@ class Seen:
         """Trials in which the resolver seemed to give a physically odd answer."""
         return sum(any(self.odd(r) for r in trial) for trial in self.resolver_trials)
 
+    def lateness(self) -> float:
+        """Seconds that forged answers took, at the most; 0 where none was seen."""
+        forged = [r for trial in self.silent_trials for r in trial[:1]] if self.from_silent() else []
+        forged += [r for trial in self.resolver_trials for r in trial if self.odd(r)]
+        return max((r.after for r in forged), default=0.0)
+
+    def struck(self, need: int) -> bool:
+        """Whether queries that may travel all the way got forged answers, or such that look like it."""
+        return max(self.from_silent(), self.odd_answers()) >= need
+
     def short_only(self) -> int:
         """Queries that fell short of the resolver and were answered all the same, unlike their harmless twins."""
         return sum(name and not harmless for name, harmless in self.short)
@@ -156,6 +166,14 @@ class Seen:
         if place is None or (place.clean_ttl <= home_depth(self.routers) and place.first_ttl not in self.routers):
             return False
         return any(ttl > place.first_ttl for ttl in self.routers)
+
+    def before_silent(self) -> bool:
+        """Whether the place lies before the silent address's own site: as far as routers on the way there show, or,
+        where none outside the home does, as far as the resolver is."""
+        farthest = max([*self.routers, *(s.ttl for s in self.swept if s.expired_at is not None)], default=0)
+        if farthest <= home_depth(self.routers):
+            farthest = hops_away(usual[1]) if (usual := self.usual_ttls()) is not None else 0
+        return self.place is not None and self.place.first_ttl + MARGIN <= farthest + 1
 
     def controls(self) -> Tally:
         """Harmless queries made, and those that went as they should."""

@@ -30,6 +30,14 @@ def judge(seen: Seen, need: int) -> Judgement:
             f"The resolver {seen.resolver} did not answer for the harmless name {seen.control_name} {when} the test: "
             "the line or the resolver has a problem of its own.",
         )  # fmt: skip
+    if seen.from_silent() >= need and not seen.before_silent():
+        return _say(
+            seen, "answer-near-silent-address", "inconclusive",
+            f"Asked for {seen.target.name}, the address {seen.silent}, which runs no resolver, seemed to answer in "
+            f"{seen.from_silent()} of {plural(len(seen.silent_trials), 'trial')}; but nothing shows that it was not "
+            "done in that address's own network.",
+            agreed=seen.from_silent(), made=len(seen.silent_trials),
+        )  # fmt: skip
     if seen.from_silent() >= need:
         return _interfered(seen, "answer-from-silent-address", seen.from_silent(), len(seen.silent_trials))
     if seen.short_of_resolver():

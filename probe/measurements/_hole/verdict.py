@@ -15,7 +15,7 @@ import msgspec
 from probe.measurements._hole.ways import Aim, Ways, common_end
 from probe.measurements._judge import confidence, hop, hops_away, is_home, plural
 from probe.measurements._locate import AGREE, Place
-from probe.measurements._proof import MARGIN, RARE, by_chance, home_depth
+from probe.measurements._proof import MARGIN, RARE, by_chance, crossed_home, home_depth, may_be_home
 from probe.measurements._reach import Sight
 from probe.model.baseline import Baseline
 from probe.model.finding import Location, Tally, Technique, Verdict
@@ -203,10 +203,14 @@ class Court:
         if by_chance(len(hits), len(tried), sum(bool(s.answer) for s in twins), len(twins)) >= RARE:
             return None
         own = self._ways.routers([aim])
-        depth = home_depth({ttl: seen.most_common(1)[0][0] for ttl, seen in self._seen.items()})
-        if first <= depth or first + MARGIN > end:
+        depth = may_be_home({ttl: seen.most_common(1)[0][0] for ttl, seen in self._seen.items()})
+        crossed = [s.hops for s in hits if s.hops is not None]
+        if first <= depth or first + MARGIN > end or not crossed_home(crossed, first - 1, depth):
             return None
         place = self._place(own, first - 1, first, _most(self._seen, first), len(hits))
+        if (stranger := self._stranger(aim, place.first_hop)) is not None:
+            return self._case(aim, hits, "not-the-operator-s", f"{_name(aim)} is reset before it is reached, "
+                              f"{place.location().attribution}. {stranger}")  # fmt: skip
         return self._case(aim, hits, "reset-before-target", f"{plural(len(hits), 'attempt')} to open "
                           f"{_name(aim)} were reset although their TTL ends before it, "
                           f"{place.location().attribution}; another port of it is {end} hops away.",

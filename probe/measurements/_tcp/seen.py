@@ -73,8 +73,11 @@ class Seen:
         return max([*now, past[-1] - past[0] if past else 0])
 
     def near(self) -> float:
-        """Seconds within which something on the path would have answered."""
-        return min(2.0, max(0.3, 5 * self.round_trip()))
+        """Seconds within which something on the path would have answered: some round trips, and longer than whoever cut
+        the trials, or spoke in them from elsewhere, took."""
+        acted = [r for r in self.trials if r.cut or self.odd_data(r)]
+        latest = max((s.after for r in acted for s in (*r.resets, *r.fins, *r.data)), default=0.0)
+        return max(min(2.0, max(0.3, 5 * self.round_trip())), min(4.0, 1.5 * latest))
 
     def linger(self) -> float:
         """Seconds to go on listening after a first event: long enough for the real answer behind a forged one."""

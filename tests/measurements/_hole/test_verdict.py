@@ -94,18 +94,38 @@ def test_one_reference_shows_no_common_way() -> None:
     assert Court(seen(4), [ONE]).judge(SUBJECT).verdict == "inconclusive"
 
 
-def test_resets_for_packets_that_end_before_the_address() -> None:
+def resets(first: int, hops: int) -> tuple[Ways, Aim, Aim]:
+    """SYNs to a port are reset from a TTL on, by answers that have crossed so many routers; its twin is 9 hops away."""
     port, twin = Aim("198.51.100.10", (tcp(443),)), Aim("198.51.100.10", (tcp(80),))
     ways = Ways()
     for ttl in [*range(1, 10)] * 4:
-        ways.add(port, Sight(probe=tcp(443), ttl=ttl, answer="closed" if ttl >= 4 else "", router="" if ttl >= 4 else
-                             "0.0.0.1" if ttl == 1 else f"r{ttl}"))
-        ways.add(twin, Sight(probe=tcp(80), ttl=ttl, answer="open" if ttl == 9 else "", router="" if ttl == 9 else
-                             "0.0.0.1" if ttl == 1 else f"r{ttl}"))
-    case = Court(ways, [twin], twin=True).judge(port)
+        router = "0.0.0.1" if ttl == 1 else f"198.51.0.{ttl}"
+        hit = ttl >= first
+        ways.add(port, Sight(probe=tcp(443), ttl=ttl, answer="closed" if hit else "", router="" if hit else router,
+                             hops=hops if hit else None))  # fmt: skip
+        ways.add(twin, Sight(probe=tcp(80), ttl=ttl, answer="open" if ttl == 9 else "",
+                             router="" if ttl == 9 else router))  # fmt: skip
+    return ways, port, twin
+
+
+def test_resets_for_packets_that_end_before_the_address() -> None:
+    ways, port, twin = resets(4, 3)
+    case = Court(ways, [twin], twin=True, operator=["198.51.0.0/24"]).judge(port)
     assert (case.verdict, case.rule, case.technique) == ("interfered", "reset-before-target", "port_block")
     assert case.location is not None
     assert (case.location.clean_ttl, case.location.first_ttl) == (3, 4)
+
+
+@pytest.mark.parametrize(("first", "hops"), [(1, 0), (2, 0), (2, 8), (2, 136)])
+def test_resets_that_the_homes_own_router_may_send(first: int, hops: int) -> None:
+    ways, port, twin = resets(first, hops)
+    assert Court(ways, [twin], twin=True).judge(port).verdict != "interfered"
+
+
+def test_resets_that_come_from_a_network_of_another() -> None:
+    ways, port, twin = resets(6, 5)
+    case = Court(ways, [twin], twin=True, operator=["198.18.0.0/15"]).judge(port)
+    assert (case.verdict, case.rule) == ("inconclusive", "not-the-operator-s")
 
 
 def only_pings(peer: int) -> Ways:
