@@ -62,15 +62,19 @@ FOUND: dict[str, tuple[Network, dict[str, object], str, str, tuple[int, int] | N
 }  # fmt: skip
 
 
+SEEDS = [pytest.param(range(3), id="quick"), pytest.param(range(3, 12), id="more", marks=pytest.mark.long)]
+
+
 @pytest.mark.parametrize("what", FOUND)
 @pytest.mark.parametrize("version", [4, 6])
-def test_found(what: str, version: int) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_found(what: str, version: int, seeds: range) -> None:
     network, options, technique, rule, where = FOUND[what]
     if version == 6 and (network.short_quotes or "address" in options):
         pytest.skip("IPv6 has no identification to tell a short quote by; the server has an IPv4 address")
     if version == 6:
         network = dataclasses.replace(network, hosts={FAR[6]: Far()}, version=6)
-    for seed in range(5):
+    for seed in seeds:
         judgement = ask(network, seed, **options)
         assert claimed(judgement) == ("interfered", rule), judgement.reasons
         assert judgement.interference is not None
@@ -144,10 +148,11 @@ INNOCENT: dict[str, tuple[Network, dict[str, object], set[str]]] = {
 
 @pytest.mark.parametrize("what", INNOCENT)
 @pytest.mark.parametrize("line", [{}, BAD_LINE], ids=["good line", "bad line"])
-def test_never_accused(what: str, line: dict[str, Any]) -> None:
+@pytest.mark.parametrize("seeds", SEEDS)
+def test_never_accused(what: str, line: dict[str, Any], seeds: range) -> None:
     network, options, rules = INNOCENT[what]
     network = dataclasses.replace(network, **line)
-    for seed in range(6):
+    for seed in seeds:
         judgement = ask(network, seed, **options)
         assert judgement.verdict != "interfered", judgement.reasons
         assert judgement.interference is None
