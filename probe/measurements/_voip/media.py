@@ -135,10 +135,11 @@ def step(plan: Plan, caller: Caller, random: Random) -> tuple[int, StreamStep]:
     )  # fmt: skip
 
 
-def following(stream: StreamStep, number: int) -> bytes:
-    """The datagram of a stream that would come ``number`` behind its last."""
-    longer = msgspec.structs.replace(stream, count=stream.count + number + 1)
-    return datagram(longer, stream.count + number)
+def following(stream: Stream, number: int) -> bytes:
+    """The datagram that would come ``number`` behind the last that a stream has sent: filters know sound by its
+    numbers, and a busy machine may have left out the end."""
+    number += len(stream.back)
+    return datagram(msgspec.structs.replace(stream.step, count=number + 1), number)
 
 
 def read(plan: Plan, ssrc: int, exchange: Exchange) -> Stream:

@@ -91,7 +91,7 @@ def _sound(line: Line, streams: Sequence[Stream], wait: float) -> Make:
     def make(ttl: int, number: int) -> Step:
         stream = streams[(ttl + number) % len(streams)]
         flow, port = stream.plan.flow, stream.plan.port
-        payload = following(stream.step, sent[flow])
+        payload = following(stream, sent[flow])
         sent[flow] += 1
         return UdpStep(
             address=line.address, port=port, payload=payload, ttl=ttl, flow=flow, wait=wait, match=(0, len(payload))

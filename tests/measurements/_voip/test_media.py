@@ -45,7 +45,14 @@ def test_a_stream_is_g_711_in_rtp(interval: float, samples: int) -> None:
     assert (third.sequence - first.sequence) % 65536 == 2
     assert (third.timestamp - first.timestamp) % (1 << 32) == 2 * samples
     assert asked.count == round(1.2 / interval)
-    assert following(asked, 1) == datagram(msgspec.structs.replace(asked, count=999), asked.count + 1)
+
+
+@pytest.mark.parametrize("sent", [60, 40, 0])
+def test_a_stream_goes_on_behind_what_it_has_sent(sent: int) -> None:
+    plan = Plan(5004, True, False, 1, FULL, 1.2)
+    ssrc, asked = step(plan, Caller(FAR[4], TOKEN, Random(1)), Random(2))
+    stream = Stream(plan=plan, step=asked, ssrc=ssrc, back=(True,) * sent)
+    assert following(stream, 1) == datagram(msgspec.structs.replace(asked, count=999), sent + 1)
 
 
 def test_a_twin_has_every_bit_flipped() -> None:
