@@ -84,8 +84,10 @@ def _look_closer(seen: Seen, asking: Asking, context: Context) -> Part[None]:
     yield from asking.transports()
     if seen.answered("harmless", "silent")[0]:
         yield from asking.sweep("silent")
+        yield from asking.turned("silent")
     elif seen.resolved_by("control", seen.resolver)[0]:
         yield from asking.sweep("control")
+        yield from asking.turned("control")
     own = seen.answers("target", "resolver")
     if any(not any(seen.right(address) for address in answer.addresses) for answer in own):
         context.progress("finding out where the answers come from")

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import heapq
 import itertools
+import re
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from random import Random
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 FIN, SYN, RST, PSH, ACK = (int(one) for one in (Flags.FIN, Flags.SYN, Flags.RST, Flags.PSH, Flags.ACK))
 SELF = {4: "0.0.0.0", 6: "::"}
+_ROUTER = re.compile(r"(?:198\.51\.|2001:db8:)([01])(?:\.|::)([0-9a-f]{1,2})")
 _ICMP = {4: 1, 6: 58}
 _EXCEEDED = {4: 11, 6: 3}
 _UNREACHABLE = {4: 3, 6: 1}
@@ -141,6 +143,9 @@ class Internet:
 
     def _usual(self, address: str) -> int:
         host = self.network.hosts.get(address)
+        if host is None and (at := _ROUTER.fullmatch(address)) is not None:  # a router, as :meth:`router` names it
+            branch, hop = int(at[1], 16), int(at[2], 16 if self.network.version == 6 else 10)
+            return hop - branch * self.network.uneven
         return (host.hops if host else 0) or self.network.hops
 
     def _detour(self, flow: Client, at: int) -> int:

@@ -21,6 +21,7 @@ from probe.measurements._resolver.seen import (
     read,
     tried,
 )
+from probe.measurements._resolver.turned import turned
 from probe.measurements._tcp.triggers import react
 from probe.model.errors import MalformedPacket
 from probe.model.exchange import Exchange, Step, TcpStep, TlsStep, UdpStep
@@ -329,7 +330,7 @@ class Asking:
     def sweep(self, who: Who) -> Part[None]:
         """Queries at every TTL towards whoever answered oddly: for the name and a harmless one, or, where every name is
         answered, for the harmless one alone; then plain datagrams, which show the path beyond."""
-        seen, swept = self._seen, Swept()
+        seen, swept = self._seen, Swept(address=self._addresses[who])
         top = min(_FARTHEST, max(seen.reach(who) + 4, 8))
         wait = min(_FIRST_ANSWER, max(0.4, 5 * seen.round_trip(), 0.2 + 1.5 * seen.slowest(who)))
         name = seen.name if who == "resolver" else seen.harmless
@@ -347,6 +348,7 @@ class Asking:
             for exchange in (twin, trigger):
                 if (router := expired_at(exchange)) is not None:
                     swept.routers.setdefault(ttl, router)
+                    swept.died.append((ttl, router))
             swept.shots.append(shot(ttl, trigger, twin))
             return swept.shots[-1]
 
@@ -361,11 +363,22 @@ class Asking:
         swept.place = place(swept.shots, swept.routers, arrives=swept.arrives)
         seen.sweeps[who] = swept
 
+    def turned(self, who: Who) -> Part[None]:
+        """Whether it can have been the home that turned queries for one of them (:mod:`._resolver.turned`)."""
+        seen = self._seen
+        if seen.resolved_by(who, seen.resolver)[0]:
+            wait = min(_FIRST_ANSWER, 0.2 + 2 * max(seen.slowest(who), seen.slowest("resolver")))
+            yield from turned(seen, who, self._addresses[who], self._asker, self._context.random, self._qtype, wait)
+
     def _plain(self, who: Who, swept: Swept, top: int, wait: float) -> Part[None]:
-        """Plain datagrams at every TTL: the path to the address itself; again where no router behind the place that
-        answers was heard of, which a bad line may have caused."""
+        """Plain datagrams at every TTL: the path to the address itself; once more where nothing was heard, and again
+        where no router behind the place that answers was, which a bad line may have caused."""
         for number in range(_AGAIN):
-            ttls = [ttl for ttl in range(1, top + 1) if number == 0 or ttl > (swept.answers or top)]
+            behind = [ttl for ttl in range(1, top + 1) if ttl > (swept.answers or top)]
+            if number >= _LOOKS and (swept.ends is not None or any(ttl in swept.routers for ttl in behind)):
+                return
+            wanted = behind if number >= _LOOKS else list(range(1, top + 1))
+            ttls = [ttl for ttl in wanted if ttl not in swept.plainly and ttl < (swept.ends or 256)]
             steps: list[Step] = [
                 UdpStep(
                     address=self._addresses[who], port=_NO_PORT, payload=b"colibri" + bytes((ttl,)), ttl=ttl,
@@ -373,11 +386,12 @@ class Asking:
                 )
                 for ttl in ttls
             ]  # fmt: skip
-            if not steps or (number and (swept.ends is not None or any(ttl in swept.routers for ttl in ttls))):
+            if not steps:
                 return
             for ttl, exchange in zip(ttls, (yield steps), strict=True):
                 if (router := expired_at(exchange)) is not None:
                     swept.routers.setdefault(ttl, router)
+                    swept.plainly.setdefault(ttl, router)
                     swept.plain = max(swept.plain or 0, ttl + 1)
                 elif any(heard.packet.source == self._addresses[who] for heard in exchange.errors):
                     swept.ends = min(swept.ends or ttl, ttl)

@@ -12,8 +12,8 @@ import msgspec
 from probe.measurements._beyond import private, surely_beyond, within
 from probe.measurements._certificate import bears
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import acts_at_home, home_depth
+from probe.measurements._locate import AGREE, Place, Shot
+from probe.measurements._proof import RARE, acts_at_home, came_farther, home_depth
 from probe.model.errors import MalformedPacket
 from probe.model.exchange import Exchange, TlsStep
 from probe.wire import dns
@@ -129,6 +129,13 @@ class Swept(msgspec.Struct):
     place: Place | None = None
     plain: int | None = None  # TTL that plain datagrams to the address need at least, by the routers where they died …
     ends: int | None = None  # … and that sufficed, by the address's own word that nothing listens there
+    address: str = ""  # that was swept
+    died: list[tuple[int, str]] = []  # (TTL, who says so) of queries that died on a router
+    plainly: dict[int, str] = {}  # TTL → router on which a plain datagram died
+    beside: list[bool] = []  # whether the address answered, while routers were asked (`_resolver.turned`) …
+    at_routers: dict[str, list[bool]] = {}  # … and whether those did
+    own_there: list[bool] = []  # whether the line's own resolver answered at the TTL ``on_its_way()`` …
+    still_there: list[bool] = []  # … and whether the address did
 
     @property
     def arrives(self) -> int | None:
@@ -139,6 +146,27 @@ class Swept(msgspec.Struct):
     def answers(self) -> int | None:
         """Lowest TTL at which the name was answered."""
         return min((shot.ttl for shot in self.shots if shot.elicited), default=None)
+
+    def on_its_way(self) -> int:
+        """Highest TTL beyond the home, short of who answers, at which a query died on the very router on which a plain
+        datagram to the address did; 0 where there is none."""
+        limit, depth = self.answers or 0, home_depth(self.routers)
+        return max((ttl for ttl, one in self.died if depth < ttl < limit and self.plainly.get(ttl) == one), default=0)
+
+    def left_home(self) -> bool:
+        """Whether it is shown, beyond chance, that queries were not turned in the home: routers before the address are
+        not answered for, or queries still travel towards it where the line's own resolver already answers; or routers
+        report dying queries in their own name first, and only farther on in that of the address, as a translator on the
+        way writes it over theirs."""
+        if any(came_farther(self.beside, some, RARE / 10) for some in self.at_routers.values()):
+            return True
+        return self._translated() or came_farther(self.own_there, self.still_there, RARE / 10)
+
+    def _translated(self) -> bool:
+        depth = home_depth(self.routers)
+        renamed = [ttl for ttl, one in self.died if one == self.address]
+        named = [ttl for ttl, one in self.died if one != self.address and ttl > depth]
+        return min(len(renamed), len(named)) >= AGREE and max(named) < min(renamed)
 
     def elsewhere(self) -> bool:
         """Whether plain datagrams show the address nearer or farther than who answers, by more than ways differ."""

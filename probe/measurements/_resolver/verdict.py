@@ -55,7 +55,8 @@ def _somebody_else(seen: Seen, target: Target) -> Judgement | None:
 def _for_all(seen: Seen, target: Target, answered: int, asked: int) -> Judgement:
     swept = seen.sweeps.get("silent")
     alone, resolved = seen.resolved_by("silent", seen.resolver)
-    if swept is not None and swept.farther() and answered >= _NEED and resolved == alone >= _NEED:
+    shown = swept is not None and swept.farther() and swept.left_home()
+    if swept is not None and shown and answered >= _NEED and resolved == alone >= _NEED:
         return interfered(
             seen, target, "silent-address-answers", "dns_redirect", Tally(asked, answered), swept,
             f"The address {seen.silent}, which runs no resolver, answered every name, in {answered} of "
@@ -67,7 +68,8 @@ def _for_all(seen: Seen, target: Target, answered: int, asked: int) -> Judgement
         seen, target, "somebody-answers-for-all",
         f"The address {seen.silent}, which should run no resolver, answers for harmless names as well: somebody "
         "answers for whoever is asked. A home router that passes all queries on to a resolver of its owner's choice "
-        "looks the same, and it was not shown that they reach the line's own resolver.",
+        "looks the same, and it was not shown that they leave the home as they were, and only then are sent to the "
+        "line's own resolver.",
     )  # fmt: skip
 
 
@@ -89,7 +91,7 @@ def _redirected(seen: Seen, target: Target) -> Judgement | None:
     if not seen.resolver or seen.resolver == seen.control or not alone:
         return None
     swept = seen.sweeps.get("control")
-    if resolved == alone >= _NEED and swept is not None and swept.beyond_home():
+    if resolved == alone >= _NEED and swept is not None and swept.beyond_home() and swept.left_home():
         return interfered(
             seen, target, "other-resolver-answers", "dns_redirect", Tally(resolved, alone), swept,
             f"{plural(resolved, 'question')} that only the resolver {seen.control} had been asked came to our name "

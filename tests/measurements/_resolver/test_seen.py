@@ -14,6 +14,7 @@ from probe.model.packet import Packet, Udp
 from probe.wire import dns
 from tests.measurements.certificates import made
 
+SILENT = "203.0.113.200"
 QUERY = dns.decode(dns.query("press.example", 7))
 
 
@@ -150,3 +151,17 @@ def test_answers_from_right_behind_the_home_may_be_the_home_s() -> None:
         assert not swept.farther()
         swept.routers[9] = "198.51.0.9"
         assert swept.farther() is beyond
+
+
+def test_routers_that_are_renamed_from_some_hop_on_show_where_queries_are_turned() -> None:
+    found = Swept(address=SILENT, routers={1: "0.0.0.1"})
+    near = [(2, "198.18.30.2"), (3, "198.18.30.3"), (4, "198.18.30.4")]
+    assert not found.left_home()
+    found.died = [(1, "0.0.0.1"), *near, (5, SILENT), (6, SILENT)]
+    assert not found.left_home()  # two of them only
+    found.died += [(5, SILENT)]
+    assert found.left_home()
+    found.died = [(1, "0.0.0.1")] * 3 + [(ttl, SILENT) for ttl in (2, 3, 4, 5)]
+    assert not found.left_home()  # the home's own translator
+    found.died = [*near, *[(3, SILENT)] * 3]
+    assert not found.left_home()

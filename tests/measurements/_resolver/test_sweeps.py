@@ -87,6 +87,7 @@ def innocent(seed: int) -> Network:
             (Diverted(at=at, to=max(at, away), resolver=elsewhere),),
             (Diverted(at=at, to=max(at, away), only=PUBLIC, resolver=elsewhere),),
             (Diverted(at=at, to=at, resolver=Knows(asks_as=OWN)),),
+            (Diverted(at=at, to=max(at, near), only=random.choice(("", "", PUBLIC)), resolver=Knows(asks_as=OWN)),),
         ]  # fmt: skip
     boxes.append((DnsForger(at=random.randrange(1, line["hops"]), names=(NAME,), in_path=random.random() < 0.5),))
     session = random.choice((SESSION, SESSION, LATE, UNSET))
@@ -104,11 +105,13 @@ def liar(seed: int) -> tuple[Network, str, int]:
     own = Knows(asks_as=OWN, slow=random.choice((0.0, 0.0, 0.2)), ttl=random.choice((64, 255)))
     servers: dict[str, Host] = {FAR[4]: Far()}
     if random.random() < 0.4:
-        at = random.randrange(line["home"] + 2, near + 1)
-        line["silent"] -= set(range(near, line["hops"]))
-        line["limited"] = frozenset()
         only = random.choice(("", PUBLIC))
-        box = Diverted(at=at, to=near, only=only, resolver=own)
+        near -= bool(only) and near == line["hops"] - 1
+        # Those for one address alone are told from a home's doing only where they went farther than the resolver is.
+        at = near + 1 if only else random.randrange(line["home"] + 3, near + 1)
+        line["silent"] = frozenset()
+        line["limited"] = frozenset()
+        box = Diverted(at=at, to=max(at, near), only=only, resolver=own)
         return Network(hosts=resolvers(random, own, near, servers), boxes=(box,), **line), "dns_redirect", at
     lie = random.choice(("nxdomain", "refused", "empty", "0.0.0.0", "127.0.0.1", "10.1.1.1", PAGE_AT, "198.51.100.77"))
     own = replace(own, lies={NAME: lie})

@@ -141,10 +141,13 @@ def test_a_resolver_of_ours_that_rewrites_is_said_to_in_a_clean_verdict() -> Non
     assert "rewrites" in found.reasons[-1]
 
 
-def redirected(networks: list[set[str]], at: int = 5) -> Seen:
+def redirected(networks: list[set[str]], at: int = 5, still: int = 0) -> Seen:
+    """``still``: how often the trusted resolver answers where the line's own does nine times of nine."""
     seen = heard(given(TRUE))
     seen.askers["control"] = networks
-    seen.sweeps = {"control": Swept(shots=[Shot(at, True, 60)], twins=[(at, True)], routers={1: "0.0.0.1"})}
+    swept = Swept(shots=[Shot(at, True, 60)], twins=[(at, True)], routers={1: "0.0.0.1"})
+    swept.own_there, swept.still_there = [True] * 9, [True] * still + [False] * (9 - still)
+    seen.sweeps = {"control": swept}
     return seen
 
 
@@ -155,6 +158,11 @@ def test_a_question_to_another_that_the_own_resolver_alone_asks_is_redirected() 
     assert found.interference.technique == "dns_redirect"
     assert found.interference.location is not None
     assert (found.interference.location.clean_ttl, found.interference.location.first_ttl) == (1, 5)
+
+
+def test_a_redirection_that_may_be_the_home_s_accuses_nobody() -> None:
+    assert rule(redirected([{"198.18.30.0/24"}] * 3, still=1)) == "resolver-doubtful"
+    assert rule(redirected([{"198.18.30.0/24"}] * 3, still=9)) == "resolver-doubtful"
 
 
 def test_who_asks_again_what_was_asked_redirects_nothing() -> None:
@@ -172,7 +180,9 @@ def for_all(networks: list[set[str]], routers: dict[int, str]) -> Seen:
     seen = heard(given(TRUE))
     seen.said["harmless", "silent"] = seen.said["target", "silent"] = [given("203.0.113.180")] * 3
     seen.askers["silent"] = networks
-    seen.sweeps = {"silent": Swept(shots=[Shot(5, True, 60)], twins=[(5, True)], routers={1: "0.0.0.1", **routers})}
+    swept = Swept(shots=[Shot(5, True, 60)], twins=[(5, True)], routers={1: "0.0.0.1", **routers})
+    swept.beside, swept.at_routers = [True] * 9, {"198.51.0.2": [False] * 9}
+    seen.sweeps = {"silent": swept}
     return seen
 
 
@@ -183,3 +193,6 @@ def test_whoever_answers_for_a_silent_address_must_be_shown_to_be_the_operator_s
     assert rule(for_all([{"45.90.28.0/24"}] * 3, behind)) == "somebody-answers-for-all"
     assert rule(for_all([{"self"}] * 3, behind)) == "somebody-answers-for-all"
     assert rule(for_all([], behind)) == "somebody-answers-for-all"
+    at_home = for_all([{"198.18.30.0/24"}] * 3, behind)
+    at_home.sweeps["silent"].at_routers = {"198.51.0.2": [True] * 8 + [False], "198.51.0.3": [True] * 9}
+    assert rule(at_home) == "somebody-answers-for-all"
