@@ -38,6 +38,8 @@ class Acceptor:
         for task in self._tasks:
             task.cancel()
         for listener in self._listeners:
+            # A cancelled sock_accept leaves its reader until the next turn, which may find a connection here already.
+            asyncio.get_running_loop().remove_reader(listener)
             listener.close()
 
     def _spawn(self, work: Awaitable[None]) -> None:

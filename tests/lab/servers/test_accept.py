@@ -60,6 +60,25 @@ def test_each_connection_is_served_and_one_that_fails_hurts_no_other(namespace: 
     asyncio.run(work())
 
 
+def test_a_connection_that_comes_as_it_closes_is_no_fault(namespace: Namespace) -> None:
+    faults: list[str] = []
+
+    async def work() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _loop, context: faults.append(context["message"]))
+        acceptor = Acceptor(namespace, [7000], _serve)
+        acceptor.start()
+        await asyncio.sleep(0)  # it waits for the first connection
+        with namespace.socket(socket.AF_INET, socket.SOCK_STREAM) as client:
+            client.setblocking(True)
+            client.connect(("127.0.0.1", 7000))
+            loop.call_soon(acceptor.close)  # in the turn that finds the connection, and before it is taken
+            await asyncio.sleep(0.01)
+
+    asyncio.run(work())
+    assert faults == []
+
+
 def test_what_was_not_redirected_is_said_so(namespace: Namespace) -> None:
     listener = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
     client = namespace.socket(socket.AF_INET, socket.SOCK_STREAM)
