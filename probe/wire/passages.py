@@ -3,7 +3,8 @@
 A call's sound is thousands of packets that differ in a counter; evidence keeps a few of them and this account of all.
 Format: unsigned LEB128 (DWARF 5, 7.6) numbers, signed ones folded as 2n or -2n-1. First how many datagrams were sent;
 then of those, in order of time, how far each one's number is ahead of the one after the datagram before; then how much
-later each was than the steady pace, beside the datagram before, in milliseconds. Then the same of all that came back.
+later each was than the steady pace, beside the datagram before, in milliseconds. Then the same of all that came back,
+but that these are told against when they had left.
 """
 
 from __future__ import annotations
@@ -66,11 +67,11 @@ def of(exchange: Exchange) -> Passages:
 def encode(step: StreamStep, passages: Passages) -> bytes:
     """The account."""
     out = bytearray(_number(len(passages.sent)))
-    for ones in (passages.sent, passages.back):
+    for ones, due in ((passages.sent, _Due(step)), (passages.back, _Due(step, passages.sent))):
         number = time = 0
         ahead, later = bytearray(), bytearray()
         for one in ones:
-            late = round((one.at - one.number * step.interval) / UNIT)
+            late = round((one.at - due.at(one.number)) / UNIT)
             ahead += _number(_fold(one.number - number))
             later += _number(_fold(late - time))
             number, time = one.number + 1, late
@@ -86,6 +87,7 @@ def decode(step: StreamStep, data: bytes) -> Passages:
     found: list[tuple[Passage, ...]] = []
     end = 1 + 2 * values[0]
     for part in (values[1:end], values[end:]):
+        due = _Due(step, found[0] if found else ())
         number = time = 0
         ones = []
         half = len(part) // 2
@@ -93,10 +95,20 @@ def decode(step: StreamStep, data: bytes) -> Passages:
             number, time = number + _unfold(ahead), time + _unfold(later)
             if not 0 <= number < step.count:
                 raise MalformedPacket(f"an account of datagram {number} in a stream of {step.count}")
-            ones.append(Passage(number, round(time * UNIT + number * step.interval, 4)))
+            ones.append(Passage(number, round(time * UNIT + due.at(number), 4)))
             number += 1
         found.append(tuple(ones))
     return Passages(*found)
+
+
+class _Due:
+    """Against what times are told: when a datagram left, or, where that is not known, the steady pace."""
+
+    def __init__(self, step: StreamStep, sent: Sequence[Passage] = ()) -> None:
+        self._interval, self._sent = step.interval, {one.number: one.at for one in sent}
+
+    def at(self, number: int) -> float:
+        return self._sent.get(number, number * self._interval)
 
 
 def _fold(value: int) -> int:
