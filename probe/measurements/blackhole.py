@@ -21,7 +21,7 @@ from probe.model.errors import UsageError
 from probe.model.exchange import Step
 from probe.model.finding import Judgement
 
-VERSION = "1"
+VERSION = "2"
 
 _FEW = 64  # pairs of address and port, up to which each is asked as often as there are trials
 _AT_ONCE = 512  # steps of one batch, so that there is progress to tell
@@ -171,7 +171,7 @@ def _first_pass(o: Options, targets: list[Wanted], wait: float, context: Context
         silent = [(a, probe) for a, probe in pairs if not any(s.answer for s in seen[a] if s.probe == probe)]
         yield from ask([(a, probe) for a, probe in silent if prefix(a) in living], "SYN again")
     mute = [a for a, sights in seen.items() if not any(s.answer for s in sights)]
-    yield from ask([(a, ICMP) for a in mute if few or prefix(a) in living], "echo")
+    yield from ask([(a, ICMP) for a in mute if few or prefix(a) in living], "echo", o.trials if few else 1)
     return [sort_out(one, o.ports, seen[one.address]) for one in targets]
 
 
@@ -198,6 +198,9 @@ def _closer(
         ways = yield from survey(silent, references, reach, wait)
         court = Court(ways, references, known=context.baseline, operator=o.operator_networks)
         cases |= {aim: court.judge(aim) for aim in silent}
+        # Who turns out to answer after all, pings alone perhaps, has ports that are silent.
+        for row in rows:
+            row.sights.extend(s for aim in silent if aim.address == row.address for s in ways.full(aim) if s.answer)
     for row in [r for r in rows if r.odd_ports][:_MOST_REFERENCES]:
         context.progress(f"ports of {row.address}")
         odd = [Aim(row.address, (tcp(port),)) for port in row.odd_ports]

@@ -129,6 +129,13 @@ def test_a_port_that_somebody_on_the_way_minds(does: Any, rule: str) -> None:
     assert (technique(judgement), link(judgement), judgement.target.port) == ("port_block", (3, 4), 443)
 
 
+def test_lost_echoes_do_not_hide_that_only_pings_pass() -> None:
+    ports = Hole(at=4, networks=(HOME,), ports=(80, 443))
+    said = [claimed(ask(net(ports, loss=0.08), seed, ports="80,443")) for seed in range(40)]
+    assert said.count(("interfered", "dies-where-others-pass")) >= 36
+    assert "clean" not in dict(said)
+
+
 def test_over_ipv6_too() -> None:
     hole = Hole(at=4, networks=COMPANY)
     judgement = ask(
