@@ -86,7 +86,9 @@ def test_it_ends_in_time_and_tells_its_rate(line: Line, chain: Lab) -> None:
     seen = columns(exchange)
     assert 15 <= len(seen) <= 22
     assert seen[-1][0] == pytest.approx(1.0, abs=0.3)
-    assert [at for at, _, _ in seen[:-1]] == pytest.approx([0.05 * (n + 1) for n in range(len(seen) - 1)], abs=0.04)
+    late = sorted(at - 0.05 * (n + 1) for n, (at, _, _) in enumerate(seen[:-1]))
+    assert late[0] >= -0.01
+    assert late[len(late) // 2] <= 0.04  # a late wake-up or two delay nothing that follows
     middle = seen[len(seen) // 2]
     assert 150_000 <= (seen[-1][2] - middle[2]) / (seen[-1][0] - middle[0]) <= 600_000
 
