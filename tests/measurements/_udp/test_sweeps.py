@@ -19,7 +19,7 @@ CONTENTS = ("banned.example", "sip", "stun")
 def innocent(random: Random) -> tuple[Network, dict[str, Any]]:
     """A network without an operator's filter, and how it is asked."""
     draw = random.choice
-    share = {"probability": draw((1.0, 0.9, 0.7, 0.5, 0.3))}
+    share: dict[str, Any] = {"probability": draw((1.0, 0.9, 0.7, 0.5, 0.3))}
     hops, home = random.randrange(6, 16), draw((1, 1, 1, 2))
     kept: dict[str, Any] = {
         "contents": CONTENTS, "residual": draw((0.0, 0.0, 2.0, 8.0)), "size": draw((3, 4)),
