@@ -22,6 +22,7 @@ from probe import measurements
 from probe.lab import scenario as scenarios
 from probe.lab.kinds import Impair
 from probe.lab.lab import Lab
+from probe.lab.parts import end_with_parent
 from probe.lab.scenario import Expectation, Scenario
 from probe.lab.score import Observation, Runner, command, observe, rules
 from probe.model.errors import ColibriError, MalformedRecord
@@ -181,7 +182,8 @@ def _make(work: Sequence[Work], jobs: int, runner: Runner, progress: Callable[[s
         return
     begun = time.monotonic()
     # Spawned, not forked: a lab ends with the process that holds its pipe, and a fork would hold all of them.
-    with ProcessPoolExecutor(min(jobs, len(work)), mp_context=multiprocessing.get_context("spawn")) as pool:
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(min(jobs, len(work)), context, initializer=end_with_parent) as pool:
         waiting = {pool.submit(play, one, runner): one.scenario.name for one in work}
         try:
             for number, future in enumerate(as_completed(waiting), 1):

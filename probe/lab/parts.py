@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import multiprocessing
 import os
 import signal
 import subprocess
@@ -14,6 +15,14 @@ from probe.model.errors import CannotMeasure
 
 _PR_SET_PDEATHSIG = 1  # linux/prctl.h
 _GRACE = 5.0  # seconds for all of them to end by themselves
+
+
+def end_with_parent() -> None:
+    """For a process of ``multiprocessing``: be killed when whoever made it dies, however that happens."""
+    parent = multiprocessing.parent_process()
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if parent is not None and os.getppid() != parent.pid:  # it died before we asked
+        os._exit(1)
 
 
 class Parts:

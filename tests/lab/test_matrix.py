@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+import time
 from pathlib import Path
 
 import msgspec
@@ -45,6 +48,29 @@ def test_scenarios_are_played_side_by_side_in_their_own_labs() -> None:
     assert not any(o.verdict_right for o in found if not o.expected.at)
     results = sorted(line.split("] ")[1].split(" (")[0] for line in said if line.startswith("["))
     assert results == ["demo: 4 of 18 as expected, 8 FALSE ALARMS", "honest: 0 of 10 as expected, 4 FALSE ALARMS"]
+
+
+def patient(lab: Lab, expected: Expectation) -> Outcome:
+    """A runner that says that it runs, and does not end."""
+    print("running", flush=True)
+    time.sleep(600)
+    raise AssertionError
+
+
+@pytest.mark.lab
+def test_nothing_outlives_a_score_that_is_killed() -> None:
+    script = (
+        "from probe.lab import matrix\nfrom tests.lab.test_matrix import patient\n"
+        "if __name__ == '__main__':\n"
+        "    matrix.run(['honest'], runs=1, jobs=1, progress=print, runner=patient, kinds=['dns_injection'])\n"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", script], cwd=Path(__file__).parents[2], stdout=subprocess.PIPE, text=True
+    ) as score:
+        assert score.stdout is not None
+        assert any("running" in line for line in score.stdout)
+        score.kill()
+        assert score.stdout.read() == ""  # that pipe's other end is with the worker and its lab: all have ended
 
 
 @pytest.mark.lab
