@@ -151,7 +151,7 @@ def _judge(one: _Swept, back: int) -> Located:
     below = [s for s in one.shots if s.elicited and (arrives is None or s.ttl < arrives)]
     dropping = len(below) < AGREE
     if dropping:
-        spot = place_drop(one.shots, one.twins, routers, arrives=arrives)
+        spot = _wider(place_drop(one.shots, one.twins, routers, arrives=arrives), one, routers)
         tried = [] if spot is None else [s for s in one.shots if _between(s.ttl, spot, arrives)]
         agreed = sum(s.expired_at is None and not s.elicited for s in tried)
         proven = spot is not None and _vanish(tried, [t for t in one.twins if _between(t.ttl, spot, arrives)])
@@ -185,6 +185,25 @@ def _refusing(one: _Swept, routers: Mapping[int, str], arrives: int | None) -> L
     spot = Place(clean, first, routers.get(clean), who, "in_path", count, count)
     shown_at = max(_outside(one.shots, routers), default=0)
     return Located(place=spot, proven=True, agreed=count, tried=count, arrives=arrives, shown_at=shown_at)
+
+
+def _wider(spot: Place | None, one: _Swept, routers: Mapping[int, str]) -> Place | None:
+    """Who knows a call by several packets misses some, where the line loses one of them: such a shot gets past him. So
+    the link reaches down to where most shots are quoted that are so of twins."""
+    if spot is None:
+        return None
+    clean = spot.clean_ttl
+    while clean > 0 and _mostly(one.twins, clean) and not _mostly(one.shots, clean):
+        clean -= 1
+    return spot if clean == spot.clean_ttl else msgspec.structs.replace(
+        spot, clean_ttl=clean, clean_hop=routers.get(clean)
+    )
+
+
+def _mostly(shots: Sequence[Shot], ttl: int) -> bool:
+    """Whether a router quotes more than half of the shots at a TTL."""
+    quoted = [s.expired_at is not None for s in shots if s.ttl == ttl]
+    return 2 * sum(quoted) > len(quoted)
 
 
 def _between(ttl: int, spot: Place, arrives: int | None) -> bool:

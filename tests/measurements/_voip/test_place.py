@@ -51,6 +51,16 @@ def test_the_link_of_a_drop(hop: int, loss: float) -> None:
         assert found.place.clean_ttl < hop <= found.place.first_ttl
 
 
+def test_shots_that_get_past_make_the_link_wider_and_hardly_ever_another() -> None:
+    hops = list(range(3, 8)) * 12
+    nets = [calls_net(boxes=(Filter(at=hop, match=("stun",), loses=0.93),)) for hop in hops]
+    found = [(hop, find(net, seed)[0]) for seed, (hop, net) in enumerate(zip(hops, nets, strict=True))]
+    guilty = [(hop, one.place) for hop, one in found if one.guilty and one.place is not None]
+    right = [place.clean_ttl < hop <= place.first_ttl for hop, place in guilty]
+    assert len(guilty) >= 20
+    assert len(right) - sum(right) <= 1  # one in four without
+
+
 def test_who_refuses_by_icmp_is_on_the_line_unless_it_is_the_home() -> None:
     (found,) = find(calls_net(boxes=(Filter(at=5, match=("stun",), refuses=True),)))
     assert found.guilty
