@@ -78,11 +78,14 @@ class Intake:
 
     def forget(self, key: Key, gone: Iterable[Record]) -> None:
         """Packets of a flow that something else tells of from now on."""
+        gone = list(gone)
+        if not gone:
+            return
         names = {id(record) for record in gone}
         kept = [(r, v) for r, v in zip(self._flows[key], self._via[key], strict=True) if id(r) not in names]
         self._flows[key], self._via[key] = [r for r, _ in kept], [v for _, v in kept]
         self.records = [record for record in self.records if id(record) not in names]
-        self._bytes = sum(len(record.data) for record in self.records)
+        self._bytes -= sum(len(record.data) for record in gone)
 
     def listen(self, interface: str) -> None:
         """Capture on an interface too. Raises as :meth:`Capture.listen`."""

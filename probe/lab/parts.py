@@ -9,6 +9,7 @@ import signal
 import subprocess
 import time
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from probe.model.errors import CannotMeasure
@@ -20,8 +21,13 @@ _GRACE = 5.0  # seconds for all of them to end by themselves
 def end_with_parent() -> None:
     """For a process of ``multiprocessing``: be killed when whoever made it dies, however that happens."""
     parent = multiprocessing.parent_process()
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    if parent is not None and os.getppid() != parent.pid:  # it died before we asked
+    if parent is not None:
+        _end_with(parent.pid, ctypes.CDLL(None))
+
+
+def _end_with(parent: int | None, libc: ctypes.CDLL) -> None:
+    libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+    if os.getppid() != parent:  # it died before we asked
         os._exit(1)
 
 
@@ -36,13 +42,7 @@ class Parts:
 
     def start(self, name: str, argv: Sequence[str]) -> None:
         """Start a process. Raises CannotMeasure where the program can't be run."""
-        parent, libc = os.getpid(), ctypes.CDLL(None)
-
-        def die_with_parent() -> None:
-            libc.prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-            if os.getppid() != parent:  # it died before we asked
-                os._exit(1)
-
+        die_with_parent = partial(_end_with, os.getpid(), ctypes.CDLL(None))  # loaded here, not behind the fork
         with (self._folder / f"{name}.log").open("wb") as log:
             try:
                 # A session of its own: Ctrl-C is for us, and we end the parts in their order.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from probe.model.finding import Hop
+from probe.model.finding import Hop, Tally, Verdict
 
 _Z = 1.959964  # 95 %, two-sided
 
@@ -24,6 +24,13 @@ def confidence(*tallies: tuple[int, int]) -> float:
     trials, controls, and probes whose TTL alone decides what they may elicit. Three decimals."""
     agreed, made = sum(a for a, _ in tallies), sum(m for _, m in tallies)
     return round(wilson_lower(agreed, made), 3)
+
+
+def confidence_in(verdict: Verdict, trials: Tally, controls: Tally) -> float:
+    """Confidence of a verdict that accuses nobody: that of `clean` by its counts; any other claims nothing."""
+    if verdict != "clean":
+        return 0.0
+    return confidence((trials.agreed, trials.made), (controls.agreed, controls.made))
 
 
 def is_home(address: str) -> bool:

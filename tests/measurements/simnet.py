@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 from random import Random
 from typing import TYPE_CHECKING, Any, Protocol
 
-from probe.measurements import Context, Steps, load, parse_options
+from probe.measurements import Context, Part, T, load, parse_options
 from probe.model.exchange import Exchange, Session, Step, TlsStep
 from probe.model.finding import Judgement
 from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
@@ -306,15 +306,17 @@ def _quote(packet: Packet, short: bool) -> Packet:
     )  # fmt: skip
 
 
-def drive(steps: Steps, net: Internet) -> Judgement:
-    """Run a measurement's generator to its end."""
+def drive(part: Part[T], net: Internet, batches: list[list[Step]] | None = None) -> T:
+    """Run a measurement's generator, or a part's, to its end. ``batches``: takes down what was asked."""
     try:
-        batch = next(steps)
+        batch = next(part)
         while True:
-            batch = steps.send(net.perform(batch))
+            if batches is not None:
+                batches.append(batch)
+            batch = part.send(net.perform(batch))
     except StopIteration as stop:
-        judgement: Judgement = stop.value
-        return judgement
+        result: T = stop.value
+        return result
 
 
 def measure(kind: str, network: Network, seed: int, **options: object) -> Judgement:

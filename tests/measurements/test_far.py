@@ -10,14 +10,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from probe.measurements import Context, Part, T, _far
+from probe.measurements import Context, _far
 from probe.model.exchange import EchoStep, StreamStep, SynStep, UdpStep
 from probe.model.finding import Interference, Judgement, Target
 from probe.model.packet import Udp
 from probe.model.reflector import Asked, Askers
 from probe.wire import dns, passages, reflector, rtp
 from tests.measurements.simfar import FAR, HOME, SETTINGS, Far
-from tests.measurements.simnet import Internet, Network, Passing
+from tests.measurements.simnet import Internet, Network, Passing, drive
 
 ADDRESS = FAR[4]
 
@@ -40,16 +40,6 @@ class Drops:
 
 def udp(passing: Passing) -> bool:
     return isinstance(passing.packet.header, Udp)
-
-
-def drive(part: Part[T], net: Internet) -> T:
-    try:
-        batch = next(part)
-        while True:
-            batch = part.send(net.perform(batch))
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
 
 
 def internet(seed: int = 0, far: Far | None = None, version: int = 4, **more: Any) -> Internet:

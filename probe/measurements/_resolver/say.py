@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from probe.measurements._judge import confidence, hop, is_home
+from probe.measurements._judge import confidence, confidence_in, hop, is_home
 from probe.measurements._proof import home_depth
 from probe.measurements._resolver.seen import Seen, Swept, What, Who
 from probe.model.finding import Interference, Judgement, Location, Tally, Target, Verdict
@@ -69,10 +69,9 @@ def say(
     """Any other verdict. ``agreed`` of ``made`` trials count for a clean one."""
     controls = _tally(seen)
     trials = Tally(len(seen.said["target", "resolver"]) if made is None else made, agreed)
-    sure = confidence((trials.agreed, trials.made), (controls.agreed, controls.made)) if verdict == "clean" else 0.0
     return Judgement(
-        verdict=verdict, rule=f"dns_resolver/{rule}", target=target, trials=trials, controls=controls, confidence=sure,
-        reasons=list(reasons), details=_details(seen),
+        verdict=verdict, rule=f"dns_resolver/{rule}", target=target, trials=trials, controls=controls,
+        confidence=confidence_in(verdict, trials, controls), reasons=list(reasons), details=_details(seen),
     )  # fmt: skip
 
 

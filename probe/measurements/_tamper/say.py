@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from probe.measurements._judge import confidence
+from probe.measurements._judge import confidence_in
 from probe.measurements._tamper.seen import TWINS, Kind, Look, Seen, option_changes
 from probe.model.finding import Judgement, Tally, Target, Verdict
 
@@ -85,10 +85,9 @@ def say(
     trials: Tally = NONE, controls: Tally = NONE,
 ) -> Judgement:  # fmt: skip
     """Any verdict but interference."""
-    sure = confidence((trials.agreed, trials.made), (controls.agreed, controls.made)) if verdict == "clean" else 0.0
     return Judgement(
-        verdict=verdict, rule=f"tampering/{rule}", target=target, trials=trials, controls=controls, confidence=sure,
-        reasons=list(reasons), details=details(seen),
+        verdict=verdict, rule=f"tampering/{rule}", target=target, trials=trials, controls=controls,
+        confidence=confidence_in(verdict, trials, controls), reasons=list(reasons), details=details(seen),
     )  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from probe.measurements._judge import confidence, is_home, milliseconds, plural
+from probe.measurements._judge import confidence, confidence_in, is_home, milliseconds, plural
 from probe.measurements._locate import AGREE, Shot
 from probe.measurements._proof import acts_at_home
 from probe.measurements._tcp.seen import Seen
@@ -275,10 +275,9 @@ def _controls(seen: Seen) -> Tally:
 def _say(seen: Seen, target: Target, rule: str, verdict: Verdict, reason: str, agreed: int = 0) -> Judgement:
     controls = _controls(seen)
     trials = Tally(len(seen.trials), agreed)
-    sure = confidence((trials.agreed, trials.made), (controls.agreed, controls.made)) if verdict == "clean" else 0.0
     return Judgement(
-        verdict=verdict, rule=f"tcp_reset/{rule}", target=target, trials=trials, controls=controls, confidence=sure,
-        reasons=[reason], details=details(seen),
+        verdict=verdict, rule=f"tcp_reset/{rule}", target=target, trials=trials, controls=controls,
+        confidence=confidence_in(verdict, trials, controls), reasons=[reason], details=details(seen),
     )  # fmt: skip
 
 

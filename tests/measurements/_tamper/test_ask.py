@@ -7,7 +7,7 @@ from typing import Any
 
 import msgspec
 
-from probe.measurements import Context, Part
+from probe.measurements import Context
 from probe.measurements._far import Far
 from probe.measurements._tamper.ask import Asking
 from probe.measurements._tamper.seen import Seen
@@ -16,7 +16,7 @@ from probe.model.reflector import Grant
 from probe.wire import http
 from tests.measurements.simfar import FAR, SETTINGS
 from tests.measurements.simfar import Far as FarHost
-from tests.measurements.simnet import Internet, Network, Passing
+from tests.measurements.simnet import Internet, Network, Passing, drive
 
 ADDRESS = FAR[4]
 GRANT = Grant(token="00" * 12, udp=(47474,), tcp=(80, 443, 20001), random=(20001,), certificate="ab")
@@ -71,15 +71,6 @@ class Bleacher:
         return False
 
 
-def drive(part: Part[Any], net: Internet) -> Any:
-    batch = next(part)
-    while True:
-        try:
-            batch = part.send(net.perform(batch))
-        except StopIteration as stop:
-            return stop.value
-
-
 def test_where_the_tos_byte_is_rewritten() -> None:
     from probe.measurements._far import hello
 
@@ -87,6 +78,7 @@ def test_where_the_tos_byte_is_rewritten() -> None:
         net = Internet(Network(hosts={ADDRESS: FarHost(settings=SETTINGS)}, boxes=boxes), 1)
         context = Context(Random(1))
         far = drive(hello(ADDRESS, context), net)
+        assert far is not None
         seen = Seen("press.example", "good.example", ADDRESS)
         drive(Asking(seen, far, context, 3).toses(), net)
         assert seen.tos[0xB8] == [arrived]
@@ -99,6 +91,7 @@ def test_quotes_of_routers_are_read() -> None:
     net = Internet(Network(hosts={ADDRESS: FarHost(settings=SETTINGS)}), 1)
     context = Context(Random(1))
     far = drive(hello(ADDRESS, context), net)
+    assert far is not None
     seen = Seen("press.example", "good.example", ADDRESS)
     drive(Asking(seen, far, context, 3).sweep("http", ("random", "harmless")), net)
     found = seen.paths["http"]

@@ -10,7 +10,7 @@ from probe.measurements._tcp.triggers import Trigger, path
 from probe.model.exchange import Exchange, PauseStep, Step, TcpStep
 from tests.measurements.simboxes import Dropper, Resetter
 from tests.measurements.simhosts import Web, named
-from tests.measurements.simnet import Internet, Network
+from tests.measurements.simnet import Internet, Network, drive
 from tests.measurements.worlds import BANNED, CONTROL, SERVER, net
 
 
@@ -19,14 +19,8 @@ def run(
 ) -> tuple[Seen, list[list[Step]]]:
     """All that was seen, and the batches."""
     plan = Plan(Trigger("http", "banned.example", 80), SERVER, "good.example", control, 3, locate)
-    part, internet = ask(plan, Random(seed)), Internet(network, seed)
-    batches = [next(part)]
-    while True:
-        try:
-            batches.append(part.send(internet.perform(batches[-1])))
-        except StopIteration as ended:
-            seen: Seen = ended.value
-            return seen, batches
+    batches: list[list[Step]] = []
+    return drive(ask(plan, Random(seed)), Internet(network, seed), batches), batches
 
 
 def names(batch: list[Step]) -> list[str | None]:

@@ -10,22 +10,16 @@ from probe.measurements._tcp.seen import Seen
 from probe.measurements._tcp.triggers import Trigger
 from probe.model.exchange import PauseStep, Step, TcpStep
 from tests.measurements.simboxes import Dropper, Resetter
-from tests.measurements.simnet import Box, Internet
+from tests.measurements.simnet import Box, Internet, drive
 from tests.measurements.worlds import BANNED, SERVER, net
 
 PLAN = Plan(Trigger("http", "banned.example", 80), SERVER, "good.example", "", 3, locate=False)
 
 
 def run(*boxes: Box, seed: int = 1) -> tuple[Memory, list[list[Step]]]:
-    inside, batches = Internet(net(boxes=boxes), seed), []
+    batches: list[list[Step]] = []
     part = remember(PLAN, Seen(PLAN.trigger, SERVER, PLAN.twin, ""), Random(seed))
-    try:
-        batch = next(part)
-        while True:
-            batches.append(batch)
-            batch = part.send(inside.perform(batch))
-    except StopIteration as stop:
-        return stop.value, batches
+    return drive(part, Internet(net(boxes=boxes), seed), batches), batches
 
 
 def ends_about_30(found: tuple[float, float | None]) -> bool:

@@ -7,14 +7,13 @@ from typing import Any
 import pytest
 
 from probe.measurements._tcp.probe import Plan, ask
-from probe.measurements._tcp.seen import Seen
 from probe.measurements._tcp.triggers import Kind, Trigger
 from probe.measurements._tcp.variants import Variant, applicable, reason, variants
-from probe.model.exchange import TcpStep
+from probe.model.exchange import Step, TcpStep
 from probe.wire import http, tls
 from tests.measurements.simboxes import Dropper, Pager, Resetter
 from tests.measurements.simhosts import Web
-from tests.measurements.simnet import Box, Internet
+from tests.measurements.simnet import Box, Internet, drive
 from tests.measurements.worlds import BANNED, KNOWN, SERVER, net
 
 
@@ -25,19 +24,10 @@ def plan(kind: Kind) -> Plan:
 
 def run(kind: Kind, *boxes: Box, web: Web | None = None) -> tuple[dict[str, Variant], list[TcpStep]]:
     inside, asked = Internet(net(web, boxes=boxes), 1), plan(kind)
-    steps: list[TcpStep] = []
-
-    def drive(part: Any, note: bool) -> Any:
-        try:
-            batch = next(part)
-            while True:
-                steps.extend(step for step in batch if note and isinstance(step, TcpStep))
-                batch = part.send(inside.perform(batch))
-        except StopIteration as stop:
-            return stop.value
-
-    seen: Seen = drive(ask(asked, Random(1)), note=False)
-    found = drive(variants(asked, seen, Random(2)), note=True)
+    batches: list[list[Step]] = []
+    seen = drive(ask(asked, Random(1)), inside)
+    found = drive(variants(asked, seen, Random(2)), inside, batches)
+    steps = [step for batch in batches for step in batch if isinstance(step, TcpStep)]
     return {variant.form: variant for variant in found}, steps
 
 

@@ -12,7 +12,7 @@ from probe.measurements._throttle.place import locate
 from probe.measurements._throttle.verdict import Compared, Located
 from tests.measurements.simboxes import Throttler
 from tests.measurements.simfar import FAR, Far
-from tests.measurements.simnet import Internet, Network
+from tests.measurements.simnet import Internet, Network, drive
 from tests.measurements.worlds import BANNED
 
 COMPARED = Compared("down", [16_000.0] * 7, [900_000.0] * 7, 3)
@@ -30,14 +30,7 @@ def placed(network: Network, seed: int = 1) -> tuple[Located, Asking]:
                             kilobytes=150))  # fmt: skip
         return (yield from locate(found[0], COMPARED, FAR[4], 443, context))
 
-    part = both()
-    batch = next(part)
-    while True:
-        try:
-            batch = part.send(internet.perform(batch))
-        except StopIteration as stop:
-            located: Located = stop.value
-            return located, found[0]
+    return drive(both(), internet), found[0]
 
 
 def line(at: int, **what: object) -> Network:

@@ -8,7 +8,7 @@ from probe.measurements._udp.probe import Plan, ask
 from probe.measurements._udp.seen import End, Seen
 from probe.measurements._udp.triggers import Trigger
 from probe.model.exchange import PauseStep, Step, UdpStep
-from tests.measurements.simnet import Internet, Network
+from tests.measurements.simnet import Internet, Network, drive
 from tests.measurements.simudp import QuicServer, UdpFilter, content
 from tests.measurements.worlds import BANNED, CONTROL, SERVER
 
@@ -20,13 +20,7 @@ def run(*boxes: UdpFilter, seed: int = 1, locate: bool = False, **what: Any) -> 
     net = Internet(Network(**({"hosts": hosts, "boxes": boxes} | what)), seed)
     part = ask(Plan(Trigger("quic", "banned.example", 443), "fine.example", ENDS, 3, locate), Random(seed))
     batches: list[list[Step]] = []
-    try:
-        batch = next(part)
-        while True:
-            batches.append(batch)
-            batch = part.send(net.perform(batch))
-    except StopIteration as stop:
-        return stop.value, batches
+    return drive(part, net, batches), batches
 
 
 def names(batch: list[Step]) -> list[str]:

@@ -15,7 +15,7 @@ from probe.model.reflector import Received
 from probe.wire import reflector
 from tests.measurements.simcalls import Alg, calls_net
 from tests.measurements.simfar import EPOCH, FAR, HOME, SETTINGS
-from tests.measurements.simnet import Internet, Network
+from tests.measurements.simnet import Internet, Network, drive
 
 CALLER = Caller(FAR[4], reflector.mint(SETTINGS.secret, reflector.source_key(HOME[4]), EPOCH), Random(1))
 INVITE = CALLER.request(Call("sip", 5060, True, False, 1), "INVITE")
@@ -59,15 +59,7 @@ def test_quotes() -> None:
 
 
 def find(network: Network, seed: int = 1) -> Gateway:
-    net = Internet(network, seed)
-    part = place_gateway(CALLER, 5060, ("Via",), 0.5, 12)
-    batch = next(part)
-    while True:
-        try:
-            batch = part.send(net.perform(batch))
-        except StopIteration as stop:
-            found: Gateway = stop.value
-            return found
+    return drive(place_gateway(CALLER, 5060, ("Via",), 0.5, 12), Internet(network, seed))
 
 
 @pytest.mark.parametrize("hop", [3, 4, 5, 6, 7])

@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from probe.measurements import Context, Part, T
+from probe.measurements import Context, Part
 from probe.measurements._far import Far
 from probe.measurements._voip.ask import Line, Stopwatch
 from probe.measurements._voip.media import SPARSE
@@ -16,7 +16,7 @@ from probe.model.reflector import Grant
 from probe.wire import reflector
 from tests.measurements.simcalls import CALLS, Filter, calls_net
 from tests.measurements.simfar import EPOCH, FAR, HOME
-from tests.measurements.simnet import Internet
+from tests.measurements.simnet import Internet, drive
 
 TOKEN = reflector.mint(CALLS.secret, reflector.source_key(HOME[4]), EPOCH).hex()
 
@@ -24,16 +24,6 @@ TOKEN = reflector.mint(CALLS.secret, reflector.source_key(HOME[4]), EPOCH).hex()
 def line(udp: tuple[int, ...] = CALLS.udp, tcp: tuple[int, ...] = CALLS.tcp) -> Line:
     grant = Grant(token=TOKEN, udp=udp, tcp=tcp, random=CALLS.random, zone="r.example")
     return Line(Far(FAR[4], grant), Context(Random(1)))
-
-
-def drive(part: Part[T], net: Internet) -> T:
-    try:
-        batch = next(part)
-        while True:
-            batch = part.send(net.perform(batch))
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
 
 
 def test_a_round_has_as_many_calls_of_each_cell_in_turns() -> None:

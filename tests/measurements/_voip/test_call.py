@@ -14,7 +14,7 @@ from probe.model.reflector import Received
 from probe.wire import reflector, sip, stun, tls
 from tests.measurements.simcalls import Filter, calls_net
 from tests.measurements.simfar import EPOCH, FAR, HOME, SETTINGS
-from tests.measurements.simnet import Internet
+from tests.measurements.simnet import Internet, drive
 
 TOKEN = reflector.mint(SETTINGS.secret, reflector.source_key(HOME[4]), EPOCH)
 METHODS: dict[Protocol, list[str]] = {
@@ -63,14 +63,7 @@ def test_the_addresses_inside_are_not_the_probe_s() -> None:
 
 
 def dial(net: Internet, calls: list[Call]) -> list[Said]:
-    part = caller().dial(calls)
-    batch = next(part)
-    while True:
-        try:
-            batch = part.send(net.perform(batch))
-        except StopIteration as stop:
-            said: list[Said] = stop.value
-            return said
+    return drive(caller().dial(calls), net)
 
 
 def test_a_call_is_a_registration_and_an_invitation_and_the_copy_comes_back() -> None:

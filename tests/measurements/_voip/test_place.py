@@ -12,7 +12,7 @@ from probe.model.exchange import Step, UdpStep
 from probe.wire import reflector
 from tests.measurements.simcalls import Filter, calls_net
 from tests.measurements.simfar import EPOCH, FAR, HOME, SETTINGS
-from tests.measurements.simnet import Internet, Network
+from tests.measurements.simnet import Internet, Network, drive
 
 TOKEN = reflector.mint(SETTINGS.secret, reflector.source_key(HOME[4]), EPOCH)
 
@@ -29,15 +29,7 @@ def suspect(protocol: str = "stun") -> Suspect:
 
 
 def find(network: Network, seed: int = 1, *suspects: Suspect) -> list[Located]:
-    net = Internet(network, seed)
-    part = locate(suspects or [suspect()], FAR[4], 56)
-    batch = next(part)
-    while True:
-        try:
-            batch = part.send(net.perform(batch))
-        except StopIteration as stop:
-            found: list[Located] = stop.value
-            return found
+    return drive(locate(suspects or [suspect()], FAR[4], 56), Internet(network, seed))
 
 
 @pytest.mark.parametrize("hop", range(3, 8))

@@ -11,7 +11,7 @@ import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measurements import Part, T, load, parse_options
+from probe.measurements import load, parse_options
 from probe.measurements._voip.service import TRIES, Endpoint, answers, ask, endpoint, resolve
 from probe.model.config import TargetList
 from probe.model.errors import UsageError
@@ -19,7 +19,7 @@ from probe.model.exchange import Exchange, Heard, UdpStep
 from probe.model.packet import Packet, Udp
 from probe.wire import stun
 from tests.measurements.simhosts import Resolver, Web
-from tests.measurements.simnet import Internet, Network
+from tests.measurements.simnet import Internet, Network, drive
 from tests.measurements.worlds import RESOLVER, SERVER
 
 
@@ -60,34 +60,23 @@ def test_any_text_is_an_endpoint_or_a_wrong_word(text: str) -> None:
     assert 0 < found.port < 65536
 
 
-def drive(part: Part[T], network: Network) -> T:
-    net = Internet(network, 1)
-    try:
-        batch = next(part)
-        while True:
-            batch = part.send(net.perform(batch))
-    except StopIteration as stop:
-        result: T = stop.value
-        return result
-
-
 def test_names_are_resolved_and_other_families_left_out() -> None:
     network = Network(hosts={RESOLVER: Resolver()})
     wanted = [endpoint("tls:chat.example"), endpoint("stun:198.51.100.7"), endpoint("stun:[2001:db8::1]")]
-    found = drive(resolve(wanted, RESOLVER, False, Random(1)), network)
+    found = drive(resolve(wanted, RESOLVER, False, Random(1)), Internet(network, 1))
     assert [str(one) for one in found] == ["tls:chat.example@203.0.113.7:443", "stun:198.51.100.7:3478"]
 
 
 def test_a_name_needs_a_resolver() -> None:
     with pytest.raises(UsageError, match=r"chat\.example needs an address"):
-        drive(resolve([endpoint("tls:chat.example")], "", False, Random(1)), Network())
+        drive(resolve([endpoint("tls:chat.example")], "", False, Random(1)), Internet(Network(), 1))
 
 
 def test_each_endpoint_is_asked_several_times() -> None:
-    network = Network(hosts={SERVER: Web(names=("chat.example",))})
+    net = Internet(Network(hosts={SERVER: Web(names=("chat.example",))}), 1)
     ends = [("chat", endpoint(f"tls:chat.example@{SERVER}")), ("calls", endpoint(f"stun:{SERVER}")),
             ("chat", endpoint(f"tcp:{SERVER}:443")), ("chat", endpoint("tcp:203.0.113.99:443"))]  # fmt: skip
-    asked = drive(ask([("chat" if side == "chat" else "calls", one) for side, one in ends], Random(1), False), network)
+    asked = drive(ask([("chat" if side == "chat" else "calls", one) for side, one in ends], Random(1), False), net)
     assert [(one.made, one.answered) for one in asked] == [(TRIES, TRIES), (TRIES, 0), (TRIES, TRIES), (TRIES, 0)]
 
 

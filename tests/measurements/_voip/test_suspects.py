@@ -5,10 +5,10 @@ from __future__ import annotations
 from probe.measurements._voip.grid import Why
 from probe.measurements._voip.seen import QUESTIONS, Finding, Seen
 from probe.measurements._voip.suspects import locate_all, locate_udp
-from tests.measurements._voip.test_ask import drive, line
+from tests.measurements._voip.test_ask import line
 from tests.measurements.simcalls import Filter, calls_net
 from tests.measurements.simfar import FAR
-from tests.measurements.simnet import Internet
+from tests.measurements.simnet import Internet, drive
 
 
 def test_calls_that_a_filter_picks_are_looked_for_on_their_own_flows() -> None:
