@@ -47,7 +47,7 @@ def _head(score: Score, observations: Sequence[Observation]) -> list[str]:
     return [
         "# The lab's score",
         "",
-        f"Colibri {__version__}, written by `make lab-score`: {interfering} scenarios with interference, {deceiving}",
+        f"Colibri {__version__}, written by `colibri lab score`: {interfering} scenarios with interference, {deceiving}",
         "made to deceive (`probe/lab/scenarios/`). *Right* is verdict and technique, *link* the reported link when it",
         "contains the true router, *s* the 5th, 50th and 95th percentile of the duration in seconds (without the start",
         "of the program).",
