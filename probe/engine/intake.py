@@ -18,6 +18,7 @@ from probe.wire.scrub import Scrubber
 
 _MOST_BYTES = 32 << 20  # of packets kept in one run: a flood on one of its flows must not fill a Pi's memory
 _BULK, _HEAD = 1000, 100  # bytes of a packet of a quiet flow: more are filling, of which so many are kept
+_OPENING = 300  # bytes of an incoming packet of a sealed flow that are kept: whoever has no keys can't read the rest
 _TWIN = 50_000_000  # nanoseconds within which a packet passes all interfaces of a stack (bridge, VLAN)
 
 Key = tuple[int, int]
@@ -64,6 +65,7 @@ class Intake:
         self._via: dict[Key, list[str]] = defaultdict(list)
         self._waiters: dict[Key, list[Waiter]] = defaultdict(list)
         self._quiet: dict[int, _Quiet] = {}
+        self._sealed: set[Key] = set()
         self._bytes = 0
         self.records: list[Record] = []
         self.malformed = self.overflow = 0
@@ -118,6 +120,16 @@ class Intake:
             for packet in quiet.last:
                 self._take(*packet)
 
+    @contextlib.contextmanager
+    def sealed(self, key: Key) -> Iterator[None]:
+        """Of the incoming packets of a flow that is encrypted, keep the head."""
+        self._sealed.add(key)
+        try:
+            yield
+        finally:
+            self.drain()
+            self._sealed.discard(key)
+
     def dropped(self) -> int:
         """Packets lost on the way from the line to :attr:`records` since the last call."""
         overflow, self.overflow = self.overflow, 0
@@ -140,6 +152,9 @@ class Intake:
         key = local_port(packet, outgoing)
         if key is None or key not in self._flows:
             return  # inside our block of ports, yet no flow of this run
+        if key in self._sealed and not outgoing and len(octets) > _OPENING:
+            octets = octets[:_OPENING]
+            packet = ip.decode(octets)
         record = Record(ns, outgoing, octets, packet)
         if self._capture.interfaces > 1 and self._is_twin(key, record, interface):
             return

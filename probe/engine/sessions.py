@@ -35,7 +35,8 @@ async def session(bench: Bench, step: TlsStep) -> Entry:
     async with opened(bench, step, _BUFFER) as connection:
         if not connection.failure:
             try:
-                found = await _Talk(step, connection).run()
+                with bench.intake.sealed(connection.key):
+                    found = await _Talk(step, connection).run()
             except ValueError as error:  # a name that can't stand in SNI, a protocol that can't in ALPN
                 connection.failure, connection.note = "error", str(error)
     entry = entry_of(step, connection)

@@ -17,7 +17,7 @@ from probe.measurements._resolver.verdict import judge
 from probe.model.errors import UsageError
 from probe.model.finding import Target
 
-VERSION = "3"
+VERSION = "4"
 
 _ROUNDS = 3
 _NEED = 3

@@ -19,7 +19,7 @@ from probe.measurements._tamper.verdict import judge
 from probe.model.errors import UsageError
 from probe.model.finding import Judgement, Target
 
-VERSION = "2"
+VERSION = "3"
 
 _ROUNDS = 3
 
@@ -60,9 +60,9 @@ def measure(options: Options, context: Context) -> Steps:
         if all(len(seen.trials(kind)) >= AGREE for kind in seen.ports):
             break
     yield from asking.toses()
-    for kind in seen.ports:
+    for kind in seen.changed():
         twin = seen.twin(kind, ("before",))
-        if twin is not None and any(look.touched for look in seen.trials(kind)):
+        if twin is not None:
             context.progress("finding out where it is changed")
             yield from asking.sweep(kind, twin)
     yield from asking.looks("after")

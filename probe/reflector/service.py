@@ -51,6 +51,7 @@ class Service:
         self._room = asyncio.Semaphore(_MOST_CONNECTIONS)
         self._transfers = asyncio.Semaphore(_MOST_TRANSFERS)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+        self._tls.num_tickets = 0  # no session is ever resumed
         self.core: Reflector
 
     def open(self) -> list[str]:

@@ -50,10 +50,19 @@ def write(packets: Iterable[tuple[int, bool, bytes]], comments: Sequence[str] = 
     for at, outgoing, packet in packets:
         if not 0 <= at < 1 << 64:
             raise MalformedPacket(f"time stamp {at} does not fit 64 bits")
-        head = struct.pack("<IIIII", 0, at >> 32, at & 0xFFFFFFFF, len(packet), len(packet))
+        head = struct.pack("<IIIII", 0, at >> 32, at & 0xFFFFFFFF, len(packet), _whole(packet))
         body = head + packet + bytes(-len(packet) % 4) + flags[_OUTBOUND if outgoing else _INBOUND]
         out.append(_block(_ENHANCED, body))
     return b"".join(out)
+
+
+def _whole(packet: bytes) -> int:
+    """Bytes that a packet had on the line, by its own word: it may have been cut since."""
+    if len(packet) >= 20 and packet[0] >> 4 == 4:
+        return max(len(packet), int.from_bytes(packet[2:4], "big"))
+    if len(packet) >= 40 and packet[0] >> 4 == 6:
+        return max(len(packet), 40 + int.from_bytes(packet[4:6], "big"))
+    return len(packet)
 
 
 def _block(kind: int, body: bytes) -> bytes:

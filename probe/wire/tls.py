@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Sequence
+from typing import Literal
 
 import msgspec
 
@@ -62,8 +63,11 @@ def client_hello(
     session_id: bytes = b"",
     key_share: bytes = b"",
     alpn: Sequence[str] = ("h2", "http/1.1"),
+    *,
+    newest: Literal["1.2", "1.3"] = "1.3",
 ) -> bytes:
-    """One record with a ClientHello for TLS 1.3 and 1.2, as OpenSSL 3 sends it.
+    """One record with a ClientHello for TLS 1.3 and 1.2, or 1.2 alone (where certificates travel in the clear), as
+    OpenSSL 3 sends it.
 
     ``random`` is 32 bytes; ``session_id`` and ``key_share`` (an x25519 point: any 32 bytes) are derived from it where
     they are empty. An empty ``server_name`` leaves SNI out. Raises MalformedPacket.
@@ -72,6 +76,11 @@ def client_hello(
     key_share = key_share or hashlib.sha256(b"share" + random).digest()
     if len(random) != 32 or len(session_id) > 32 or len(key_share) != 32:
         raise MalformedPacket("a ClientHello takes 32 bytes of random and key share, and at most 32 of session id")
+    of_13 = (
+        extension(43, vector(1, b"\3\4\3\3")),  # supported versions: 1.3, 1.2
+        extension(45, vector(1, b"\1")),  # PSK with (EC)DHE
+        extension(51, vector(2, b"\0\x1d" + vector(2, key_share))),
+    )  # fmt: skip
     body = hello(server_name, random, session_id, _CIPHERS, (
         extension(0xFF01, b"\0"),  # secure renegotiation, empty
         extension(11, b"\1\0"),  # point formats: uncompressed
@@ -81,9 +90,7 @@ def client_hello(
         extension(22, b""),  # encrypt then MAC
         extension(23, b""),  # extended master secret
         extension(13, vector(2, _SIGNATURES)),
-        extension(43, vector(1, b"\3\4\3\3")),  # supported versions: 1.3, 1.2
-        extension(45, vector(1, b"\1")),  # PSK with (EC)DHE
-        extension(51, vector(2, b"\0\x1d" + vector(2, key_share))),
+        *(of_13 if newest == "1.3" else ()),
     ))  # fmt: skip
     return bytes((HANDSHAKE, 3, 1)) + vector(2, body)
 

@@ -13,7 +13,7 @@ from probe.engine.capture import Capture
 from probe.engine.clock import Timeline
 from probe.engine.intake import Intake, Waiter
 from probe.model.exchange import UdpStep
-from probe.model.packet import Packet, Udp
+from probe.model.packet import Flags, Packet, Tcp, Udp
 from probe.wire import ip
 from probe.wire.scrub import Scrubber
 
@@ -161,6 +161,28 @@ def test_a_quiet_flow_is_told_by_its_port_and_its_protocol() -> None:
             intake._take(3, False, bytearray(), "eth0")
         assert [record.ns for record in intake.records] == [1]
         assert intake.malformed == 2
+
+    within(test)
+
+
+def test_of_incoming_packets_of_a_sealed_flow_the_head_is_kept() -> None:
+    def segment(size: int, *, outgoing: bool) -> bytearray:
+        source, destination = (HOME, FAR) if outgoing else (FAR, HOME)
+        ports = (BASE + 1, 443) if outgoing else (443, BASE + 1)
+        header = Tcp(*ports, 1, 1, Flags.ACK, 1000, 0)
+        return bytearray(ip.encode(Packet(4, source, destination, 64, 6, 0, 5, header=header, payload=bytes(size))))
+
+    def test(intake: Intake) -> None:
+        key = (6, BASE + 1)
+        intake.open(key)
+        with intake.sealed(key):
+            intake._take(1, True, segment(1400, outgoing=True), "eth0")
+            intake._take(2, False, segment(1400, outgoing=False), "eth0")
+            intake._take(3, False, segment(100, outgoing=False), "eth0")
+        intake._take(4, False, segment(1400, outgoing=False), "eth0")
+        assert [len(record.data) for record in intake.of(key)] == [1440, 300, 140, 1440]
+        assert [len(record.packet.payload) for record in intake.of(key)] == [1400, 260, 100, 1400]
+        assert [record.packet.length for record in intake.of(key)] == [1440, 1440, 140, 1440]
 
     within(test)
 

@@ -123,6 +123,9 @@ INNOCENT: dict[str, tuple[Network, str]] = {
     "the name has moved, and its old name servers still answer": (
         world(Knows(lies={NAME: PAGE_AT}, soa=True, server="old"), Knows(soa=True)), "another-zone",
     ),
+    "… and the trusted resolver does not say which zone it is in": (
+        world(Knows(lies={NAME: PAGE_AT}, soa=True, server="old"), Knows()), "zone-unknown",
+    ),
     "the name does not exist": (world(Knows(zone={"good.example": (GOOD,)}), Knows(zone={"good.example": (GOOD,)})),
                                 "no-such-name"),
     "the home router answers for everybody": (

@@ -46,8 +46,7 @@ def evidence(technique: str) -> bytes:
 
 def test_every_file_is_tested() -> None:
     assert {path.name.removesuffix(".pcapng.gz") for path in FOLDER.iterdir()} == RULES.keys()
-    # A tampered line takes many whole TLS sessions, whose bytes are as good as random.
-    assert all(path.stat().st_size < (80_000 if "tampering" in path.name else 48_000) for path in FOLDER.iterdir())
+    assert all(path.stat().st_size < 56_000 for path in FOLDER.iterdir())
 
 
 @pytest.mark.parametrize("technique", RULES)

@@ -71,6 +71,18 @@ def test_scapy_and_wireshark_s_tools_open_it(tmp_path: Path, samples: tuple[byte
     assert "colibri" in told
 
 
+def test_packets_that_were_cut_say_how_long_they_were(tmp_path: Path, samples: tuple[bytes, ...]) -> None:
+    file = tmp_path / "cut.pcapng"
+    cut = [raw[: max(28 if raw[0] >> 4 == 4 else 48, len(raw) // 2)] for raw in samples]
+    file.write_bytes(write([(1700000000123456789 + i, True, raw) for i, raw in enumerate(cut)]))
+    command = ["tshark", "-r", str(file), "-T", "fields", "-e", "frame.len", "-e", "frame.cap_len"]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
+    rows = [tuple(map(int, line.split("\t"))) for line in done.stdout.splitlines()]
+    assert rows == [(len(raw), len(some)) for raw, some in zip(samples, cut, strict=True)]
+    assert any(whole > kept for whole, kept in rows)
+    assert [packet for _, _, packet in read(file.read_bytes()).packets] == cut
+
+
 @pytest.mark.parametrize("order", ["<", ">"])
 def test_foreign_files(order: str) -> None:
     end = bytes(4)

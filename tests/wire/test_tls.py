@@ -58,6 +58,12 @@ def test_openssl_answers_with_a_server_hello(server: ssl.SSLContext, name: str) 
     assert found[-1].type == tls.APPLICATION_DATA  # no HelloRetryRequest: the key share served
 
 
+def test_to_a_hello_of_tls_1_2_the_certificate_comes_in_the_clear(server: ssl.SSLContext) -> None:
+    data, _ = _answer(server, tls.client_hello("www.example.com", RANDOM, newest="1.2"))
+    assert tls.handshake_types(tls.records(data))[:2] == (tls.SERVER_HELLO, tls.CERTIFICATE)
+    assert b"example.com" in data
+
+
 def test_openssl_speaks_tls_1_2_with_it_too(server: ssl.SSLContext) -> None:
     server.maximum_version = ssl.TLSVersion.TLSv1_2
     data, _ = _answer(server, tls.client_hello("x.example", RANDOM))

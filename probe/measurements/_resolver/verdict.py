@@ -253,7 +253,12 @@ def _doubt(seen: Seen, own: list[Answer], kind: str) -> tuple[str, str] | None:
             "version of its own inside this network."
         )
     own_zone, true_zone = seen.zones.get("resolver"), seen.zones.get("control")
-    if own_zone and true_zone and own_zone != true_zone and not any(a.authoritative for a in own):
+    if own_zone and not true_zone:
+        return "zone-unknown", (
+            f"The trusted resolver did not say which zone {seen.name} is in, and that of {seen.resolver} did: whether "
+            "they speak of the same one can't be told."
+        )
+    if own_zone and own_zone != true_zone and not any(a.authoritative for a in own):
         return "another-zone", (
             f"The resolver {seen.resolver} has its answers for {seen.name} from other name servers than the trusted "
             "one: the name may have moved, or have a version of its own inside this network."

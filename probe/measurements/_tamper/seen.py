@@ -239,6 +239,10 @@ class Seen:
                 return cell
         return None
 
+    def changed(self) -> list[Kind]:
+        """The kinds of which a trial came through changed."""
+        return [kind for kind in self.ports if any(look.touched for look in self.trials(kind))]
+
     def trials(self, kind: Kind) -> list[Look]:
         """The trials that something came back from."""
         return [look for look in self.looks[kind, "trial", TRIAL] if look.touched is not None]

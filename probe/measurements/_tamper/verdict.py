@@ -15,10 +15,13 @@ _ORDER: dict[Verdict, int] = {"interfered": 0, "inconclusive": 1, "clean": 2, "d
 
 
 def judge(seen: Seen, target: Target) -> Judgement:
-    """Judge HTTP and TLS each by itself; the worse is the measurement's, and ordinary rewriting is told beside it."""
+    """Judge HTTP and TLS each by itself; the worse is the measurement's, and ordinary rewriting is told beside it.
+
+    Where something came through changed, what did not is not judged: its twins were not asked again.
+    """
     if not seen.ports:
         return say(seen, target, "no-ports", "The far end serves no web ports, known and random, to compare.")
-    both = [_one(seen, target, kind) for kind in seen.ports]
+    both = [_one(seen, target, kind) for kind in seen.changed() or seen.ports]
     return min(both, key=lambda one: (_ORDER[one.verdict], -one.confidence))
 
 
