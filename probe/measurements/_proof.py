@@ -19,6 +19,7 @@ RARER = 0.00001
 """The same where ways of different length can't be told apart: 10 of 10 against 0 of 10 is 1 in 184756."""
 _MOST = 0.75  # of the triggers that reach somebody on the way are answered …
 _WELL = 0.9  # … and of the twins that arrive: else they get lost, or the target limits its rate
+_NEARLY = 3  # routers by which the ways there and back may differ, where all answers agree on it
 _STRAY = 1  # routers that the way back may have more than the way there
 MARGIN = 2
 """Links right before the target that are taken for the target's own (its firewall, its load balancer)."""
@@ -158,4 +159,27 @@ def acts_at_home(
         return False
     if dropping:
         return place.clean_ttl <= depth
-    return place.clean_ttl < depth or not crossed_home(crossed, place.clean_ttl, depth)
+    if place.clean_ttl < depth or not crossed_home(crossed, place.clean_ttl, depth):
+        return True
+    return spared_by_luck(shots, place, {**seen, **routers})
+
+
+def spared_by_luck(shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str]) -> bool:
+    """Whether somebody in the home could have answered a share of the triggers and, by chance, none that die early.
+
+    Not if all behind the place are answered, nor if the answers' own TTLs, all alike, tell that they come from there;
+    else the early ones must be answered more seldom, beyond what chance explains (at any of some ten places: so the
+    bound is that much stricter).
+    """
+    if place is None or place.copied is not None:
+        return False
+    depth, clean = may_be_home(routers), place.clean_ttl
+    if clean <= depth:
+        return False  # nobody was spared: `acts_at_home` goes by the answers' TTLs there
+    shots = list(shots)
+    behind = [s.elicited for s in shots if s.ttl >= place.first_ttl]
+    crossed = [hops_away(s.reply_ttl) for s in shots if s.elicited and s.reply_ttl is not None]
+    if all(behind) or (crossed and all(abs(count - clean) <= _NEARLY for count in crossed)):
+        return False
+    early = [s.elicited for s in shots if depth < s.ttl < place.first_ttl]
+    return not came_farther(behind, early, RARE / 10)

@@ -20,7 +20,7 @@ from probe.measurements._together import together
 from probe.model.errors import UsageError
 from probe.model.exchange import Exchange, Step, UdpStep
 
-VERSION = "3"
+VERSION = "4"
 
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_TRIALS = 9
@@ -187,8 +187,7 @@ def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:
     seen.place = locate()
     if seen.place is not None and seen.place.mirrored and not at_silent:
         yield from _shortest_way(o, seen, asker)
-    if not at_silent:
-        yield from _confirm(seen, make, read, locate)
+    yield from _confirm(seen, make, read, locate)
 
 
 def _confirm(
@@ -199,15 +198,17 @@ def _confirm(
 ) -> Part[None]:
     """More of both names at the place, until chance is ruled out."""
     for _ in range(_CONFIRM):
-        arrives = seen.arrives
+        arrives, lucky = 256 if seen.at_silent else seen.arrives, seen.spared_by_luck()
         if seen.place is None or arrives is None or seen.place.first_ttl >= arrives:
             return
-        if seen.place.mirrored or seen.proven():
+        if not lucky and (seen.place.mirrored or seen.at_silent or seen.proven()):
             return
         ttl = seen.place.first_ttl
-        exchanges = iter((yield [step for _ in range(_PAIRS) for step in make(ttl, 1)]))
-        for trigger, control in zip(exchanges, exchanges, strict=True):
-            read(ttl, [trigger, control])
+        early = [ttl - 1 - i % min(ttl - 1, _PAIRS) for i in range(2 * _PAIRS)] if lucky and ttl > 1 else []
+        wanted = [*early, *[ttl] * _PAIRS, *[min(ttl + 1, arrives - 1)] * (_PAIRS if lucky else 0)]
+        exchanges = iter((yield [step for one in wanted for step in make(one, 1)]))
+        for one, trigger, control in zip(wanted, exchanges, exchanges, strict=True):
+            read(one, [trigger, control])
         seen.place = locate()
 
 

@@ -22,7 +22,7 @@ from probe.model.errors import CannotMeasure, UsageError
 from probe.model.finding import Judgement, Target
 from probe.wire import dns
 
-VERSION = "3"
+VERSION = "4"
 
 _RESOLVE_ATTEMPTS = 4
 

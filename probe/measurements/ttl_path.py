@@ -15,7 +15,7 @@ from probe.measurements._judge import confidence, plural
 from probe.measurements._trace import Protocol, endpoint, trace
 from probe.model.finding import Judgement, Tally, Target
 
-VERSION = "3"
+VERSION = "4"
 
 Trigger = Literal["dns", "http", "tls", "quic", "sip", "stun", "none"]
 

@@ -18,7 +18,7 @@ from probe.measurements._udp.verdict import judge
 from probe.model.errors import UsageError
 from probe.model.finding import Target
 
-VERSION = "3"
+VERSION = "4"
 
 
 class Options(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -16,6 +16,7 @@ from probe.measurements._proof import (
     home_depth,
     may_be_home,
     proven_short,
+    spared_by_luck,
     tally_below,
 )
 
@@ -155,3 +156,30 @@ def test_who_loses_a_share_of_all_lets_none_come_farther() -> None:
     assert not came_farther([True] * 8, [False] * 8, RARE / 10)
     assert not came_farther([True, False] * 4, [False] * 8, RARE / 10)
     assert not came_farther([], [False] * 20, RARE / 10)
+
+
+ODD = (30, 100, 200)  # TTLs that no host begins with, so that they tell no distance
+
+
+@pytest.mark.parametrize(
+    ("behind", "ttls", "early", "lucky"),
+    [
+        ([True] * 3, ODD, 0, False),  # whoever acts on all that reach him spared none of those that do not
+        ([True, False] * 3, (61,), 3, False),  # their TTL says that they come from there
+        ([True, False] * 3, (60, 61, 62), 3, False),
+        ([True, False] * 3, (54,), 3, True),  # their TTL may be copied from the server's
+        ([True, False] * 3, ODD, 8, True),
+        ([True] * 9 + [False], ODD, 6, True),
+        ([True] * 9 + [False], ODD, 12, False),
+        ([True, False] * 12, ODD, 24, False),
+    ],
+)
+def test_a_share_of_triggers_answered_behind_a_place_may_be_luck(
+    behind: list[bool], ttls: tuple[int, ...], early: int, lucky: bool
+) -> None:
+    shots = [Shot(5, hit, ttls[i % len(ttls)] if hit else None) for i, hit in enumerate(behind)]
+    shots += [Shot(3 + i % 2, False) for i in range(early)]
+    assert spared_by_luck(shots, place(5), HOME) is lucky
+    assert acts_at_home(shots, place(5), HOME) is lucky
+    assert not spared_by_luck(shots, place(5, copied=8), HOME)
+    assert not spared_by_luck(shots, None, HOME)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from probe.measurements._dns.queries import Reply, distinct
 from probe.measurements._judge import hops_away, sooner
 from probe.measurements._locate import Place, Shot
-from probe.measurements._proof import MARGIN, acts_at_home, ahead, home_depth, proven_short, tally_below
+from probe.measurements._proof import MARGIN, acts_at_home, ahead, home_depth, proven_short, spared_by_luck, tally_below
 from probe.model.baseline import Usual
 from probe.model.finding import Tally, Target
 
@@ -158,6 +158,10 @@ class Seen:
             return True
         unplaced = [*self.full_silent, *self.odd_full()] if self.place is None else []
         return acts_at_home([*self.telling(), *unplaced], self.place, self.routers)
+
+    def spared_by_luck(self) -> bool:
+        """Whether somebody in the home could have let all queries pass that die early, by chance."""
+        return spared_by_luck(self.telling(), self.place, self.routers)
 
     def farther(self) -> bool:
         """Whether harmless packets to the same address die on a router behind the place, so that it is not the address

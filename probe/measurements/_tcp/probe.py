@@ -220,17 +220,19 @@ def _find_answer(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) ->
         yield from _shortest_way(plan, seen, random)
     for _ in range(_CONFIRM):
         seen.place = place(seen.telling(), seen.routers, full=seen.odd_full(), arrives=seen.arrives)
-        arrives = seen.arrives
-        if seen.lasting or seen.place is None or arrives is None or seen.short_of_target():
-            break
-        if seen.place.first_ttl >= arrives:
+        arrives, lucky = seen.arrives, seen.spared_by_luck()
+        if seen.lasting or seen.place is None or arrives is None or (seen.short_of_target() and not lucky):
             break
         ttl = seen.place.first_ttl
+        if ttl >= arrives:
+            break
         yield from recover(plan, seen, random)
         yield from _sweep_twins(plan, seen, random, [ttl] * _PAIRS)
-        exchanges = yield [step for _ in range(_PAIRS) for step in make(ttl, 1)]
-        for exchange in exchanges:
-            read(ttl, [exchange])
+        early = [ttl - 1 - i % min(ttl - 1, _PAIRS) for i in range(2 * _PAIRS)] if lucky and ttl > 1 else []
+        wanted = [*early, *[ttl] * _PAIRS, *[min(ttl + 1, arrives - 1)] * (_PAIRS if lucky else 0)]
+        exchanges = yield [step for one in wanted for step in make(one, 1)]
+        for one, exchange in zip(wanted, exchanges, strict=True):
+            read(one, [exchange])
     seen.place = place(seen.telling(), seen.routers, full=seen.odd_full(), arrives=seen.arrives)
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from probe.measurements._judge import hops_away, sooner
-from probe.measurements._locate import Place, Shot
+from probe.measurements._locate import AGREE, Place, Shot
 from probe.measurements._proof import (
     MARGIN,
     RARE,
@@ -11,7 +11,9 @@ from probe.measurements._proof import (
     ahead,
     came_farther,
     home_depth,
+    may_be_home,
     proven_short,
+    spared_by_luck,
     tally_below,
     vanishes,
 )
@@ -216,17 +218,35 @@ class Seen:
         quoted = {s.ttl for s in (*self.swept, *self.twin_shots) if s.expired_at is not None}
         return sorted(ttl for ttl in quoted if home_depth(self.routers) < ttl <= self.last_quoted)
 
+    def spared_by_luck(self) -> bool:
+        """Whether somebody in the home could have let all triggers pass that die early, by chance."""
+        return spared_by_luck(self.telling(), self.place, self.routers)
+
+    def acts_far(self, sign: str) -> bool:
+        """Whether triggers that go all the way, to the target or to our own server, show a sign, and those that leave
+        the home and die early do not, beyond what chance explains; or the resets' own TTLs, all alike and unlike the
+        target's, tell that they come from outside."""
+        depth, end = may_be_home(self.routers), self.arrives or 256
+        first = self.place.first_ttl if self.place is not None else end
+        closing = [s for r in self.trials if r.cut for s in (*r.resets, *r.fins)[:1]]
+        counts = [hops_away(s.ttl) for s in closing]
+        if self.contradictions()["ttl_unlike"] >= AGREE and max(counts) - min(counts) <= 1 and min(counts) > depth + 1:
+            return True
+        full = [bool(getattr(r, sign)) for r in (*self.trials, *self.control_trials)]
+        early = [s.elicited for s in self.swept if depth < s.ttl < first]
+        return came_farther(full, early, RARE)
+
     def leave_home(self) -> bool:
         """Whether triggers come farther than the home, and only then vanish, beyond what chance explains.
 
-        Counted are flows whose own router has shown itself; far more must agree where it could not (whoever blocks all
-        for a while hides it).
+        Counted are flows whose own router had shown itself before the trigger; far more must agree where it could not
+        (whoever blocks all for a while hides it).
         """
         end, last = self.arrives or 256, self.last_quoted
         first = self.place.first_ttl if self.place is not None else end
         depth = home_depth(self.routers)
         for rare, alone in ((RARE / 10, True), (RARER, False)):
-            own = [(s, r) for s, r in self.fresh if not alone or s.ttl in s.routers or s.expired_at is not None]
+            own = [(s, r) for s, r in self.fresh if not alone or s.ttl in s.routers]
             early = [s.expired_at is not None for s, _ in own if depth < s.ttl <= last]
             late = [not r.silent for s, r in own if first <= s.ttl < end]
             late += [not r.silent for r in self.beyond]

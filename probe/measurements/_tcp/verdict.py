@@ -126,7 +126,7 @@ def _reset(seen: Seen, target: Target) -> Judgement | None:
     elif short:
         rule = "reset-below-server"
         why = f"it happened even where the {_KINDS[seen.trigger.kind]} was limited to die before it reached the server"
-    elif control >= AGREE and contradictions:
+    elif control >= AGREE and contradictions and seen.acts_far("cut"):
         rule = "reset-at-control-too"
         why = (
             f"so were {control} of {len(seen.control_trials)} to our own server at {seen.control}, which resets nobody"

@@ -176,16 +176,13 @@ class Seen:
         """Whether triggers come farther than the home, and only then vanish, beyond what chance explains.
 
         A filter of the home's that lets a share of them pass would be seen to lose as many of those that a router
-        between it and the place should report. Counted are triggers that had no part in choosing the place; best are
-        flows whose own router has shown itself, and far more must agree where it could not (whoever blocks a flow for a
-        while hides it).
+        between it and the place should report. Counted are triggers that had no part in choosing the place. Of the late
+        ones those count whose own router has shown itself: others may have died unseen. Of the early ones all: whoever
+        blocks a flow for a while hides its router, so that only those that passed would be left.
         """
         depth, end, last = self.depth(), self.arrives or 256, self.last_quoted
         first = self.place.first_ttl if self.place is not None else end
-        for rare, alone in ((RARE / 10, True), (RARER, False)):
-            own = [s for s in self.fresh if not alone or s.ttl in s.routers or s.expired_at is not None]
-            early = [s.expired_at is not None for s in own if depth < s.ttl <= last]
-            late = [s.expired_at is not None for s in own if first <= s.ttl < end]
-            if came_farther(early, late + [r.answered for r in self.beyond], rare):
-                return True
-        return False
+        early = [s.expired_at is not None for s in self.fresh if depth < s.ttl <= last]
+        behind = [s for s in self.fresh if first <= s.ttl < end]
+        late = [s.expired_at is not None for s in behind if s.ttl in s.routers or s.expired_at is not None]
+        return came_farther(early, late + [r.answered for r in self.beyond], RARER)

@@ -7,7 +7,7 @@ from collections.abc import Callable
 import msgspec
 import pytest
 
-from probe.measurements._locate import place_drop
+from probe.measurements._locate import Shot, place_drop
 from probe.measurements._tcp.seen import Seen
 from probe.measurements._tcp.triggers import Reaction
 from probe.measurements._tcp.verdict import judge
@@ -73,6 +73,16 @@ def at_control(seen: Seen, hit: object) -> Seen:
     return seen
 
 
+def nowhere(ttls: list[int], *, passing: int = 0, early: int = 0) -> Seen:
+    """Resets with these TTLs, at our own server too, and no place: ``early`` triggers died without one, ``passing``
+    others arrived."""
+    seen = at_control(make([*(cut(reset(ttl)) for ttl in ttls), *[WORKED] * passing]), cut())
+    seen.routers = {1: "0.0.0.1", 2: "198.51.100.2", 3: "198.51.100.3"}
+    seen.swept = [Shot(2 + i % 2, False) for i in range(early)]
+    seen.swept_reactions = [(shot.ttl, NOTHING) for shot in seen.swept]
+    return seen
+
+
 Case = tuple[Callable[[], Seen], str, str]
 CASES: dict[str, Case] = {
     "as the twins": (lambda: make([WORKED] * 3), "clean", "clean"),
@@ -84,8 +94,13 @@ CASES: dict[str, Case] = {
     "reset, no place": (lambda: make([cut()] * 3), "inconclusive", "reset-may-be-the-servers"),
     "reset at the server's site": (lambda: sweep(make([cut()] * 3), 8), "inconclusive", "reset-may-be-the-servers"),
     "… and at our server": (lambda: at_control(sweep(make([cut()] * 3), 8), cut()), "interfered", "reset-below-server"),
-    "reset at our server, no place": (
-        lambda: at_control(make([cut()] * 3), cut()), "interfered", "reset-at-control-too",
+    "reset at our server, no place": (lambda: nowhere([NEAR] * 3), "interfered", "reset-at-control-too"),
+    "… with TTLs that tell nothing": (lambda: nowhere([NEAR, 30, 100]), "inconclusive", "reset-may-be-the-servers"),
+    "… but triggers that die early draw none": (
+        lambda: nowhere([NEAR, 30, 100], early=9), "interfered", "reset-at-control-too",
+    ),
+    "… so does not every one that arrives": (
+        lambda: nowhere([NEAR, 30, 100], passing=3, early=9), "inconclusive", "reset-may-be-the-servers",
     ),
     "… like the server's own": (
         lambda: at_control(make([cut(reset(FAR, 0.02))] * 3), cut()), "inconclusive", "reset-may-be-the-servers",

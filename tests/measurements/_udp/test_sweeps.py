@@ -41,7 +41,7 @@ def innocent(random: Random) -> tuple[Network, dict[str, Any]]:
         limit=draw((0.2, 1.0)), burst=draw((1, 2, 5)), loss=draw((0, 0.02, 0.05, 0.1, 0.2, 0.35)),
         lossy_link=random.randrange(1, hops + 1), jitter=draw((0, 0.005, 0.05)), reorder=draw((0, 0.05)),
         duplicate=draw((0, 0.05)), back=draw((0, 0, -3, -1, 2, 5)), uneven=draw((0, 0, 1, 2, 4)),
-        divides=random.randrange(1, hops), short_quotes=random.random() < 0.2, delay=draw((0.001, 0.005)),
+        divides=random.randrange(home, hops), short_quotes=random.random() < 0.2, delay=draw((0.001, 0.005)),
     )  # fmt: skip
     options: dict[str, Any] = {"trigger": draw(("quic", "quic", "sip", "stun")), "locate": random.random() < 0.5}
     if options["trigger"] == "quic" and random.random() < 0.5:

@@ -61,7 +61,7 @@ def at_both(left_home: int) -> Seen:
     found.ends[1].after += [YES] * 3
     found.place = None
     found.swept = [s for s in found.swept if s.ttl == 1] + [s for s in found.swept if s.ttl == 5][:left_home]
-    found.swept += [Shot(5, False, None, None, {5: "198.51.100.5"})] * (7 - left_home)
+    found.swept += [Shot(5, False, None, None, {5: "198.51.100.5"})] * (9 - left_home)
     found.fresh = list(found.swept)
     return found
 
@@ -80,7 +80,7 @@ CASES: dict[str, tuple[Callable[[], Seen], str, str]] = {
     "rejected": (lambda: swept(5, reject=True), "interfered", "rejected-before-far-end"),
     "rejected near the far end": (lambda: swept(8, reject=True), "inconclusive", "silence-may-be-the-far-ends"),
     "vanish at both ends, and left the home": (
-        lambda: at_both(7), "interfered", "trigger-vanishes-at-reflector-too",
+        lambda: at_both(9), "interfered", "trigger-vanishes-at-reflector-too",
     ),
     "vanish within a home of silent routers": (
         lambda: swept(5, silent_till=5), "inconclusive", "silence-may-be-the-far-ends",
