@@ -136,9 +136,10 @@ def crossed_home(crossed: Sequence[int], clean: int, depth: int) -> bool:
 
 
 def acts_at_home(
-    shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str], *, dropping: bool = False
-) -> bool:
-    """Whether it is, or may be, the home's own doing.
+    shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str], *, dropping: bool = False,
+    back: int | None = None,
+) -> bool:  # fmt: skip
+    """Whether it is, or may be, the home's own doing. ``back``: as for :func:`spared_by_luck`.
 
     It is if a trigger that can't leave the home is answered, or if too few routers have counted the answer's own TTL
     down for it to come from outside. (A router looks at what it forwards only after it has counted the TTL down, so the
@@ -161,15 +162,18 @@ def acts_at_home(
         return place.clean_ttl <= depth
     if place.clean_ttl < depth or not crossed_home(crossed, place.clean_ttl, depth):
         return True
-    return spared_by_luck(shots, place, {**seen, **routers})
+    return spared_by_luck(shots, place, {**seen, **routers}, back)
 
 
-def spared_by_luck(shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str]) -> bool:
+def spared_by_luck(
+    shots: Iterable[Shot], place: Place | None, routers: Mapping[int, str], back: int | None = None
+) -> bool:
     """Whether somebody in the home could have answered a share of the triggers and, by chance, none that die early.
 
-    Not if all behind the place are answered, nor if the answers' own TTLs, all alike, tell that they come from there;
-    else the early ones must be answered more seldom, beyond what chance explains (at any of some ten places: so the
-    bound is that much stricter).
+    Not if all behind the place are answered, nor if the answers' own TTLs, all alike, tell that they come from there
+    and from no farther (``back``: least number of routers from the target to the probe, whose TTL may be copied). Else
+    the early ones must be answered more seldom, beyond what chance explains (at any of some ten places: so the bound is
+    that much stricter).
     """
     if place is None or place.copied is not None:
         return False
@@ -179,7 +183,8 @@ def spared_by_luck(shots: Iterable[Shot], place: Place | None, routers: Mapping[
     shots = list(shots)
     behind = [s.elicited for s in shots if s.ttl >= place.first_ttl]
     crossed = [hops_away(s.reply_ttl) for s in shots if s.elicited and s.reply_ttl is not None]
-    if all(behind) or (crossed and all(abs(count - clean) <= _NEARLY for count in crossed)):
+    told = [abs(count - clean) <= _NEARLY and (back is None or count + _STRAY < back) for count in crossed]
+    if all(behind) or (told and all(told)):
         return False
     early = [s.elicited for s in shots if depth < s.ttl < place.first_ttl]
     return not came_farther(behind, early, RARE / 10)

@@ -181,5 +181,6 @@ def test_a_share_of_triggers_answered_behind_a_place_may_be_luck(
     shots += [Shot(3 + i % 2, False) for i in range(early)]
     assert spared_by_luck(shots, place(5), HOME) is lucky
     assert acts_at_home(shots, place(5), HOME) is lucky
+    assert spared_by_luck(shots, place(5), HOME, back=4) is (lucky or (not all(behind) and early == 3))
     assert not spared_by_luck(shots, place(5, copied=8), HOME)
     assert not spared_by_luck(shots, None, HOME)

@@ -157,11 +157,15 @@ class Seen:
         if arrives is not None and arrives <= home_depth(self.routers):
             return True
         unplaced = [*self.full_silent, *self.odd_full()] if self.place is None else []
-        return acts_at_home([*self.telling(), *unplaced], self.place, self.routers)
+        return acts_at_home([*self.telling(), *unplaced], self.place, self.routers, back=self._back())
 
     def spared_by_luck(self) -> bool:
         """Whether somebody in the home could have let all queries pass that die early, by chance."""
-        return spared_by_luck(self.telling(), self.place, self.routers)
+        return spared_by_luck(self.telling(), self.place, self.routers, self._back())
+
+    def _back(self) -> int | None:
+        usual = self.usual_ttls()
+        return hops_away(usual[1]) if usual is not None else None
 
     def farther(self) -> bool:
         """Whether harmless packets to the same address die on a router behind the place, so that it is not the address

@@ -194,8 +194,7 @@ class Seen:
     def ahead(self, sign: str, need: int) -> bool:
         """Whether the place lies before the target's own site; one link nearer where our own server is hit as well."""
         margin = MARGIN - 1 if self.control_hits(sign) >= need else MARGIN
-        nearest = max((r.synack_ttl for r in self._opened() if r.synack_ttl is not None), default=64)
-        return ahead(self.place, self.arrives, hops_away(nearest), margin)
+        return ahead(self.place, self.arrives, self.back(), margin)
 
     def short_of_target(self) -> bool:
         """Whether physics puts the actor before the target: triggers that can't arrive draw it, or it copies TTLs."""
@@ -220,7 +219,11 @@ class Seen:
 
     def spared_by_luck(self) -> bool:
         """Whether somebody in the home could have let all triggers pass that die early, by chance."""
-        return spared_by_luck(self.telling(), self.place, self.routers)
+        return spared_by_luck(self.telling(), self.place, self.routers, self.back())
+
+    def back(self) -> int:
+        """Least number of routers from the target to the probe, by the TTL of its SYN-ACKs."""
+        return hops_away(max((r.synack_ttl for r in self._opened() if r.synack_ttl is not None), default=64))
 
     def acts_far(self, sign: str) -> bool:
         """Whether triggers that go all the way, to the target or to our own server, show a sign, and those that leave

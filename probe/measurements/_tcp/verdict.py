@@ -49,7 +49,7 @@ def judge(seen: Seen, target: Target) -> Judgement:
             f"The harmless {_KINDS[seen.trigger.kind]} for {seen.twin} got no answer {when} the test: nothing to "
             f"compare with.",
         )  # fmt: skip
-    if acts_at_home(seen.telling(), seen.place, seen.routers, dropping=seen.vanishing()):
+    if acts_at_home(seen.telling(), seen.place, seen.routers, dropping=seen.vanishing(), back=seen.back()):
         return _say(
             seen, target, "home-router-acts", "inconclusive",
             "Something acts on this name inside the home, or so near to it that the home's own router can't be told "
