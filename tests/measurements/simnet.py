@@ -145,7 +145,8 @@ class Internet:
         host = self.network.hosts.get(address)
         if host is None and (at := _ROUTER.fullmatch(address)) is not None:  # a router, as :meth:`router` names it
             branch, hop = int(at[1], 16), int(at[2], 16 if self.network.version == 6 else 10)
-            return hop - branch * self.network.uneven
+            shorter = hop - branch * self.network.uneven
+            return shorter if shorter > self.network.divides else hop  # else it is on the detour alone
         return (host.hops if host else 0) or self.network.hops
 
     def _detour(self, flow: Client, at: int) -> int:
