@@ -1,0 +1,71 @@
+"""When it began and when it ended: after the last result that said otherwise, until the first that said so.
+
+Homes that lie or are broken must not move the ends, so that of those that changed their word a quarter (by weight) is
+left out on the far side: one home that had been saying so for a week does not date the incident.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from probe.collector.incidents.homes import STALE, WINDOW, Home
+from probe.collector.incidents.model import Bounds
+
+TRIM = 0.25
+
+
+def run_start(home: Home, hour: int) -> tuple[int, int]:
+    """(first bad, last good before it) of the run that a home is in at an hour; the good one 0 where there is none."""
+    at = [i for i, when in enumerate(home.hours) if when <= hour and home.bad[i]]
+    first = at[-1]
+    for i in reversed(at[:-1]):
+        # Two results of one home are of one run if no more than a day lies between them, or nothing but them.
+        if home.hours[first] - home.hours[i] > (WINDOW if first - i > 1 else STALE):
+            break
+        first = i
+    begun = min(s.first_bad for s in home.sights[home.hours[first]] if s.bad)
+    goods = [
+        t for i in range(first + 1) for s in home.sights[home.hours[i]] for t in (s.first_good, s.last_good)
+        if 0 < t < begun
+    ]  # fmt: skip
+    return begun, max(goods, default=0)
+
+
+def run_end(home: Home, hour: int) -> tuple[int, int]:
+    """(last bad, first good after it) before the end of an hour; 0 where there is none."""
+    at = [i for i, when in enumerate(home.hours) if when <= hour and home.bad[i]]
+    last = max(s.last_bad for s in home.sights[home.hours[at[-1]]] if s.bad)
+    goods = [
+        t for i in range(at[-1], len(home.hours)) for s in home.sights[home.hours[i]]
+        for t in (s.first_good, s.last_good) if t > last
+    ]  # fmt: skip
+    return last, min(goods, default=0)
+
+
+def began(homes: Mapping[str, Home], weight: Mapping[str, float], hour: int) -> Bounds:
+    """(last good, first bad], by the homes that say so at the hour in which it was opened."""
+    saying = [name for name, home in homes.items() if home.stance(hour) == "bad"]
+    runs = sorted((*run_start(homes[name], hour), weight[name]) for name in saying)
+    until = _at_share([(first, much) for first, _, much in runs])
+    return Bounds(max((good for _, good, _ in runs if good < until), default=0), until)
+
+
+def ended(homes: Mapping[str, Home], weight: Mapping[str, float], since: int, hour: int) -> Bounds:
+    """[last bad, first good), by the homes that saw it since an hour and say at its end that it works."""
+    turned = [
+        name for name, home in homes.items()
+        if home.stance(hour) == "good" and any(bad for at, bad in zip(home.hours, home.bad, strict=True) if since <= at)
+    ]  # fmt: skip
+    runs = sorted((*run_end(homes[name], hour), weight[name]) for name in turned)
+    after = -_at_share([(-last, much) for last, _, much in reversed(runs)])
+    return Bounds(after, min((good for _, good, _ in runs if good > after), default=0))
+
+
+def _at_share(times: list[tuple[int, float]]) -> int:
+    """The first of these at which more than a quarter of their weight has come."""
+    total, so_far = sum(much for _, much in times), 0.0
+    for time, much in times:
+        so_far += much
+        if so_far > TRIM * total:
+            return time
+    return times[-1][0]

@@ -1,0 +1,72 @@
+"""A series through time: its incidents, each between the last good and the first bad result, and back.
+
+A function of what is stored alone: late and repeated deliveries, in any order, change nothing in the end.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
+
+import msgspec
+
+from probe.collector.incidents.homes import Home, homes_of, weights
+from probe.collector.incidents.machine import Phase, sign, step
+from probe.collector.incidents.model import HOUR, Incident, Series, Sight
+from probe.collector.incidents.told import tell
+
+OUTAGE_LIKE = frozenset({"ip_blackhole", "icmp_reject"})
+"""Techniques that a server which is down, or whose own upstream drops its packets, looks like from one line."""
+
+
+def incidents(
+    series: Series, sights: Iterable[Sight], *, now: int, failing: AbstractSet[int] = frozenset(),
+    prefix_of: Mapping[str, str] | None = None,
+) -> list[Incident]:  # fmt: skip
+    """All incidents of a series, oldest first.
+
+    ``failing``: hours in which the target failed for those who measured it outside as well (the control vantage, other
+    countries): what looks like an outage is none of anybody's doing then. ``prefix_of``: probe → a name of its public
+    prefix, where known. ``now`` in ms.
+    """
+    if series.technique in OUTAGE_LIKE:
+        sights = [_void(sight) if _near(sight.hour, failing) else sight for sight in sights]
+    homes = homes_of(sights, prefix_of or {})
+    weight = weights(homes)
+    found: list[Incident] = []
+    phase, since = Phase.QUIET, 0
+    hours = _Hours(homes)
+    for hour in hours:
+        words = {name: stance for name, home in homes.items() if (stance := home.stance(hour)) is not None}
+        after = step(phase, sign(words, weight))
+        if phase is Phase.OPEN and after is not phase:
+            found.append(tell(series, homes, weight, since, hour, now))
+        if after is not phase:
+            since = hour
+        phase = after
+        hours.idle = phase is Phase.QUIET
+    if phase is Phase.OPEN:
+        found.append(tell(series, homes, weight, since, 0, now))
+    return found
+
+
+def _void(sight: Sight) -> Sight:
+    return msgspec.structs.replace(sight, down=sight.down + sight.bad, bad=0, first_bad=0, last_bad=0)
+
+
+def _near(hour: int, failing: AbstractSet[int]) -> bool:
+    """Whether it failed outside within the hour, or in the one before or after: nobody measures at the same minute."""
+    return any(one in failing for one in (hour - HOUR, hour, hour + HOUR))
+
+
+class _Hours:
+    """The hours in which somebody measured. While nothing happens (``idle``), those without anything bad are left out:
+    years of good results cost nothing."""
+
+    def __init__(self, homes: Mapping[str, Home]) -> None:
+        self._all = sorted({hour for home in homes.values() for hour in home.hours})
+        self._bad = {hour for home in homes.values() for hour, bad in zip(home.hours, home.bad, strict=True) if bad}
+        self.idle = True
+
+    def __iter__(self) -> Iterator[int]:
+        return (hour for hour in self._all if not self.idle or hour in self._bad)

@@ -1,0 +1,49 @@
+"""The ends of an incident: which results hold them."""
+
+from __future__ import annotations
+
+from probe.collector.incidents.edges import began, ended, run_end, run_start
+from probe.collector.incidents.homes import Home
+from probe.collector.incidents.model import HOUR, Bounds
+from tests.collector.incidents.stories import at, sights_of
+
+T = at("2020-01-10")
+MINUTE = HOUR // 60
+
+
+def home(word: str, minute: int = 0) -> Home:
+    """A result an hour from T on, at that minute: g or b, "." none."""
+    kinds = {"g": "good", "b": "bad"}
+    return Home(sights_of("a", [(T + h * HOUR + minute * MINUTE, kinds.get(w, "")) for h, w in enumerate(word)]))  # type: ignore[misc]
+
+
+def hour(number: int, minute: int = 0) -> int:
+    return T + number * HOUR + minute * MINUTE
+
+
+def test_a_run_begins_with_the_first_bad_result_of_the_last_day_of_them() -> None:
+    assert run_start(home("gggbbb", 7), hour(5)) == (hour(3, 7), hour(2, 7))
+    assert run_start(home("bbb"), hour(2)) == (hour(0), 0)
+    assert run_start(home("gbggggbb"), hour(7)) == (hour(1), hour(0))  # a share of calls
+    assert run_start(home("b" + "g" * 30 + "bb"), hour(32)) == (hour(31), hour(30))  # long ago is another run
+    assert run_start(home("b" + "." * 40 + "bb"), hour(42)) == (hour(0), 0)  # nothing else was heard in between
+
+
+def test_a_run_ends_with_the_first_good_result_after_the_last_bad_one() -> None:
+    assert run_end(home("gbbgg", 7), hour(4)) == (hour(2, 7), hour(3, 7))
+    assert run_end(home("gbb"), hour(2)) == (hour(2), 0)
+
+
+def test_one_home_that_has_always_said_so_does_not_date_it() -> None:
+    homes = {"liar": home("b" * 9)} | {f"home{i}": home("ggggggbbb", i) for i in range(4)}
+    assert began(homes, dict.fromkeys(homes, 1.0), hour(8)) == Bounds(hour(5, 3), hour(6, 0))
+
+
+def test_nor_do_those_that_never_say_so() -> None:
+    homes = {"liar": home("g" * 9, 59)} | {f"home{i}": home("ggggggbbb", i) for i in range(4)}
+    assert began(homes, dict.fromkeys(homes, 1.0), hour(8)) == Bounds(hour(5, 3), hour(6, 1))
+
+
+def test_of_those_that_turned_the_latest_quarter_does_not_date_the_end() -> None:
+    homes = {f"home{i}": home("bbb" + "g" * 30, i) for i in range(4)} | {"broken": home("bbbggggb" + "g" * 30)}
+    assert ended(homes, dict.fromkeys(homes, 1.0), T, hour(32)) == Bounds(hour(2, 3), hour(3, 0))

@@ -1,0 +1,69 @@
+"""What a home's word is, and how much it weighs."""
+
+from __future__ import annotations
+
+import pytest
+
+from probe.collector.incidents.homes import Home, homes_of, weights
+from probe.collector.incidents.model import HOUR, Sight, Stance
+from tests.collector.incidents.stories import DAY, Story, at, cut
+
+T = at("2020-01-10")
+
+
+def home(*results: tuple[int, str]) -> Home:
+    """(hour from T, "g" or "b") each."""
+    return Home(Sight("a", T + hour * HOUR, good=what.count("g"), bad=what.count("b")) for hour, what in results)
+
+
+@pytest.mark.parametrize(
+    ("results", "hour", "stance"),
+    [
+        ([], 0, None),
+        ([(0, "g")], 0, "good"),
+        ([(0, "g")], -1, None),  # not yet
+        ([(0, "b")], 0, "mixed"),  # one alone may be anything
+        ([(0, "b"), (1, "b")], 1, "bad"),
+        ([(0, "bb")], 0, "bad"),
+        ([(0, "g"), (1, "b"), (2, "g")], 2, "mixed"),
+        ([(0, "b"), *((h, "g") for h in range(1, 11)), (11, "b")], 11, "bad"),  # a share of calls
+        ([(0, "b"), (1, "b"), (20, "g"), (25, "g")], 24, "mixed"),  # what is a day old is gone
+        ([(0, "b"), (1, "b"), (20, "g"), (25, "g")], 25, "good"),
+        ([(0, "b"), (24, "b")], 24, "bad"),  # who measures once a day has two words in a day and a bit
+        ([(0, "b"), (24, "g"), (48, "g")], 48, "good"),
+        ([(0, "g")], 71, "good"),
+        ([(0, "g")], 72, None),  # an old word is none
+    ],
+)
+def test_the_word_of_a_home(results: list[tuple[int, str]], hour: int, stance: Stance | None) -> None:
+    assert home(*results).stance(T + hour * HOUR) == stance
+
+
+def test_what_says_nothing_is_no_word() -> None:
+    assert Home([Sight("a", T, down=2)]).stance(T) is None
+
+
+def test_probes_of_one_prefix_are_one_home() -> None:
+    sights = [Sight("a", T, good=1), Sight("b", T, good=2), Sight("c", T, bad=1)]
+    homes = homes_of(sights, {"a": "x", "b": "x"})
+    assert {name: one.probes for name, one in homes.items()} == {"x": ("a", "b"), "c": ("c",)}
+    assert homes["x"].good == [3]
+
+
+def test_who_agrees_weighs_more_than_who_lies_or_is_new() -> None:
+    story = Story(cut(("2020-01-10", "2020-01-20")), at("2020-01-01"), at("2020-02-01"), homes=15, liars=3, miss=0)
+    homes = homes_of(story.sights(), {})
+    found = weights(homes)
+    always_bad, always_good, by_chance = (found[f"home{i}"] for i in range(3))
+    honest = [found[f"home{i}"] for i in range(3, 15)]
+    new = weights({"new": home((0, "g"))})["new"]
+    assert max(always_bad, by_chance) < new < min(honest)
+    assert by_chance < 0.25
+    assert always_good < min(honest)
+    assert new == pytest.approx(0.64)
+
+
+def test_two_homes_that_disagree_are_worth_the_same() -> None:
+    hours = range(0, 10 * DAY, HOUR)
+    found = weights({"a": Home(Sight("a", h, good=1) for h in hours), "b": Home(Sight("b", h, bad=1) for h in hours)})
+    assert found["a"] == found["b"]
