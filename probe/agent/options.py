@@ -15,7 +15,7 @@ _PLAIN = {
 
 
 def options(kind: type[Any] = Config, prefix: str = "") -> list[tuple[str, str, str, str]]:
-    """Every option: (dotted key, type, default as TOML, description)."""
+    """Every option: (dotted key, type, default as TOML or ``required``, description)."""
     found: list[tuple[str, str, str, str]] = []
     for field in msgspec.inspect.type_info(kind).fields:  # type: ignore[attr-defined]
         inner, words = _unwrap(field.type)
@@ -26,10 +26,12 @@ def options(kind: type[Any] = Config, prefix: str = "") -> list[tuple[str, str, 
             continue
         if isinstance(inner, msgspec.inspect.ListType):
             element, _ = _unwrap(inner.item_type)
-            if isinstance(element, msgspec.inspect.StructType):
-                found += options(element.cls, f"{name}.")
+            kinds = [kind for kind in _members(element) if isinstance(kind, msgspec.inspect.StructType)]
+            if kinds:
+                # Kinds of one thing share options.
+                found += dict.fromkeys(option for kind in kinds for option in options(kind.cls, f"{name}."))
                 continue
-        default = "" if field.required else _toml(_default(field))
+        default = "required" if field.required else _toml(_default(field))
         found.append((name, " or ".join(_type_name(t) for t in _members(inner)), default, words))
     return found
 
@@ -77,16 +79,23 @@ def show(config: Config) -> str:
     """The configuration as TOML, defaults included; :func:`probe.agent.config.load` of it gives the same again."""
     lines: list[str] = []
 
-    def table(name: str, values: dict[str, Any]) -> None:
-        lines.append(f"\n[{name}]")
-        lines.extend(f"{_key(k)} = {_toml(v)}" for k, v in values.items() if v is not None and not isinstance(v, dict))
-        for key, inner in values.items():
+    def table(name: str, values: dict[str, Any], brackets: str = "[]") -> None:
+        lines.append(f"\n{brackets.replace('[]', f'[{name}]')}")
+        tables = {k: v for k, v in values.items() if isinstance(v, dict) or _holds_tables(v)}
+        lines.extend(f"{_key(k)} = {_toml(v)}" for k, v in values.items() if v is not None and k not in tables)
+        for key, inner in tables.items():
+            for one in inner if isinstance(inner, list) else []:
+                table(f"{name}.{_key(key)}", one, "[[]]")
             if isinstance(inner, dict):
                 table(f"{name}.{_key(key)}", inner)
 
     for section, values in msgspec.to_builtins(config).items():
         table(section, values)
     return "\n".join(lines).lstrip() + "\n"
+
+
+def _holds_tables(value: object) -> bool:
+    return isinstance(value, list) and any(isinstance(one, dict) for one in value)
 
 
 def _key(name: str) -> str:

@@ -12,6 +12,8 @@ from probe.model.config import Config
 PATHS = (
     "probe.state_dir", "mqtt.password_file", "mqtt.tls.ca", "mqtt.tls.certificate", "mqtt.tls.key", "control.socket",
     "measure.authorities", "measure.prefixes", "targets.files", "collector.database",
+    "collector.notify.secret_file", "collector.notify.ca", "collector.notify.password_file",
+    "collector.notify.token_file",
 )  # fmt: skip
 """Options that hold a path, or a list of paths; empty ones stay empty."""
 
@@ -24,10 +26,12 @@ def anchored(config: Config, folder: Path) -> Config:
 
 
 def _replace(holder: Any, names: list[str], folder: Path) -> Any:
-    value = getattr(holder, names[0])
+    value = getattr(holder, names[0], None)  # of several kinds of one thing, each has options of its own
     if value is None:
         return holder
-    if names[1:]:
+    if names[1:] and isinstance(value, list):
+        value = [_replace(item, names[1:], folder) for item in value]
+    elif names[1:]:
         value = _replace(value, names[1:], folder)
     elif isinstance(value, list):
         value = [_below(folder, item) for item in value]

@@ -13,6 +13,7 @@ import msgspec
 from probe.model.finding import Access, Asn, Country, Name, Port, Token
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Event = Literal["opened", "updated", "closed"]
 
 
 def _doc(text: str) -> msgspec.Meta:
@@ -129,6 +130,58 @@ class TargetsConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = []
 
 
+class NotifyConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, tag_field="kind"):
+    """Who is told of which incidents: one [[collector.notify]] for each, of the kind webhook, email or ntfy."""
+
+    name: Annotated[Token, _doc("Name of the subscription. What it was told is remembered under it: keep it.")]
+    targets: Annotated[list[str], _doc("Targets, as they are asked for in the target lists. Empty: all.")] = []
+    countries: Annotated[list[str], _doc("Countries (two capital letters). Empty: all.")] = []
+    operators: Annotated[list[str], _doc("Operators: `AS64501`, or the name where that is unknown. Empty: all.")] = []
+    events: Annotated[list[Event], _doc("What is told: `opened`, `updated`, `closed`. Empty: all of it.")] = []
+    language: Annotated[Literal["fr", "ar", "en"], _doc("Language of the texts.")] = "en"
+    settle: Annotated[Seconds, _doc("Seconds that a change must last before it is told.")] = 600.0
+    digest: Annotated[int, msgspec.Meta(ge=1, description="More changes than these at once go into one message.")] = 5
+    give_up: Annotated[Seconds, _doc("Seconds after which a message that can't be delivered is dropped.")] = 259200.0
+
+
+class WebhookConfig(NotifyConfig, tag="webhook", frozen=True, kw_only=True):
+    """A web address that is sent JSON, signed as Standard Webhooks has it."""
+
+    url: Annotated[str, _doc("Address that takes the POST: https, or http on this machine.")]
+    secret_file: Annotated[str, _doc("File whose first line is the shared secret: `whsec_` and base64.")]
+
+
+class EmailConfig(NotifyConfig, tag="email", frozen=True, kw_only=True):
+    """E-mail through a mail server that is given."""
+
+    to: Annotated[list[str], msgspec.Meta(min_length=1, description="Recipients.")]
+    sender: Annotated[str, _doc("Address that it comes from.")]
+    server: Annotated[str, _doc("Mail server.")]
+    port: Annotated[Port, _doc("Its port; 0: the usual one (587 with STARTTLS, 465 with TLS, 25 without).")] = 0
+    tls: Annotated[Literal["starttls", "tls", "none"], _doc("`none` only to a server on this machine.")] = "starttls"
+    ca: Annotated[str, _doc("File with the authority that signed the server's certificate; empty: the system's.")] = ""
+    username: Annotated[str, _doc("User name; empty: no login.")] = ""
+    password_file: Annotated[str, _doc("File whose first line is the password.")] = ""
+
+
+class NtfyConfig(NotifyConfig, tag="ntfy", frozen=True, kw_only=True):
+    """A topic of an ntfy server."""
+
+    url: Annotated[str, _doc("The topic's address, such as https://ntfy.example/colibri.")]
+    token_file: Annotated[str, _doc("File whose first line is the access token; empty: none.")] = ""
+
+
+class CounterConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True):
+    """A number on a public page or in JSON that is read at intervals: one [[collector.counter]] for each."""
+
+    name: Annotated[Token, _doc("Name of the counter, in addresses. What was read is kept under it: keep it.")]
+    url: Annotated[str, _doc("Address of the page or JSON.")]
+    label: Annotated[Name, _doc("What is counted, as the page shows it; empty: the name.")] = ""
+    pattern: Annotated[str, _doc("Regular expression with one group round the number, for a page.")] = ""
+    json: Annotated[str, _doc("JSON Pointer (RFC 6901) to the number, such as `/data/0/followers`, for JSON.")] = ""
+    every: Annotated[float, msgspec.Meta(ge=60, description="Seconds between two readings.")] = 900.0
+
+
 class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The collector (it reads the same file; a probe ignores this part)."""
 
@@ -139,6 +192,14 @@ class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     trusted_keys: Annotated[
         dict[str, str], _doc("Probe id → its public key (base64). Empty: the first key seen for a probe is pinned.")
     ] = {}
+    site: Annotated[str, _doc("Public address of the monitor, for links in messages; empty: no links.")] = ""
+    notify: Annotated[
+        list[WebhookConfig | EmailConfig | NtfyConfig],
+        _doc("Who is told of incidents ([[collector.notify]]; docs/notifications.md)."),
+    ] = []
+    counter: Annotated[
+        list[CounterConfig], _doc("Public numbers to be read ([[collector.counter]]; docs/counters.md).")
+    ] = []
 
 
 class TargetEntry(msgspec.Struct, forbid_unknown_fields=True, frozen=True):

@@ -33,6 +33,9 @@ def test_types_and_defaults_are_what_a_person_writes() -> None:
     assert found["safety.allow_networks"] == ("list of text", "[]")
     assert found["mqtt.tls.ca"] == ("text", '""')
     assert found["schedule.jitter"] == ("number", "0.2")
+    assert found["collector.notify.name"] == ("text", "required"), "shared by all kinds, and listed once"
+    assert [name for name, *_ in options()].count("collector.notify.name") == 1
+    assert found["collector.notify.tls"][1] == '"starttls"'
     assert "targets.measurements" in {name for name, *_ in options(TargetList)}
 
 
@@ -50,7 +53,11 @@ def configs(draw: st.DrawFn) -> Config:
         probe=types.ProbeConfig(state_dir=draw(text)),
         schedule=types.ScheduleConfig(every=draw(st.floats(0, 1e300)), measurements=draw(st.lists(text))),
         mqtt=types.MqttConfig(host=draw(text), tls=draw(tls)),
-        collector=types.CollectorConfig(trusted_keys=draw(st.dictionaries(text, text))),
+        collector=types.CollectorConfig(
+            trusted_keys=draw(st.dictionaries(text, text)),
+            notify=draw(st.lists(st.builds(types.NtfyConfig, name=st.just("n"), url=text, targets=st.lists(text)))),
+            counter=draw(st.lists(st.builds(types.CounterConfig, name=st.just("c"), url=text, pattern=text))),
+        ),
     )
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from probe.agent.config import load
 from probe.agent.options import options
 from probe.agent.paths import PATHS, anchored
-from probe.model.config import Config, ProbeConfig, TargetsConfig
+from probe.model.config import Config, NtfyConfig, ProbeConfig, TargetsConfig, WebhookConfig
 
 
 def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
@@ -22,6 +22,18 @@ def test_relative_paths_are_relative_to_the_file(tmp_path: Path) -> None:
     assert config.mqtt.tls is not None
     assert (config.mqtt.tls.ca, config.mqtt.tls.key) == (f"{tmp_path}/ca.pem", "")
     assert config.control.socket == ""
+
+
+def test_files_of_each_kind_of_notification_too(tmp_path: Path) -> None:
+    file = tmp_path / "colibri.toml"
+    file.write_text(
+        '[[collector.notify]]\nkind = "webhook"\nname = "a"\nurl = "https://a.example/"\nsecret_file = "secret"\n'
+        '[[collector.notify]]\nkind = "ntfy"\nname = "b"\nurl = "https://b.example/t"\n'
+    )
+    hook, ntfy = load(file).collector.notify
+    assert isinstance(hook, WebhookConfig)
+    assert isinstance(ntfy, NtfyConfig)
+    assert (hook.secret_file, ntfy.token_file) == (f"{tmp_path}/secret", "")
 
 
 def test_absolute_paths_stay() -> None:
