@@ -18,6 +18,8 @@ DOCUMENTS = {
     "info": ("probe.model.feed", "Info", "feed: what a probe says of itself"),
     "state": ("probe.model.feed", "State", "feed: the last verdict on one target"),
     "stored": ("probe.model.feed", "Stored", "feed: the collector's word that findings are stored"),
+    "public-state": ("probe.model.feed", "PublicState", "feed: the verdicts on one target and operator, for anyone"),
+    "public-event": ("probe.model.feed", "PublicEvent", "feed: an incident was opened, updated or closed, for anyone"),
 }
 """Name → (module, type, title)."""
 
@@ -31,7 +33,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one schema, or the names and titles of all."""
     if args.name is None:
         for name, (_, _, title) in DOCUMENTS.items():
-            print(f"{name:<10} {title}")
+            print(f"{name:<14} {title}")
     else:
         print(json.dumps(schema(args.name), indent=2, ensure_ascii=False))
     return 0

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.model import feed
-from probe.model.feed import Info, State, Stored
+from probe.model.feed import Info, PublicEvent, PublicState, State, Stored
 
 ID = "0190a3b2-7c1d-7e2f-8a3b-4c5d6e7f8091"
 
@@ -21,6 +21,11 @@ def test_the_topics_are_those_of_the_contract() -> None:
     assert feed.finding("p-1", "dns_injection") == "colibri/v1/p-1/finding/dns_injection"
     assert feed.evidence("p-1", ID) == f"colibri/v1/p-1/evidence/{ID}"
     assert feed.stored("p-1") == "colibri/v1/p-1/stored"
+    assert feed.public_state("MA", "AS64501", "press.example") == (
+        "colibri/v1/public/state/MA/09baa1299308aa63/ccf670dc6b173790"
+    )
+    assert feed.public_state("", "", "").startswith("colibri/v1/public/state/ZZ/")
+    assert feed.public_incident("opened") == "colibri/v1/public/incident/opened"
     assert (feed.AVAILABLE, feed.GONE) == (b"online", b"offline")
 
 
@@ -60,6 +65,21 @@ MESSAGES: list[tuple[type, dict[str, Any]]] = [
              "target": {"input": "x", "name": "", "address": "", "port": 0, "group": ""},
              "line": {"operator": "", "asn": 0, "country": "MA", "access": "mobile"}, "verdict": "clean",
              "interference": None, "confidence": 1.0, "at": "2026-01-02T03:04:05.678Z"}),
+    (PublicState, {"schema": "colibri.public.state/1", "country": "MA", "operator": "Atlas", "asn": 64501,
+                   "target": {"input": "x", "name": "", "port": 0, "group": ""},
+                   "verdicts": [{"measurement": "tcp_reset", "access": "fixed", "verdict": "clean", "technique": None,
+                                 "placement": "unknown", "since": "2026-01-02T03:04:00.000Z",
+                                 "last": "2026-01-02T03:04:00.000Z", "agree": 2, "probes": 3}],
+                   "at": "2026-01-02T03:04:00.000Z"}),
+    (PublicEvent, {"schema": "colibri.public.event/1", "event": "opened", "at": "2026-01-02T03:04:00.000Z",
+                   "incident": {"schema": "colibri.public.incident/1", "id": "0123456789abcdef", "country": "MA",
+                                "operator": "AS64501", "access": "mobile", "measurement": "voip", "target": "x",
+                                "technique": "voip_stun", "state": "open",
+                                "began": {"after": None, "until": "2026-01-02T03:04:00.000Z"}, "ended": None,
+                                "homes": 2, "heard": 3, "dissent": 1, "share": 0.5, "hours": [[1, 2]],
+                                "intermittent": False,
+                                "exemptions": [{"homes": 1, "since": "2026-01-02T03:04:00.000Z", "until": None}],
+                                "silent": [], "sure": 0.2}}),
 ]  # fmt: skip
 
 
