@@ -22,7 +22,8 @@ MAX_CAPTURE = 8 * 1024 * 1024
 """Most bytes of evidence once opened: a few zeros expand a thousandfold."""
 MAX_INFO = 64 * 1024
 
-EARLIEST = instants.from_text("2020-01-01T00:00:00.000Z")
+EARLIEST = instants.from_text("2010-01-01T00:00:00.000Z")
+"""No probe is older: a synchronised clock that says so is none (a Pi without one wakes up in 1970)."""
 AHEAD = instants.DAY
 """How far in the future a synchronised clock may be before it is called absurd."""
 VOUCHED = 10 * instants.MINUTE

@@ -100,6 +100,61 @@ MIGRATIONS = (
 
     CREATE TABLE counters (name TEXT PRIMARY KEY, value INTEGER NOT NULL) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE series (            -- what is followed through time, whatever is done to it
+      id INTEGER PRIMARY KEY,
+      country TEXT NOT NULL,
+      operator TEXT NOT NULL,        -- as cells.operator_key has it
+      access TEXT NOT NULL,
+      measurement TEXT NOT NULL,
+      target TEXT NOT NULL,          -- as it was asked for
+      grouped TEXT NOT NULL,         -- the target's group, as it was last told
+      named TEXT NOT NULL,           -- the operator, as it was last told
+      UNIQUE (country, operator, access, measurement, target)
+    );
+    CREATE INDEX series_by_target ON series (measurement, target);
+    CREATE INDEX series_by_group ON series (country, grouped);
+
+    CREATE TABLE hourly (            -- the roll-up: what each probe saw, hour by hour
+      series INTEGER NOT NULL,
+      hour INTEGER NOT NULL,         -- its beginning, ms
+      probe TEXT NOT NULL,
+      what TEXT NOT NULL,            -- a verdict or, where interfered, the technique
+      n INTEGER NOT NULL,
+      first INTEGER NOT NULL,        -- ms
+      last INTEGER NOT NULL,
+      PRIMARY KEY (series, hour, probe, what)
+    ) WITHOUT ROWID;
+    CREATE INDEX hourly_interfered ON hourly (series, what, hour) WHERE what NOT IN ('clean', 'down', 'inconclusive');
+
+    CREATE TABLE incidents (
+      id TEXT PRIMARY KEY,
+      change INTEGER NOT NULL,
+      series INTEGER NOT NULL,
+      technique TEXT NOT NULL,
+      state TEXT NOT NULL,
+      since INTEGER NOT NULL,        -- first bad result, ms
+      until INTEGER NOT NULL,        -- last bad result; open ones: the end of time
+      body BLOB NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX incidents_by_series ON incidents (series, technique, since);
+    CREATE INDEX incidents_by_time ON incidents (until, since);
+    CREATE INDEX incidents_by_change ON incidents (change);
+
+    CREATE TEMP TABLE told AS        -- what older findings said
+      SELECT line ->> 'country' AS country,
+        CASE WHEN line ->> 'asn' THEN 'AS' || (line ->> 'asn') ELSE lower(trim(line ->> 'operator')) END AS operator,
+        line ->> 'access' AS access, measurement, target ->> 'input' AS target, target ->> 'group' AS grouped,
+        line ->> 'operator' AS named, at, probe, coalesce(technique, verdict) AS what
+      FROM (SELECT *, CAST(body AS TEXT) -> 'line' AS line, CAST(body AS TEXT) -> 'target' AS target FROM findings)
+      WHERE at IS NOT NULL;
+    INSERT INTO series (country, operator, access, measurement, target, grouped, named)
+      SELECT country, operator, access, measurement, target, max(grouped), max(named) FROM told GROUP BY 1, 2, 3, 4, 5;
+    INSERT INTO hourly
+      SELECT s.id, at / 3600000 * 3600000, probe, what, count(*), min(at), max(at)
+      FROM told JOIN series s USING (country, operator, access, measurement, target) GROUP BY 1, 2, 3, 4;
+    DROP TABLE told;
+    """,
 )
 
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
-from probe.collector import captures, present, quarantine
+from probe.collector import captures, present, quarantine, rollup
 from probe.collector.cells import cell_key
 from probe.collector.schema import open_writer
 from probe.collector.verdicts import Introduction, Judged, NewEvidence, NewFinding, Outcome, Presence, Rejected
@@ -18,10 +18,13 @@ _NOTED = Outcome("noted")
 class SqliteStore:
     """Implements :class:`probe.collector.store.Store`. ``on_commit`` is called after every commit, in this thread."""
 
-    def __init__(self, path: str, on_commit: Callable[[], None] = lambda: None) -> None:
-        """Raises StoreError."""
+    def __init__(
+        self, path: str, on_commit: Callable[[], None] = lambda: None, control: Collection[str] = ()
+    ) -> None:
+        """``control``: probes of the control vantage. Raises StoreError."""
         self._db = open_writer(path)
         self._on_commit = on_commit
+        self._control = frozenset(control)
 
     def close(self) -> None:
         self._db.close()
@@ -33,7 +36,7 @@ class SqliteStore:
         try:
             self._db.execute("BEGIN IMMEDIATE")
             try:
-                outcomes = _Transaction(self._db).write(batch)
+                outcomes = _Transaction(self._db, self._control).write(batch)
                 self._db.execute("COMMIT")
             except BaseException:
                 if self._db.in_transaction:
@@ -48,15 +51,17 @@ class SqliteStore:
 class _Transaction:
     """What a batch gathers between BEGIN and COMMIT."""
 
-    def __init__(self, db: sqlite3.Connection) -> None:
-        self._db = db
+    def __init__(self, db: sqlite3.Connection, control: Collection[str]) -> None:
+        self._db, self._control = db, control
         self._counts: Counter[str] = Counter()
         self._touched: set[tuple[str, str]] = set()  # (cell, probe)
+        self._counted: set[tuple[int, int]] = set()  # (series, hour)
         self._rejecting: set[str] = set()  # probes with something new in quarantine
 
     def write(self, batch: Sequence[Judged]) -> list[Outcome]:
         outcomes = [self._one(message) for message in batch]
         present.refresh(self._db, self._touched)
+        rollup.refresh(self._db, self._counted, self._control)
         self._counts["rejects_dropped"] += quarantine.shrink(self._db, self._rejecting)
         self._db.executemany(
             "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
@@ -105,6 +110,7 @@ class _Transaction:
             self._db.execute("UPDATE probes SET key = ? WHERE id = ? AND key = ''", (new.key, probe))
         if new.at is not None:
             self._touched.add((cell, probe))
+            self._counted.add(rollup.add(self._db, f, new.at))
         else:
             self._counts["undated"] += 1
         self._set_aside(captures.claim(self._db, f.id, probe, f.evidence.pcapng_sha256))

@@ -75,13 +75,16 @@ def verify(finding: dict[str, Any], key: str = "") -> bool:
 
 
 def verify_bytes(data: bytes, key: str, signature: str) -> bool:
-    """Whether ``signature`` over ``data`` was made by ``key``; both in base64. Never raises on what they hold."""
+    """Whether ``signature`` over ``data`` was made by ``key``; both in base64, in its one canonical spelling (RFC 4648,
+    3.5: else one signed text could be spelled in several ways). Never raises on what they hold."""
     from cryptography.exceptions import InvalidSignature
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
     try:
-        public = Ed25519PublicKey.from_public_bytes(base64.b64decode(key, validate=True))
-        public.verify(base64.b64decode(signature, validate=True), data)
+        public, signed = base64.b64decode(key, validate=True), base64.b64decode(signature, validate=True)
+        if (base64.b64encode(public).decode(), base64.b64encode(signed).decode()) != (key, signature):
+            return False
+        Ed25519PublicKey.from_public_bytes(public).verify(signed, data)
     except (InvalidSignature, ValueError, binascii.Error):
         return False
     return True

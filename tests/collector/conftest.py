@@ -12,7 +12,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -93,9 +93,9 @@ def probes() -> Callable[..., FakeProbe]:
 class Desk:
     """Ingest and store without a broker: ``give`` commits messages as one batch and returns the outcomes."""
 
-    def __init__(self, path: Path, trusted: dict[str, str] | None = None) -> None:
+    def __init__(self, path: Path, trusted: dict[str, str] | None = None, control: Collection[str] = ()) -> None:
         self.path = str(path)
-        self.store = SqliteStore(self.path)
+        self.store = SqliteStore(self.path, control=control)
         self.reader = SqliteReader(self.path)
         self.trusted = trusted or {}
 
@@ -134,8 +134,8 @@ def desks(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     """Open a desk on a store of the given name; closed at the end."""
     with contextlib.ExitStack() as stack:
 
-        def make(name: str, trusted: dict[str, str] | None = None) -> Desk:
-            desk = Desk(tmp_path / name, trusted)
+        def make(name: str, trusted: dict[str, str] | None = None, control: Collection[str] = ()) -> Desk:
+            desk = Desk(tmp_path / name, trusted, control)
             stack.callback(desk.close)
             return desk
 

@@ -1,0 +1,160 @@
+"""The hourly roll-up, and the incidents that follow from it: kept up to date within the transaction of a batch.
+
+Incidents are computed anew from the roll-up of their series, so that they are a function of what is stored, in whatever
+order it came. A batch of clean findings where nothing has happened lately costs no such computation.
+"""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Collection, Iterable
+from typing import get_args
+
+import msgspec
+
+from probe.collector.cells import operator_key
+from probe.collector.incidents.homes import STALE, WINDOW
+from probe.collector.incidents.model import HOUR, Incident, Series, Sight
+from probe.collector.incidents.outage import Word, failing
+from probe.collector.incidents.timeline import OUTAGE_LIKE, incidents
+from probe.model.feed import short_hash
+from probe.model.finding import Finding, Technique
+
+OPEN_END = 1 << 62
+"""End of an incident that lasts, in the table."""
+_TECHNIQUES = frozenset(get_args(Technique))
+_WORDS: tuple[Word, ...] = ("good", "down", "bad")
+_REACH = WINDOW + STALE
+"""How far a result can move an incident: it may end a window after its last bad result, or be joined within one."""
+
+
+def add(db: sqlite3.Connection, finding: Finding, at: int) -> tuple[int, int]:
+    """Count a dated finding; returns (series, hour)."""
+    line, target = finding.line, finding.target
+    (series,) = db.execute(
+        "INSERT INTO series (country, operator, access, measurement, target, grouped, named)"
+        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (country, operator, access, measurement, target)"
+        " DO UPDATE SET grouped = excluded.grouped, named = excluded.named RETURNING id",
+        (line.country, operator_key(line), line.access, finding.measurement, target.input, target.group, line.operator),
+    ).fetchone()
+    what = finding.interference.technique if finding.verdict == "interfered" and finding.interference else ""
+    hour = at // HOUR * HOUR
+    db.execute(
+        "INSERT INTO hourly VALUES (?, ?, ?, ?, 1, ?, ?) ON CONFLICT (series, hour, probe, what)"
+        " DO UPDATE SET n = n + 1, first = min(first, excluded.first), last = max(last, excluded.last)",
+        (series, hour, finding.probe.id, what or finding.verdict, at, at),
+    )
+    return series, hour
+
+
+def refresh(db: sqlite3.Connection, touched: Iterable[tuple[int, int]], control: Collection[str]) -> None:
+    """Bring the incidents of these (series, hour) pairs up to date. ``control``: probes of the control vantage."""
+    spans: dict[int, tuple[int, int]] = {}
+    for series, hour in touched:
+        low, high = spans.get(series, (hour, hour))
+        spans[series] = min(low, hour), max(high, hour)
+    for series, (low, high) in sorted(spans.items()):
+        for technique in _concerned(db, series, low, high):
+            _refresh(db, series, technique, control)
+
+
+def _concerned(db: sqlite3.Connection, series: int, low: int, high: int) -> list[Technique]:
+    """Techniques of which there was anything around those hours, or of which an incident covers them."""
+    rows = db.execute(
+        "SELECT DISTINCT what FROM hourly WHERE series = ? AND what NOT IN ('clean', 'down', 'inconclusive')"
+        " AND hour BETWEEN ? AND ?"
+        " UNION SELECT technique FROM incidents WHERE series = ? AND since <= ? AND until >= ?",
+        (series, low - _REACH, high + _REACH, series, high + _REACH, low - _REACH),
+    )
+    return sorted(what for (what,) in rows if what in _TECHNIQUES)
+
+
+def _refresh(db: sqlite3.Connection, number: int, technique: Technique, control: Collection[str]) -> None:
+    series = _series(db, number, technique)
+    failed = _failing(db, series, control) if technique in OUTAGE_LIKE else frozenset()
+    sights = _sights(db, number, technique, control)
+    # No clock: what lasts is told up to the last word that there is, so that the same findings always tell the same.
+    now = max((sight.hour for sight in sights), default=0) + HOUR
+    found = incidents(series, sights, now=now, failing=failed)
+    known = {
+        row[0]: msgspec.json.decode(row[1], type=Incident)
+        for row in db.execute(
+            "SELECT id, body FROM incidents WHERE series = ? AND technique = ? ORDER BY since", (number, technique)
+        )
+    }
+    left = dict(known)
+    for one in found:
+        name = next((name for name, old in left.items() if _meet(old, one)), None) or _name(one)
+        if left.pop(name, None) != one:
+            _put(db, name, number, one)
+    for name in left:  # late deliveries have shown that it was none, or one with another
+        db.execute("DELETE FROM incidents WHERE id = ?", (name,))
+        _bump(db)
+
+
+def _series(db: sqlite3.Connection, number: int, technique: Technique) -> Series:
+    country, operator, access, measurement, target = db.execute(
+        "SELECT country, operator, access, measurement, target FROM series WHERE id = ?", (number,)
+    ).fetchone()
+    return Series(country, operator, access, measurement, target, technique)
+
+
+def _sights(db: sqlite3.Connection, number: int, technique: str, control: Collection[str]) -> list[Sight]:
+    rows: dict[tuple[str, int], Sight] = {}
+    for hour, probe, what, n, first, last in db.execute(
+        "SELECT hour, probe, what, n, first, last FROM hourly WHERE series = ? AND what IN ('clean', 'down', ?)",
+        (number, technique),
+    ):
+        if probe in control:
+            continue
+        sight = rows.get((probe, hour)) or Sight(probe, hour)
+        if what == "clean":
+            sight = msgspec.structs.replace(sight, good=n, first_good=first, last_good=last)
+        elif what == "down":
+            sight = msgspec.structs.replace(sight, down=n)
+        else:
+            sight = msgspec.structs.replace(sight, bad=n, first_bad=first, last_bad=last)
+        rows[probe, hour] = sight
+    return list(rows.values())
+
+
+def _failing(db: sqlite3.Connection, series: Series, control: Collection[str]) -> frozenset[int]:
+    """Hours in which it failed for everybody, of those in which it was bad here."""
+    outside: dict[str, dict[int, Word]] = {}
+    inside: dict[str, dict[int, Word]] = {}
+    for country, hour, probe, worst in db.execute(
+        "SELECT s.country, h.hour, h.probe, max(CASE h.what WHEN 'clean' THEN 0 WHEN 'down' THEN 1 ELSE 2 END)"
+        " FROM hourly h JOIN series s ON s.id = h.series"
+        " WHERE s.measurement = ? AND s.target = ? AND h.what <> 'inconclusive' GROUP BY 1, 2, 3",
+        (series.measurement, series.target),
+    ):
+        words = outside if probe in control or country != series.country else inside
+        words.setdefault(probe, {})[hour] = _WORDS[worst]
+    return failing({hour for said in inside.values() for hour, word in said.items() if word == "bad"}, inside, outside)
+
+
+def _meet(old: Incident, new: Incident) -> bool:
+    """Whether two tellings are of one incident: they share some time."""
+    ends = [OPEN_END if one.ended is None else one.ended.after for one in (old, new)]
+    return old.began.until <= ends[1] and new.began.until <= ends[0]
+
+
+def _name(one: Incident) -> str:
+    """Permanent: it does not change when late deliveries move an end."""
+    return short_hash("\x1f".join((*msgspec.structs.astuple(one.series), str(one.began.until))))
+
+
+def _put(db: sqlite3.Connection, name: str, number: int, one: Incident) -> None:
+    until = OPEN_END if one.ended is None else one.ended.after
+    db.execute(
+        "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (name, _bump(db), number, one.series.technique, one.state, one.began.until, until, msgspec.json.encode(one)),
+    )
+
+
+def _bump(db: sqlite3.Connection) -> int:
+    (change,) = db.execute(
+        "INSERT INTO counters VALUES ('incident_change', 1)"
+        " ON CONFLICT (name) DO UPDATE SET value = value + 1 RETURNING value"
+    ).fetchone()
+    return int(change)
