@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 import threading
+from collections.abc import Sequence
 from typing import Any
 
 import msgspec
 
+from probe.collector import sqlite_search
 from probe.collector.cells import Cell
 from probe.collector.schema import open_reader
+from probe.collector.search import Search
 from probe.collector.store import FindingRow, ProbeRow, RejectRow, StoredFinding
 from probe.model.errors import StoreError
 from probe.model.finding import Finding, Interference, Line, Target
@@ -35,6 +38,7 @@ class SqliteReader:
     def __init__(self, path: str) -> None:
         """Raises StoreError."""
         self._db = open_reader(path)
+        sqlite_search.prepare(self._db)
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -55,6 +59,17 @@ class SqliteReader:
         else:
             rows = self._rows(f"{_LISTED} WHERE cell = ? ORDER BY time DESC LIMIT ?", cell, limit)
         return [_finding_row(row) for row in rows]
+
+    def cells_named(self, keys: Sequence[str]) -> list[Cell]:
+        rows = self._rows(f"{_CELL} {sqlite_search.NAMED}", msgspec.json.encode(keys).decode())
+        return [_cell(row) for row in rows]
+
+    def search(self, search: Search) -> list[FindingRow]:
+        query, arguments = sqlite_search.statement(search)
+        return [_finding_row(row) for row in self._rows(query, *arguments)]
+
+    def crowd(self, since: int) -> list[tuple[Line, str]]:
+        return [(_LINE.decode(line), probe) for line, probe in self._rows(sqlite_search.CROWD, since)]
 
     def finding(self, finding_id: str) -> StoredFinding | None:
         for _, cell, at, received_at, body, evidence in self._rows(f"{_LISTED} WHERE id = ?", finding_id):

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from probe.collector.cells import Cell
+from probe.collector.search import Search
 from probe.collector.verdicts import Judged, Outcome
 from probe.model.finding import Interference, Line, Target, Verdict
 
@@ -84,6 +85,15 @@ class Reader(Protocol):
 
     def findings(self, limit: int, cell: str | None = None) -> list[FindingRow]:
         """The newest findings, newest first; of one cell if ``cell`` is given."""
+
+    def cells_named(self, keys: Sequence[str]) -> list[Cell]:
+        """Those of these cells that there are."""
+
+    def search(self, search: Search) -> list[FindingRow]:
+        """The findings that are asked for, newest first."""
+
+    def crowd(self, since: int) -> list[tuple[Line, str]]:
+        """Lines with the probes that measured there since an instant (ms)."""
 
     def finding(self, finding_id: str) -> StoredFinding | None:
         """One finding by its id."""
