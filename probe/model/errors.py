@@ -11,7 +11,8 @@
     ├── MalformedPacket          1    bytes that are not what they claim to be (wire)
     ├── MalformedRecord          1    a finding, list, capture or message that can't be read (.where)
     ├── ReplayMismatch           1    the recording does not hold what today's rules ask for
-    └── StoreError               1    the collector's database can't be opened, read or written
+    ├── StoreError               1    the collector's database can't be opened, read or written
+    └── Unanswered               1    a server of others gave no answer that can be used (.where)
 
 A failed measurement is a finding, never an exception: an exception means that nothing could be measured at all.
 """
@@ -84,3 +85,12 @@ class ReplayMismatch(ColibriError):
 
 class StoreError(ColibriError):
     """The collector's store can't be opened, read or written. Nothing of the batch under way was stored."""
+
+
+class Unanswered(ColibriError):
+    """A server that the collector asked gave no answer that can be used. ``where`` is its address."""
+
+    def __init__(self, where: str, what: str) -> None:
+        super().__init__(f"{where}: {what}")
+        self.where = where
+        self.what = what

@@ -5,12 +5,12 @@ from __future__ import annotations
 import pytest
 
 from probe.model import errors
-from probe.model.errors import CannotMeasure, ColibriError, ConfigError, MalformedRecord, UsageError
+from probe.model.errors import CannotMeasure, ColibriError, ConfigError, MalformedRecord, Unanswered, UsageError
 
 STATUS = {
     "ColibriError": 1, "UsageError": 2, "ConfigError": 2, "CannotMeasure": 1, "NoRoute": 1, "NoPermission": 1,
     "ForbiddenDestination": 1, "BudgetExhausted": 1, "MalformedPacket": 1, "MalformedRecord": 1, "ReplayMismatch": 1,
-    "StoreError": 1,
+    "StoreError": 1, "Unanswered": 1,
 }  # fmt: skip
 
 
@@ -29,8 +29,8 @@ def test_the_tree_that_the_page_draws_is_the_real_one() -> None:
     assert issubclass(ConfigError, UsageError)
 
 
-@pytest.mark.parametrize("kind", [ConfigError, MalformedRecord])
-def test_an_error_about_a_file_says_where(kind: type[ConfigError | MalformedRecord]) -> None:
+@pytest.mark.parametrize("kind", [ConfigError, MalformedRecord, Unanswered])
+def test_an_error_about_a_file_says_where(kind: type[ConfigError | MalformedRecord | Unanswered]) -> None:
     error = kind("colibri.toml: mqtt.port", "Expected `int`")
     assert str(error) == "colibri.toml: mqtt.port: Expected `int`"
     assert (error.where, error.what) == ("colibri.toml: mqtt.port", "Expected `int`")

@@ -1,0 +1,93 @@
+"""A web server of the tests' own on loopback, in a thread: remembers what it was asked, answers as it is told."""
+
+from __future__ import annotations
+
+import contextlib
+import socket
+import threading
+from collections.abc import Callable, Iterator
+
+import h11
+import msgspec
+
+
+class Asked(msgspec.Struct, frozen=True):
+    """One request. ``headers`` by lower-case name."""
+
+    method: str
+    path: str
+    headers: dict[str, str]
+    body: bytes
+
+
+Reply = tuple[int, dict[str, str], bytes] | bytes
+"""(status, headers, body), or raw bytes that need not be HTTP. ``b""`` ends the connection without a word."""
+
+
+class Web:
+    """``url`` is its address; ``asked`` what came, in order."""
+
+    def __init__(self, reply: Callable[[Asked], Reply]) -> None:
+        self.asked: list[Asked] = []
+        self.reply = reply
+        self._socket = socket.create_server(("127.0.0.1", 0))
+        self.port: int = self._socket.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self.port}"
+        self._closed = threading.Event()
+        self._thread = threading.Thread(target=self._serve, name="web")
+        self._thread.start()
+
+    def close(self) -> None:
+        self._closed.set()
+        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
+            pass
+        self._thread.join()
+        self._socket.close()
+
+    def _serve(self) -> None:
+        while True:
+            client, _ = self._socket.accept()
+            with client:
+                if self._closed.is_set():
+                    return
+                client.settimeout(5)
+                with contextlib.suppress(OSError, h11.RemoteProtocolError):
+                    self._answer(client)
+
+    def _answer(self, client: socket.socket) -> None:
+        connection = h11.Connection(h11.SERVER)
+        body = bytearray()
+        request: h11.Request | None = None
+        while True:
+            event = connection.next_event()
+            if event is h11.NEED_DATA:
+                connection.receive_data(client.recv(65536))
+            elif isinstance(event, h11.Request):
+                request = event
+            elif isinstance(event, h11.Data):
+                body += event.data
+            else:
+                break
+        if request is None or not isinstance(event, h11.EndOfMessage):
+            return
+        headers = {name.decode(): value.decode() for name, value in request.headers}
+        self.asked.append(Asked(request.method.decode(), request.target.decode(), headers, bytes(body)))
+        reply = self.reply(self.asked[-1])
+        if isinstance(reply, bytes):
+            client.sendall(reply)
+            return
+        status, more, content = reply
+        length = {} if "transfer-encoding" in more else {"content-length": str(len(content))}
+        answer = h11.Response(status_code=status, headers=list({**length, **more, "connection": "close"}.items()))
+        client.sendall((connection.send(answer) or b"") + (connection.send(h11.Data(data=content)) or b""))
+        client.sendall(connection.send(h11.EndOfMessage()) or b"")
+
+
+@contextlib.contextmanager
+def serving(reply: Callable[[Asked], Reply]) -> Iterator[Web]:
+    """A server while the block lasts."""
+    web = Web(reply)
+    try:
+        yield web
+    finally:
+        web.close()
