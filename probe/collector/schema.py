@@ -155,6 +155,59 @@ MIGRATIONS = (
       FROM told JOIN series s USING (country, operator, access, measurement, target) GROUP BY 1, 2, 3, 4;
     DROP TABLE told;
     """,
+    """
+    CREATE TABLE notify_subscriptions (
+      name TEXT PRIMARY KEY,
+      choice TEXT NOT NULL,          -- what it is about; another choice begins anew
+      told_at INTEGER NOT NULL       -- ms, when something was last told; 0: never
+    ) WITHOUT ROWID;
+
+    CREATE TABLE notify_told (       -- how each incident stood when it was last told, or first seen
+      subscription TEXT NOT NULL,
+      id TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      sent INTEGER NOT NULL,         -- 1: a message went out
+      body BLOB NOT NULL,
+      PRIMARY KEY (subscription, id)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE notify_outbox (     -- written with the above in one transaction; deleted once delivered
+      seq INTEGER PRIMARY KEY AUTOINCREMENT,
+      subscription TEXT NOT NULL,
+      body BLOB NOT NULL,
+      queued_at INTEGER NOT NULL,
+      failures INTEGER NOT NULL DEFAULT 0,
+      next_at INTEGER NOT NULL,
+      trouble TEXT NOT NULL DEFAULT ''
+    );
+    CREATE INDEX notify_outbox_next ON notify_outbox (subscription, seq);
+
+    CREATE TABLE counter_readings (
+      counter TEXT NOT NULL,
+      at INTEGER NOT NULL,
+      value INTEGER NOT NULL,
+      step INTEGER NOT NULL,         -- what the page rounds to
+      PRIMARY KEY (counter, at)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE counter_pages (
+      counter TEXT PRIMARY KEY,
+      source TEXT NOT NULL,          -- address and place of the number; another one forgets the rest of this row
+      etag TEXT NOT NULL DEFAULT '',
+      modified TEXT NOT NULL DEFAULT '',
+      next_at INTEGER NOT NULL DEFAULT 0,
+      failures INTEGER NOT NULL DEFAULT 0,
+      trouble TEXT NOT NULL DEFAULT ''
+    ) WITHOUT ROWID;
+
+    CREATE TABLE counter_hosts (     -- so that a restart asks nobody twice in a minute
+      host TEXT PRIMARY KEY,         -- scheme, name and port
+      asked_at INTEGER NOT NULL DEFAULT 0,
+      wait_until INTEGER NOT NULL DEFAULT 0,
+      robots TEXT,                   -- NULL: not known
+      robots_at INTEGER NOT NULL DEFAULT 0
+    ) WITHOUT ROWID;
+    """,
 )
 
 

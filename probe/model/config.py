@@ -135,6 +135,7 @@ class NotifyConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_o
 
     name: Annotated[Token, _doc("Name of the subscription. What it was told is remembered under it: keep it.")]
     targets: Annotated[list[str], _doc("Targets, as they are asked for in the target lists. Empty: all.")] = []
+    groups: Annotated[list[Name], _doc("Groups of the target lists. Empty: all.")] = []
     countries: Annotated[list[str], _doc("Countries (two capital letters). Empty: all.")] = []
     operators: Annotated[list[str], _doc("Operators: `AS64501`, or the name where that is unknown. Empty: all.")] = []
     events: Annotated[list[Event], _doc("What is told: `opened`, `updated`, `closed`. Empty: all of it.")] = []
