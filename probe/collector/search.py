@@ -7,7 +7,7 @@ import msgspec
 from probe.collector.public import Operator
 from probe.model.finding import Verdict
 
-MOST = 1000
+MOST = 5000
 """Most findings in one answer of a store."""
 
 
