@@ -110,7 +110,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 FEED = (ROOT / "docs/feed.md").read_text()
 MESSAGES: dict[str, type[msgspec.Struct]] = {
     "colibri.finding/1": Finding, "colibri.info/1": feed.Info, "colibri.state/1": feed.State,
-    "colibri.stored/1": feed.Stored,
+    "colibri.stored/1": feed.Stored, "colibri.public.state/1": feed.PublicState,
+    "colibri.public.event/1": feed.PublicEvent,
 }  # fmt: skip
 
 
@@ -144,7 +145,11 @@ def test_the_feed_s_topics_are_those_of_the_program() -> None:
     probe, kind = "<probe>", "<measurement>"
     topics = [feed.availability(probe), feed.info(probe), feed.finding(probe, kind), feed.evidence(probe, "<id>"),
               feed.stored(probe), feed.state(probe, kind, "x").replace(feed.short_hash("x"), "<target>")]  # fmt: skip
-    assert sorted(re.findall(r"^\| `(colibri/v1/<probe>/.*?)`", FEED, re.MULTILINE)) == sorted(topics)
+    state, event = feed.public_state("<cc>", "<operator>", "<target>"), feed.public_incident("opened")
+    for text in ("<operator>", "<target>"):
+        state = state.replace(feed.short_hash(text), text)
+    topics += [state, event.replace("opened", "<event>")]
+    assert sorted(re.findall(r"^\| `(colibri/v1/.*?)`", FEED, re.MULTILINE)) == sorted(topics)
 
 
 def test_what_the_safety_page_names_exists() -> None:

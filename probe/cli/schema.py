@@ -20,6 +20,11 @@ DOCUMENTS = {
     "stored": ("probe.model.feed", "Stored", "feed: the collector's word that findings are stored"),
     "public-state": ("probe.model.feed", "PublicState", "feed: the verdicts on one target and operator, for anyone"),
     "public-event": ("probe.model.feed", "PublicEvent", "feed: an incident was opened, updated or closed, for anyone"),
+    "findings-page": ("probe.collector.rest_types", "FindingPage", "API: a page of findings"),
+    "states-page": ("probe.collector.rest_types", "StatePage", "API: a page of what is found now"),
+    "incidents-page": ("probe.collector.rest_types", "IncidentPage", "API: a page of incidents"),
+    "incident": ("probe.model.feed", "PublicIncident", "API: an incident, in numbers of homes"),
+    "failure": ("probe.collector.rest_types", "Failure", "API: why there is no answer"),
 }
 """Name → (module, type, title)."""
 
@@ -33,7 +38,7 @@ def run(args: argparse.Namespace) -> int:
     """Print one schema, or the names and titles of all."""
     if args.name is None:
         for name, (_, _, title) in DOCUMENTS.items():
-            print(f"{name:<14} {title}")
+            print(f"{name:<15} {title}")
     else:
         print(json.dumps(schema(args.name), indent=2, ensure_ascii=False))
     return 0
