@@ -30,9 +30,10 @@ ROOMS: dict[str, set[str]] = {
     "engine": {"model", "wire", "measurements"},  # it drives their generators, live and in a replay
     "agent": {"model", "engine", "measurements"},
     "collector": {"model", "wire", "measurements"},
+    "export": {"model", "wire", "measurements"},
     "reflector": {"model", "wire"},
     "lab": {"model", "wire", "measurements", "engine", "agent", "collector", "reflector"},
-    "cli": {"model", "wire", "measurements", "engine", "agent", "collector", "reflector", "lab"},
+    "cli": {"model", "wire", "measurements", "engine", "agent", "collector", "export", "reflector", "lab"},
 }
 
 # Library → where alone it may be imported: it is heavy, or it touches what only those rooms may touch.
@@ -47,7 +48,7 @@ ONLY_IN = {
 }
 
 # A room of pure functions has no sockets, clocks, threads or chance of its own.
-PURE = ("model", "wire", "measurements")
+PURE = ("model", "wire", "measurements", "export")
 IMPURE = {
     "asyncio", "concurrent", "ctypes", "fcntl", "http.client", "http.server", "multiprocessing", "os", "random",
     "secrets", "select", "selectors", "signal", "socket", "socketserver", "ssl", "subprocess", "threading", "time",

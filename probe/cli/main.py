@@ -34,6 +34,7 @@ VERBS = {
     "doctor": "what is missing on this device, and how to mend it",
     "feed": "show findings as they arrive on the feed",
     "replay": "judge a recording again, from its packets alone",
+    "export": "findings in the formats of others: OONI, RIPE Atlas, a table",
     "schema": "print the JSON Schema of what Colibri reads and writes",
     "config": "check or show the configuration",
     "collector": "the collector: store, compare, show",
