@@ -43,6 +43,7 @@ ONLY_IN = {
     "paho": ("probe/agent/", "probe/collector/", "probe/cli/", "probe/lab/"),
     "starlette": ("probe/collector/",),
     "uvicorn": ("probe/collector/",),
+    "babel": ("probe/collector/",),
     "jinja2": ("probe/collector/",),
     "systemd": ("probe/agent/",),
 }
@@ -56,8 +57,8 @@ IMPURE = {
 }  # fmt: skip
 
 HEAVY = {
-    "asyncio", "cryptography", "email", "jinja2", "logging", "msgspec", "paho", "pyroute2", "scapy", "socket", "ssl",
-    "starlette", "subprocess", "uvicorn",
+    "asyncio", "babel", "cryptography", "email", "jinja2", "logging", "msgspec", "paho", "pyroute2", "scapy", "socket",
+    "ssl", "starlette", "subprocess", "uvicorn",
 }  # fmt: skip
 MODULE_BUDGET = 20
 """Modules that `colibri --version` may import beyond those of a bare Python (`-S`); half are `os` and its kin."""

@@ -4,21 +4,27 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from http import HTTPStatus
 from typing import Any
+from urllib.parse import quote
 
 import msgspec
 from starlette.applications import Starlette
+from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from probe.collector import instants
+from probe.collector.case_site import CaseSite
 from probe.collector.cells import Cell
-from probe.collector.events import VIEWERS, Hub, Update
+from probe.collector.events import VIEWERS, Changes, Hubs, Update
 from probe.collector.ingest import unpack
+from probe.collector.languages.language import CODES, Code, load, mark
+from probe.collector.languages.negotiate import preferred
 from probe.collector.pages import HERE, Pages
 from probe.collector.store import FindingRow, Reader
 from probe.model.errors import StoreError
@@ -26,6 +32,12 @@ from probe.model.finding import Finding
 
 RECENT = 50
 MOST = 1000
+_WENT_WRONG = {
+    400: mark("This address asks for something that can't be."),
+    404: mark("There is nothing at this address."),
+    405: mark("This can only be read."),
+}
+_TROUBLE = mark("The store can't be read at the moment.")
 
 HEADERS = {
     "Content-Security-Policy": (
@@ -40,6 +52,15 @@ HEADERS = {
 }
 
 
+class _LanguageConvertor(StringConvertor):
+    """The first part of a page's address."""
+
+    regex = "|".join(CODES)
+
+
+register_url_convertor("language", _LanguageConvertor())
+
+
 class Site:
     """The handlers. Those that read the store are plain functions: Starlette runs them beside the event loop."""
 
@@ -48,41 +69,49 @@ class Site:
         self._reader = reader
         self._trouble = trouble
         self._now = now
-        self._pages = Pages()
-        self.hub = Hub(self._changes)
+        self._pages: dict[Code, Pages] = {code: Pages(load(code)) for code in CODES}
+        self.cases = CaseSite(reader, self._pages, now)
+        self.hub = Hubs({code: self._changes(code) for code in CODES})
 
-    def home(self, _: Request) -> Response:
+    def choose(self, request: Request) -> Response:
+        """An address without a language leads to the same one in the language that the browser likes best."""
+        query = f"?{request.url.query}" if request.url.query else ""
+        location = f"/{_liked(request)}{quote(request.scope['path'])}{query}"
+        return RedirectResponse(location, 302, headers={"Vary": "Accept-Language", "Cache-Control": "no-cache"})
+
+    def home(self, request: Request) -> Response:
         r = self._reader
-        return HTMLResponse(self._pages.monitor(r.cells(), r.probes(), r.counters(), self._now()))
+        return HTMLResponse(self._in(request).monitor(r.cells(), r.probes(), r.counters(), self._now()))
 
     def cell(self, request: Request) -> Response:
         cell = self._reader.cell(request.path_params["key"])
         if cell is None:
-            raise HTTPException(404, "Nothing has been measured here.")
+            raise HTTPException(404, mark("Nothing has been measured here."))
         decisive = self._finding(cell.finding_id)
         findings = self._reader.findings(RECENT, cell.key)
-        return HTMLResponse(self._pages.cell(cell, decisive, findings, self._now()))
+        return HTMLResponse(self._in(request).cell(cell, decisive, findings, self._now()))
 
     def finding(self, request: Request) -> Response:
         stored = self._reader.finding(request.path_params["id"])
         if stored is None:
-            raise HTTPException(404, "No finding has this number.")
-        return HTMLResponse(self._pages.finding(stored, msgspec.json.decode(stored.body, type=Finding)))
+            raise HTTPException(404, mark("No finding has this number."))
+        return HTMLResponse(self._in(request).finding(stored, msgspec.json.decode(stored.body, type=Finding)))
 
     def evidence(self, request: Request) -> Response:
         finding_id = request.path_params["id"]
         packed = self._reader.evidence(finding_id)
         if packed is None:
-            raise HTTPException(404, "There is no capture for this finding.")
+            raise HTTPException(404, mark("There is no capture for this finding."))
         disposition = f'attachment; filename="colibri-{finding_id}.pcapng"'
         return Response(unpack(packed), media_type="application/x-pcapng", headers={"Content-Disposition": disposition})
 
     async def events(self, request: Request) -> Response:
         if self.hub.viewers >= VIEWERS:
-            raise HTTPException(503, "Too many viewers; reload the page instead.")
+            raise HTTPException(503, mark("Too many viewers; reload the page instead."))
         after = _number(request.headers.get("last-event-id") or request.query_params.get("after", "0"), 0, 2**62)
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        return StreamingResponse(self.hub.stream(after), media_type="text/event-stream", headers=headers)
+        stream = self.hub.stream(request.path_params["language"], after)
+        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     def api_state(self, _: Request) -> Response:
         cells = self._reader.cells()
@@ -116,10 +145,17 @@ class Site:
 
     async def on_http_error(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 503
-        message = error.detail if isinstance(error, HTTPException) else str(error)
+        said = error.detail if isinstance(error, HTTPException) else str(error)
         if request.url.path.startswith(("/api/", "/healthz")):
-            return JSONResponse({"error": message}, status)
-        return HTMLResponse(self._pages.error(status, message), status)
+            return JSONResponse({"error": said}, status)
+        first = request.url.path.split("/")[1]
+        pages = self._pages[next((code for code in CODES if code == first), _liked(request))]
+        if isinstance(error, HTTPException) and said != HTTPStatus(status).phrase:
+            return HTMLResponse(pages.error(status, said), status)
+        return HTMLResponse(pages.error(status, _WENT_WRONG.get(status, _TROUBLE), said), status)
+
+    def _in(self, request: Request) -> Pages:
+        return self._pages[request.path_params["language"]]
 
     def _finding(self, finding_id: str) -> Finding:
         stored = self._reader.finding(finding_id)
@@ -127,23 +163,34 @@ class Site:
             raise StoreError(f"finding {finding_id} is named by a cell and not stored")
         return msgspec.json.decode(stored.body, type=Finding)
 
-    async def _changes(self, after: int) -> Update:
-        return await asyncio.to_thread(self._look, after)
+    def _changes(self, code: Code) -> Changes:
+        async def changes(after: int) -> Update:
+            return await asyncio.to_thread(self._look, code, after)
 
-    def _look(self, after: int) -> Update:
+        return changes
+
+    def _look(self, code: Code, after: int) -> Update:
         if self._reader.counters().get("change", 0) == after:
             return Update([], after)  # what nearly every new viewer finds
-        return self._pages.update(self._reader.cells(), after, self._now())
+        return self._pages[code].update(self._reader.cells(), after, self._now())
 
 
 def make_app(site: Site) -> ASGIApp:
     """The ASGI application around the handlers."""
+    pages = {
+        "/": site.home,
+        "/cell/{key}": site.cell,
+        "/finding/{id}": site.finding,
+        "/incidents": site.cases.incidents,
+        "/incidents.atom": site.cases.feed,
+        "/incident/{id}": site.cases.incident,
+        "/target/{key}": site.cases.target,
+    }
     routes = [
-        Route("/", site.home),
-        Route("/cell/{key}", site.cell),
-        Route("/finding/{id}", site.finding),
+        *(Route(f"/{{language:language}}{path}", handler) for path, handler in pages.items()),
+        *(Route(path, site.choose) for path in pages),
+        Route("/{language:language}/events", site.events),
         Route("/finding/{id}/evidence.pcapng", site.evidence),
-        Route("/events", site.events),
         Route("/api/state", site.api_state),
         Route("/api/findings", site.api_findings),
         Route("/api/finding/{id}", site.api_finding),
@@ -168,6 +215,10 @@ class _WithHeaders:
             await send(message)
 
         await self._app(scope, receive, send_with_headers)
+
+
+def _liked(request: Request) -> Code:
+    return preferred(request.headers.get("accept-language", ""))
 
 
 def _number(text: str, least: int, most: int) -> int:

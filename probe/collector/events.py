@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 
 import msgspec
 
@@ -72,10 +72,11 @@ class Hub:
         while True:
             await self._changed.wait()
             self._changed.clear()
-            update = await self._changes(change)
-            if update.events:
-                change = update.change
-                self._hand_out(update)
+            if self._viewers:  # nothing is rendered for nobody; whoever comes asks the store first
+                update = await self._changes(change)
+                if update.events:
+                    change = update.change
+                    self._hand_out(update)
             await asyncio.sleep(self._pause)
 
     def close(self) -> None:
@@ -123,3 +124,39 @@ class Hub:
         while not viewer.empty():
             viewer.get_nowait()
         viewer.put_nowait(None)
+
+
+class Hubs:
+    """A hub for each language, woken and ended together."""
+
+    def __init__(self, changes: Mapping[str, Changes], pause: float = 0.5) -> None:
+        """``changes``: by language. Needs a running event loop."""
+        self._hubs = {language: Hub(one, pause) for language, one in changes.items()}
+
+    @property
+    def viewers(self) -> int:
+        """How many are watching, whatever their language."""
+        return sum(hub.viewers for hub in self._hubs.values())
+
+    @property
+    def dropped(self) -> int:
+        """How many were too slow."""
+        return sum(hub.dropped for hub in self._hubs.values())
+
+    def wake(self) -> None:
+        """Something was committed. From any thread."""
+        for hub in self._hubs.values():
+            hub.wake()
+
+    async def run(self, change: int) -> None:
+        """Follow the store from ``change`` on, until cancelled; if one dies, all do."""
+        await asyncio.gather(*(hub.run(change) for hub in self._hubs.values()))
+
+    def close(self) -> None:
+        """End every stream."""
+        for hub in self._hubs.values():
+            hub.close()
+
+    def stream(self, language: str, after: int) -> AsyncIterator[str]:
+        """The events of one viewer who has seen everything up to ``after``."""
+        return self._hubs[language].stream(after)

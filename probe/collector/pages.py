@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import uuid
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,20 +13,29 @@ import msgspec
 from markupsafe import Markup, escape
 
 from probe import __version__
-from probe.collector import views, words
+from probe.collector import timelines, views, words
 from probe.collector.cells import Cell
 from probe.collector.events import Update, encode
+from probe.collector.incident_views import IncidentView, Other, Place
+from probe.collector.instants import to_text
+from probe.collector.languages.language import CODES, NAMES, Language
 from probe.collector.store import FindingRow, ProbeRow, StoredFinding
+from probe.collector.timelines import Timeline
 from probe.collector.views import Time
 from probe.model.finding import Finding
 
 HERE = Path(__file__).parent
 
+_NAMES = uuid.UUID("0a3d6d0e-6f0e-5b0b-9a36-3f6c1c2d7e55")
+# What XML 1.0 (section 2.2) can't hold, not even escaped; a probe may write any of it.
+_NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+
 
 class Pages:
-    """All pages of the monitor."""
+    """All pages of the monitor in one language."""
 
-    def __init__(self) -> None:
+    def __init__(self, language: Language) -> None:
+        self.language = language
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
             autoescape=True,
@@ -32,31 +43,74 @@ class Pages:
             trim_blocks=True,
             lstrip_blocks=True,
         )
-        self._templates.filters["breakable"] = breakable
-        self._templates.globals.update(words=words, time=Time.of, version=__version__)
+        self._templates.filters.update(breakable=breakable, bare=escape)
+        self._templates.globals.update(
+            _=language.html, n_=language.htmls, text=language.text, texts=language.texts, lang=language,
+            base=f"/{language.code}", languages=[(code, NAMES[code]) for code in CODES], words=words,
+            time=lambda at: Time.of(at, language), code=lambda text: Markup("<code>{}</code>").format(text),
+            version=__version__,
+        )  # fmt: skip
 
     def monitor(self, cells: list[Cell], probes: list[ProbeRow], counters: dict[str, int], now: int) -> str:
         """The live page."""
-        page = views.monitor(cells, now)
-        return self._render("monitor.html", page=page, probes=probes, counters=counters, now=Time.of(now))
+        page = views.monitor(cells, now, self.language)
+        when = Time.of(now, self.language)
+        return self.render("monitor.html", "/", page=page, probes=probes, counters=counters, now=when)
 
     def cell(self, cell: Cell, decisive: Finding, findings: list[FindingRow], now: int) -> str:
         """The permanent page of one cell: its verdict, the decisive finding's reasons, and recent findings."""
-        has_evidence = any(f.has_evidence for f in findings if f.id == cell.finding_id)
-        return self._render(
-            "cell.html", cell=cell, view=views.view(cell, now), name=views.target_name(cell),
-            finding=decisive, has_evidence=has_evidence, findings=findings,
+        name = views.target_name(cell.target)
+        return self.render(
+            "cell.html", f"/cell/{cell.key}", cell=cell, view=views.view(cell, now, self.language), name=name,
+            target_key=views.target_key(name), test=words.measurement(cell.measurement, self.language),
+            finding=decisive, has_evidence=any(f.has_evidence for f in findings if f.id == cell.finding_id),
+            findings=findings,
         )  # fmt: skip
 
     def finding(self, stored: StoredFinding, finding: Finding) -> str:
         """The permanent page of one finding."""
-        details = msgspec.json.format(msgspec.json.encode(finding.details), indent=2).decode()
-        operator = views.operator_name(finding.line)
-        return self._render("finding.html", stored=stored, finding=finding, details=details, operator=operator)
+        return self.render(
+            "finding.html", f"/finding/{finding.id}", stored=stored, finding=finding,
+            details=msgspec.json.format(msgspec.json.encode(finding.details), indent=2).decode(),
+            name=views.target_name(finding.target), operator=views.operator_name(finding.line, self.language),
+            network=views.network(finding.line), access=words.access(finding.line.access, self.language),
+            test=words.measurement(finding.measurement, self.language),
+        )  # fmt: skip
 
-    def error(self, status: int, message: str) -> str:
-        """A page that says what went wrong."""
-        return self._render("error.html", status=status, message=message)
+    def incidents(self, shown: Sequence[IncidentView]) -> str:
+        """The list of incidents, in the order given."""
+        going = sum(view.open for view in shown)
+        return self.render("incidents.html", "/incidents", incidents=shown, going=going)
+
+    def incident(self, view: IncidentView, places: list[Place], others: list[Other], site: str) -> str:
+        """The permanent page of one incident. ``site``: the monitor's own address, without a slash at its end."""
+        path = f"/incident/{view.id}"
+        permanent = f"{site}/{self.language.code}{path}"
+        return self.render("incident.html", path, i=view, places=places, others=others, permanent=permanent)
+
+    def feed(self, shown: Sequence[IncidentView], site: str) -> str:
+        """Incidents as Atom 1.0 (RFC 4287), in the order given. ``site`` as above."""
+        entries = [
+            {"view": view, "id": _urn(f"{self.language.code}/incident/{view.id}"), "updated": to_text(view.changed)}
+            for view in shown
+        ]
+        updated = to_text(max((view.changed for view in shown), default=0))
+        page = self.render(
+            "incidents.xml", "", entries=entries, site=site, updated=updated,
+            feed_id=_urn(f"{self.language.code}/incidents"),
+        )  # fmt: skip
+        return _NO_XML.sub("\ufffd", page)
+
+    def target(self, name: str, line: Timeline, days: int, incidents: Sequence[IncidentView]) -> str:
+        """The history of a target over so many days."""
+        return self.render(
+            "target.html", f"/target/{views.target_key(name)}", name=name, line=line, chosen=days,
+            spans=list(timelines.SPANS), states=timelines.STATES, width=timelines.WIDTH, incidents=incidents,
+        )  # fmt: skip
+
+    def error(self, status: int, message: str, detail: str = "") -> str:
+        """A page that says what went wrong; ``message`` is a marked one, ``detail`` English of the program's own."""
+        return self.render("error.html", "", status=status, message=self.language.html(message), detail=detail)
 
     def update(self, cells: list[Cell], after: int, now: int) -> Update:
         """Encoded events for what changed after a number; ``cells``: all of them."""
@@ -67,19 +121,23 @@ class Pages:
         changed = [cell for cell in cells if cell.change > after]
         if not changed:
             return Update([], after)
-        events = [
-            (c.change, encode("cell", {"key": c.key, "html": self._fragment("cell", views.view(c, now))}, c.change))
-            for c in changed
-        ]
-        summary = self._fragment("summary", views.summary(cells, now))
+        shown = [(cell, self._fragment("cell", views.view(cell, now, self.language))) for cell in changed]
+        events = [(c.change, encode("cell", {"key": c.key, "html": html}, c.change)) for c, html in shown]
+        summary = self._fragment("summary", views.summary(cells, now, self.language))
         return Update([*events, (newest, encode("summary", {"html": summary}, newest))], newest)
 
-    def _render(self, template: str, **values: Any) -> str:
-        return self._templates.get_template(template).render(**values)
+    def render(self, template: str, path: str, **values: Any) -> str:
+        """A template's page. ``path``: the page's address without its language, empty if it has none of its own."""
+        return self._templates.get_template(template).render(path=path, **values)
 
     def _fragment(self, macro: str, value: object) -> str:
         module: Any = self._templates.get_template("parts.html").module
         return str(getattr(module, macro)(value)).strip()
+
+
+def _urn(name: str) -> str:
+    """A permanent name that is the same wherever the monitor is served."""
+    return uuid.uuid5(_NAMES, name).urn
 
 
 def breakable(text: str) -> Markup:

@@ -9,11 +9,14 @@ from typing import Any
 
 import msgspec
 
-from probe.collector import sqlite_search
+from probe.collector import history, sqlite_search
 from probe.collector.cells import Cell
+from probe.collector.history import HistoryRow
+from probe.collector.incidents.cases import Look
+from probe.collector.incidents.model import Incident
 from probe.collector.schema import open_reader
 from probe.collector.search import Search
-from probe.collector.store import FindingRow, ProbeRow, RejectRow, StoredFinding
+from probe.collector.store import FindingRow, IncidentRow, ProbeRow, RejectRow, StoredFinding
 from probe.model.errors import StoreError
 from probe.model.finding import Finding, Interference, Line, Target
 
@@ -21,6 +24,7 @@ MOST_CELLS = 5000
 """Most cells in one answer, so that invented targets can't make the page endless."""
 
 _FINDING = msgspec.json.Decoder(Finding)
+_INCIDENT_BODY = msgspec.json.Decoder(Incident)
 _LINE = msgspec.json.Decoder(Line)
 _TARGET = msgspec.json.Decoder(Target)
 _INTERFERENCE = msgspec.json.Decoder(Interference | None)
@@ -28,6 +32,13 @@ _INTERFERENCE = msgspec.json.Decoder(Interference | None)
 _CELL = (
     "SELECT key, change, column_key, measurement, line, target, verdict, interference, finding_id, since, last, agree,"
     " probes, confidence FROM cells"
+)
+_INCIDENT = "SELECT i.id, i.change, i.body, s.named, s.grouped FROM incidents i JOIN series s ON s.id = i.series"
+_LOOKS = (
+    "SELECT s.country, s.operator, s.access, s.measurement, s.target, s.grouped, sum(h.good AND NOT h.bad), sum(h.bad)"
+    " FROM (SELECT series, max(what = 'clean') AS good, max(what NOT IN ('clean', 'down', 'inconclusive')) AS bad"
+    " FROM hourly WHERE hour BETWEEN ? AND ? GROUP BY series, hour, probe) h JOIN series s ON s.id = h.series"
+    " GROUP BY s.id ORDER BY 1, 2, 3, 4, 5"
 )
 _LISTED = "SELECT id, cell, at, received_at, body, has_evidence FROM listed"
 
@@ -81,6 +92,22 @@ class SqliteReader:
         packed: bytes | None = rows[0][0] if rows else None
         return packed
 
+    def incidents(self, limit: int, *, open_only: bool = False, after: int = 0) -> list[IncidentRow]:
+        where = "i.change > ?" + (" AND i.state = 'open'" if open_only else "")
+        rows = self._rows(f"{_INCIDENT} WHERE {where} ORDER BY i.until DESC, i.since DESC LIMIT ?", after, limit)
+        return [_incident_row(row) for row in rows]
+
+    def incident(self, incident_id: str) -> IncidentRow | None:
+        rows = self._rows(f"{_INCIDENT} WHERE i.id = ?", incident_id)
+        return _incident_row(rows[0]) if rows else None
+
+    def history(self, targets: Sequence[str], since: int, until: int, slot: int) -> list[HistoryRow]:
+        query, arguments = history.statement(targets, since, until, slot)
+        return [history.row(values) for values in self._rows(query, *arguments)]
+
+    def looks(self, since: int, until: int) -> list[Look]:
+        return [Look(*row) for row in self._rows(_LOOKS, since, until)]
+
     def probes(self) -> list[ProbeRow]:
         rows = self._rows("SELECT id, online, seen FROM probes ORDER BY id")
         return [ProbeRow(probe, bool(online), seen) for probe, online, seen in rows]
@@ -112,6 +139,11 @@ def _cell(row: tuple[Any, ...]) -> Cell:
         target=_TARGET.decode(target), verdict=verdict, interference=_INTERFERENCE.decode(interference),
         finding_id=finding_id, since=since, last=last, agree=agree, probes=probes, confidence=confidence,
     )  # fmt: skip
+
+
+def _incident_row(row: tuple[Any, ...]) -> IncidentRow:
+    incident_id, change, body, named, grouped = row
+    return IncidentRow(incident_id, change, _INCIDENT_BODY.decode(body), named, grouped)
 
 
 def _finding_row(row: tuple[Any, ...]) -> FindingRow:

@@ -8,6 +8,9 @@ from typing import Protocol
 import msgspec
 
 from probe.collector.cells import Cell
+from probe.collector.history import HistoryRow
+from probe.collector.incidents.cases import Look
+from probe.collector.incidents.model import Incident
 from probe.collector.search import Search
 from probe.collector.verdicts import Judged, Outcome
 from probe.model.finding import Interference, Line, Target, Verdict
@@ -37,6 +40,16 @@ class StoredFinding(msgspec.Struct, frozen=True, kw_only=True):
     at: int | None
     received_at: int
     has_evidence: bool
+
+
+class IncidentRow(msgspec.Struct, frozen=True):
+    """An incident with its permanent id, the store's number of its last change, and names as they were last told."""
+
+    id: str
+    change: int
+    incident: Incident
+    operator: str
+    group: str
 
 
 class ProbeRow(msgspec.Struct, frozen=True):
@@ -100,6 +113,19 @@ class Reader(Protocol):
 
     def evidence(self, finding_id: str) -> bytes | None:
         """Its capture, compressed as it came, once its hash agreed with the finding's."""
+
+    def incidents(self, limit: int, *, open_only: bool = False, after: int = 0) -> list[IncidentRow]:
+        """Incidents, those that last first, then by their end, newest first. ``after``: changed after that number."""
+
+    def incident(self, incident_id: str) -> IncidentRow | None:
+        """One incident by its permanent id."""
+
+    def looks(self, since: int, until: int) -> list[Look]:
+        """How every kind of line fared with every target in an interval (ms): home-hours, from the roll-up."""
+
+    def history(self, targets: Sequence[str], since: int, until: int, slot: int) -> list[HistoryRow]:
+        """What was measured of targets (as they were asked for) in the hours from ``since`` to ``until``, by slots of
+        so many ms."""
 
     def probes(self) -> list[ProbeRow]:
         """All probes ever heard."""

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import msgspec
+from markupsafe import Markup
 
 from probe.collector import instants, words
 from probe.collector.cells import Cell, operator_key
-from probe.model.finding import Line, Location, Verdict
+from probe.collector.languages.language import Language
+from probe.model.feed import short_hash
+from probe.model.finding import Line, Location, Target, Verdict
 
 STALE = instants.DAY
 """A cell that nobody has measured for so long says nothing about now."""
@@ -21,10 +24,9 @@ class Time(msgspec.Struct, frozen=True):
     iso: str
 
     @classmethod
-    def of(cls, at: int) -> Time:
+    def of(cls, at: int, language: Language) -> Time:
         """From ms."""
-        moment = instants.moment(at)
-        return cls(f"{moment.day} {moment:%b %Y, %H:%M} UTC", instants.to_text(at))
+        return cls(language.date(at), instants.to_text(at))
 
 
 class CellView(msgspec.Struct, frozen=True, kw_only=True):
@@ -34,7 +36,7 @@ class CellView(msgspec.Struct, frozen=True, kw_only=True):
     verdict: Verdict
     label: str
     technique: str
-    place: str
+    place: Markup
     since: Time
     last: Time
     agree: int
@@ -62,9 +64,10 @@ class Row(msgspec.Struct, frozen=True):
 
 
 class TargetRows(msgspec.Struct, frozen=True):
-    """A target with its tests."""
+    """A target with its tests. ``key``: of its page."""
 
     name: str
+    key: str
     rows: list[Row]
 
 
@@ -87,12 +90,17 @@ class OperatorSentence(msgspec.Struct, frozen=True):
     found: dict[str, list[str]]
 
 
-class Summary(msgspec.Struct, frozen=True):
-    """The sentences at the top. ``state`` sets their colour."""
+class Summary(msgspec.Struct, frozen=True, kw_only=True):
+    """The sentences at the top. ``state`` sets their colour; the numbers are those of the last 24 hours."""
 
     headline: str
     state: Verdict
     operators: list[OperatorSentence]
+    measured: int = 0
+    interfered: int = 0
+    tests: int = 0
+    tests_interfered: int = 0
+    tests_unsure: int = 0
 
 
 class Monitor(msgspec.Struct, frozen=True):
@@ -104,94 +112,118 @@ class Monitor(msgspec.Struct, frozen=True):
     change: int
 
 
-def monitor(cells: Sequence[Cell], now: int) -> Monitor:
+def monitor(cells: Sequence[Cell], now: int, language: Language) -> Monitor:
     """Arrange the cells. ``now`` in ms."""
-    columns = _columns(cells)
+    columns = _columns(cells, language)
     order = [column.key for column in columns]
     groups: dict[str, dict[str, dict[tuple[str, str], dict[str, Cell]]]] = {}
     for cell in cells:
-        targets = groups.setdefault(words.group(cell.target.group), {})
-        rows = targets.setdefault(target_name(cell), {})
+        targets = groups.setdefault(words.group(cell.target.group, language), {})
+        rows = targets.setdefault(target_name(cell.target), {})
         rows.setdefault((cell.measurement, cell.target.input), {})[cell.column] = cell
+    last = words.group("", language)
     return Monitor(
-        summary=summary(cells, now),
+        summary=summary(cells, now, language),
         columns=columns,
         groups=[
-            Group(title, [TargetRows(name, _rows(name, targets[name], order, now)) for name in sorted(targets)])
-            for title, targets in sorted(groups.items(), key=lambda item: (item[0] == words.GROUPS[""], item[0]))
+            Group(title, [
+                TargetRows(name, target_key(name), _rows(name, targets[name], order, now, language))
+                for name in sorted(targets)
+            ])
+            for title, targets in sorted(groups.items(), key=lambda item: (item[0] == last, item[0]))
         ],
         change=max((cell.change for cell in cells), default=0),
-    )
+    )  # fmt: skip
 
 
-def target_name(cell: Cell) -> str:
+def target_name(target: Target) -> str:
     """What a target is called: its name, else what was asked for."""
-    return cell.target.name or cell.target.input
+    return target.name or target.input
 
 
-def operator_name(line: Line) -> str:
+def target_key(name: str) -> str:
+    """Permanent name of a target's page, safe in an address: 16 hexadecimal digits."""
+    return short_hash(name)
+
+
+def operator_name(line: Line, language: Language) -> str:
     """What an operator is called."""
-    return line.operator or (f"AS{line.asn}" if line.asn else "Unknown operator")
+    return line.operator or (f"AS{line.asn}" if line.asn else language.text("Unknown operator"))
 
 
-def view(cell: Cell, now: int) -> CellView:
+def view(cell: Cell, now: int, language: Language) -> CellView:
     """One cell. ``now`` in ms."""
     technique = words.technique(cell.interference)
     return CellView(
         key=cell.key,
         verdict=cell.verdict,
-        label=words.VERDICTS[cell.verdict].label,
-        technique=technique.label if technique else "",
-        place=words.place(_location(cell)),
-        since=Time.of(cell.since),
-        last=Time.of(cell.last),
+        label=language.text(words.VERDICTS[cell.verdict].label),
+        technique=language.text(technique.label) if technique else "",
+        place=words.place(_location(cell), language),
+        since=Time.of(cell.since, language),
+        last=Time.of(cell.last, language),
         agree=cell.agree,
         probes=cell.probes,
         stale=now - cell.last > STALE,
-        operator=operator_name(cell.line),
-        access=words.ACCESS[cell.line.access],
+        operator=operator_name(cell.line, language),
+        access=words.access(cell.line.access, language),
     )
 
 
-def summary(cells: Iterable[Cell], now: int) -> Summary:
+def summary(cells: Iterable[Cell], now: int, language: Language) -> Summary:
     """What is found now, operator by operator. Cells that nobody measured lately don't count."""
     lines: dict[str, list[Cell]] = {}
     for cell in cells:
         if now - cell.last <= STALE:
             lines.setdefault(cell.column, []).append(cell)
-    measured = {_operator(own[0]) for own in lines.values()}
-    interfered = {_operator(c) for own in lines.values() for c in own if c.verdict == "interfered"}
-    conclusive = any(c.verdict != "inconclusive" for own in lines.values() for c in own)
-    operators = words.count(len(measured), "operator")
-    state: Verdict
+    fresh = [cell for own in lines.values() for cell in own]
+    measured = {_operator(cell) for cell in fresh}
+    interfered = {_operator(cell) for cell in fresh if cell.verdict == "interfered"}
+    conclusive = any(cell.verdict != "inconclusive" for cell in fresh)
+    headline, state = _headline(len(measured), len(interfered), conclusive, language)
+    sentences = [_sentence(own, language) for own in lines.values()]
+    sentences.sort(key=lambda s: (-s.interfered, s.operator, s.access))
+    return Summary(
+        headline=headline, state=state, operators=sentences, measured=len(measured), interfered=len(interfered),
+        tests=len(fresh),
+        tests_interfered=sum(c.verdict == "interfered" for c in fresh),
+        tests_unsure=sum(c.verdict == "inconclusive" for c in fresh),
+    )  # fmt: skip
+
+
+def _headline(measured: int, interfered: int, conclusive: bool, language: Language) -> tuple[str, Verdict]:
     if not measured:
-        headline, state = "No measurement in the last 24 hours", "inconclusive"
-    elif interfered:
-        headline, state = f"Interference on {len(interfered)} of {operators} now", "interfered"
-    elif conclusive:
-        headline, state = f"No interference found on {operators} now", "clean"
-    else:
-        headline, state = f"Nothing conclusive on {operators} now", "inconclusive"
-    sentences = [_sentence(own) for own in lines.values()]
-    return Summary(headline, state, sorted(sentences, key=lambda s: (-s.interfered, s.operator, s.access)))
+        return language.text("No measurement in the last 24 hours"), "inconclusive"
+    if interfered:
+        return language.texts(
+            "Interference on %(found)s of %(num)s operator now", "Interference on %(found)s of %(num)s operators now",
+            measured, found=interfered,
+        ), "interfered"  # fmt: skip
+    if conclusive:
+        return language.texts(
+            "No interference found on %(num)s operator now", "No interference found on %(num)s operators now", measured
+        ), "clean"
+    return language.texts(
+        "Nothing conclusive on %(num)s operator now", "Nothing conclusive on %(num)s operators now", measured
+    ), "inconclusive"
 
 
 def _operator(cell: Cell) -> tuple[str, str]:
     return operator_key(cell.line), cell.line.country
 
 
-def _sentence(own: list[Cell]) -> OperatorSentence:
+def _sentence(own: list[Cell], language: Language) -> OperatorSentence:
     found: dict[str, list[str]] = {}
     for cell in own:
         technique = words.technique(cell.interference)
         if cell.verdict == "interfered" and technique:
-            targets = found.setdefault(technique.label, [])
-            if target_name(cell) not in targets:
-                targets.append(target_name(cell))
+            targets = found.setdefault(language.text(technique.label), [])
+            if target_name(cell.target) not in targets:
+                targets.append(target_name(cell.target))
     newest = max(own, key=lambda c: c.last)
     return OperatorSentence(
-        operator=operator_name(newest.line),
-        access=words.ACCESS[newest.line.access],
+        operator=operator_name(newest.line, language),
+        access=words.access(newest.line.access, language),
         tests=len(own),
         interfered=sum(c.verdict == "interfered" for c in own),
         unsure=sum(c.verdict == "inconclusive" for c in own),
@@ -199,28 +231,31 @@ def _sentence(own: list[Cell]) -> OperatorSentence:
     )
 
 
-def _columns(cells: Sequence[Cell]) -> list[Column]:
+def _columns(cells: Sequence[Cell], language: Language) -> list[Column]:
     newest: dict[str, Cell] = {}
     for cell in cells:
         if cell.column not in newest or cell.last > newest[cell.column].last:
             newest[cell.column] = cell
     columns = [
-        Column(key, operator_name(cell.line), words.ACCESS[cell.line.access], _network(cell.line))
+        Column(key, operator_name(cell.line, language), words.access(cell.line.access, language), network(cell.line))
         for key, cell in newest.items()
     ]
     return sorted(columns, key=lambda c: (newest[c.key].line.country, c.operator, c.access, c.key))
 
 
-def _network(line: Line) -> str:
+def network(line: Line) -> str:
+    """AS number and country, as far as they are known."""
     return " · ".join(part for part in (f"AS{line.asn}" if line.asn else "", line.country) if part)
 
 
-def _rows(name: str, rows: dict[tuple[str, str], dict[str, Cell]], order: list[str], now: int) -> list[Row]:
+def _rows(
+    name: str, rows: dict[tuple[str, str], dict[str, Cell]], order: list[str], now: int, language: Language
+) -> list[Row]:
     return [
         Row(
-            test=words.measurement(measurement),
+            test=words.measurement(measurement, language),
             asked=asked if asked != name else "",
-            cells=[view(own[key], now) if key in own else None for key in order],
+            cells=[view(own[key], now, language) if key in own else None for key in order],
         )
         for (measurement, asked), own in sorted(rows.items())
     ]

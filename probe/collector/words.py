@@ -1,10 +1,16 @@
-"""The monitor's words, apart from everything that computes: plain sentences for people who never saw a packet."""
+"""The monitor's words, apart from everything that computes: plain sentences for people who never saw a packet.
+
+They stand here in English, marked; a :class:`Language` says them.
+"""
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from probe.model.finding import Access, Interference, Location, Placement, Technique, Verdict
+from markupsafe import Markup, escape
+
+from probe.collector.languages.language import Language, mark
+from probe.model.finding import Access, Hop, Interference, Location, Placement, Technique, Verdict
 
 
 class Word(NamedTuple):
@@ -15,65 +21,97 @@ class Word(NamedTuple):
 
 
 VERDICTS: dict[Verdict, Word] = {
-    "interfered": Word("Interference", "Something between the home and the server tampers with the traffic."),
-    "down": Word("Server down", "The target does not answer a vantage point elsewhere either: nobody's censorship."),
-    "clean": Word("No interference", "The target and its controls worked as they should."),
-    "inconclusive": Word("Not conclusive", "Something failed, but the proof is not strong enough to say what."),
+    "interfered": Word(
+        mark("Interference"), mark("Something between the home and the server tampers with the traffic.")
+    ),
+    "down": Word(
+        mark("Server down"),
+        mark("The target does not answer a vantage point elsewhere either: nobody's censorship."),
+    ),
+    "clean": Word(mark("No interference"), mark("The target and its controls worked as they should.")),
+    "inconclusive": Word(
+        mark("Not conclusive"), mark("Something failed, but the proof is not strong enough to say what.")
+    ),
 }
 
 TECHNIQUES: dict[Technique, Word] = {
-    "dns_injection": Word("Forged DNS answers", "A forged answer reaches the line before the resolver's own."),
-    "dns_redirect": Word("DNS diverted", "The operator answers in place of the resolver that was asked."),
-    "dns_lie": Word("Lying resolver", "The operator's own resolver gives a false address."),
-    "tcp_reset": Word("Connections cut", "Forged resets tear the connection down once the name is seen in it."),
-    "trigger_drop": Word("Packets dropped", "Packets vanish once the name is seen in the connection."),
-    "block_page": Word("Block page", "A forged page comes back in place of the real one."),
-    "tls_interception": Word(
-        "Encryption intercepted", "Somebody else's certificate is shown in place of the server's."
+    "dns_injection": Word(
+        mark("Forged DNS answers"), mark("A forged answer reaches the line before the resolver's own.")
     ),
-    "ip_blackhole": Word("Packets swallowed", "Packets to the server disappear on the way; its neighbours answer."),
-    "icmp_reject": Word("Packets rejected", "A router on the way refuses packets to the server."),
-    "port_block": Word("Port blocked", "One port is closed on the way, whatever is sent to it."),
-    "udp_block": Word("UDP blocked", "No UDP gets through."),
-    "voip_signalling": Word("Calls blocked", "Call set-up is recognised and cut."),
-    "voip_stun": Word("Calls blocked", "The search for a way to the other caller (STUN) is recognised and cut."),
-    "voip_media": Word("Calls silenced", "The call connects, but its sound is recognised and cut."),
-    "sip_alg": Word("Calls rewritten", "Call set-up is rewritten on the way."),
-    "throttling": Word("Slowed down", "This traffic is slowed; the same bytes inverted are not."),
-    "header_tampering": Word("Content altered", "What arrives is not what was sent."),
+    "dns_redirect": Word(
+        mark("DNS diverted"), mark("The operator answers in place of the resolver that was asked.")
+    ),
+    "dns_lie": Word(mark("Lying resolver"), mark("The operator's own resolver gives a false address.")),
+    "tcp_reset": Word(
+        mark("Connections cut"), mark("Forged resets tear the connection down once the name is seen in it.")
+    ),
+    "trigger_drop": Word(
+        mark("Packets dropped"), mark("Packets vanish once the name is seen in the connection.")
+    ),
+    "block_page": Word(mark("Block page"), mark("A forged page comes back in place of the real one.")),
+    "tls_interception": Word(
+        mark("Encryption intercepted"), mark("Somebody else's certificate is shown in place of the server's.")
+    ),
+    "ip_blackhole": Word(
+        mark("Packets swallowed"), mark("Packets to the server disappear on the way; its neighbours answer.")
+    ),
+    "icmp_reject": Word(mark("Packets rejected"), mark("A router on the way refuses packets to the server.")),
+    "port_block": Word(mark("Port blocked"), mark("One port is closed on the way, whatever is sent to it.")),
+    "udp_block": Word(mark("UDP blocked"), mark("No UDP gets through.")),
+    "voip_signalling": Word(mark("Calls blocked"), mark("Call set-up is recognised and cut.")),
+    "voip_stun": Word(
+        mark("Calls blocked"), mark("The search for a way to the other caller (STUN) is recognised and cut.")
+    ),
+    "voip_media": Word(mark("Calls silenced"), mark("The call connects, but its sound is recognised and cut.")),
+    "sip_alg": Word(mark("Calls rewritten"), mark("Call set-up is rewritten on the way.")),
+    "throttling": Word(mark("Slowed down"), mark("This traffic is slowed; the same bytes inverted are not.")),
+    "header_tampering": Word(mark("Content altered"), mark("What arrives is not what was sent.")),
 }
 
 PLACEMENTS: dict[Placement, str] = {
-    "in_path": "The interfering box sits in the path: traffic goes through it.",
-    "on_path": "The interfering box listens beside the path and injects packets of its own.",
-    "resolver": "The resolver itself does it.",
+    "in_path": mark("The interfering box sits in the path: traffic goes through it."),
+    "on_path": mark("The interfering box listens beside the path and injects packets of its own."),
+    "resolver": mark("The resolver itself does it."),
     "unknown": "",
 }
 
 MEASUREMENTS = {
-    "dns_injection": "Name lookup",
-    "dns_resolver": "Operator's resolver",
-    "tcp_reset": "Web connection",
-    "ttl_path": "Path",
-    "blackhole": "Reachability",
-    "voip": "Calls",
-    "throttling": "Speed",
-    "tampering": "Content",
+    "dns_injection": mark("Name lookup"),
+    "dns_resolver": mark("Operator's resolver"),
+    "tcp_reset": mark("Web connection"),
+    "ttl_path": mark("Path"),
+    "blackhole": mark("Reachability"),
+    "voip": mark("Calls"),
+    "udp_trigger": mark("UDP protocols"),
+    "throttling": mark("Speed"),
+    "tampering": mark("Content"),
 }
 
-ACCESS: dict[Access, str] = {"fixed": "fixed line", "mobile": "mobile", "unknown": ""}
+ACCESS: dict[Access, str] = {"fixed": mark("fixed line"), "mobile": mark("mobile"), "unknown": ""}
 
-GROUPS = {"voip": "Calls", "calls": "Calls", "hosting": "Hosting company", "press": "Press", "": "Other targets"}
+_CALLS = mark("Calls")
+GROUPS = {
+    "voip": _CALLS, "calls": _CALLS, "hosting": mark("Hosting company"), "press": mark("Press"),
+    "": mark("Other targets"),
+}  # fmt: skip
 
 
-def measurement(name: str) -> str:
+def measurement(name: str, language: Language) -> str:
     """A measurement in plain words; a new one by its own name."""
-    return MEASUREMENTS.get(name, name.replace("_", " ").replace("-", " ").capitalize())
+    if name in MEASUREMENTS:
+        return language.text(MEASUREMENTS[name])
+    return name.replace("_", " ").replace("-", " ").capitalize()
 
 
-def group(name: str) -> str:
+def group(name: str, language: Language) -> str:
     """The title of a group of targets."""
-    return GROUPS.get(name.casefold(), name[:1].upper() + name[1:])
+    known = GROUPS.get(name.casefold())
+    return name[:1].upper() + name[1:] if known is None else language.text(known)
+
+
+def access(kind: Access, language: Language) -> str:
+    """The kind of a line; empty where it is not known."""
+    return language.text(ACCESS[kind]) if ACCESS[kind] else ""
 
 
 def technique(interference: Interference | None) -> Word | None:
@@ -81,22 +119,20 @@ def technique(interference: Interference | None) -> Word | None:
     return None if interference is None else TECHNIQUES[interference.technique]
 
 
-def place(location: Location | None) -> str:
+def place(location: Location | None, language: Language) -> Markup:
     """Where on the path, in a few words: always the link between two hops, never one router alone."""
     if location is None:
-        return ""
-    ends = [f"hop {ttl} " in location.attribution for ttl in (location.clean_ttl, location.first_ttl)]
-    if all(ends):
-        return location.attribution
-    between = f"between hops {location.clean_ttl} and {location.first_ttl}"
-    return f"{between}, {location.attribution}" if location.attribution else between
+        return Markup("")
+    return language.html(
+        "on the link between %(near)s and %(far)s",
+        near=hop(location.clean_ttl, location.clean_hop, language),
+        far=hop(location.first_ttl, location.first_hop, language),
+    )
 
 
-def unsure(number: int) -> str:
-    """How many tests decided nothing: never left out of a sentence that says that nothing was found."""
-    return f"{number} {'was' if number == 1 else 'were'} not conclusive"
-
-
-def count(number: int, one: str, many: str = "") -> str:
-    """``1 probe``, ``2 probes``."""
-    return f"{number:,} {one if number == 1 else many or one + 's'}"
+def hop(ttl: int, router: Hop | None, language: Language) -> Markup:
+    """``hop 4 (198.18.4.1)``."""
+    number = escape(str(ttl))
+    if router is None or not router.address:
+        return language.html("hop %(number)s", number=number)
+    return language.html("hop %(number)s (%(address)s)", number=number, address=router.address)

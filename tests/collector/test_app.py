@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 import sqlite3
 from collections.abc import Callable
 from contextlib import closing
@@ -54,16 +55,16 @@ def json(response: httpx.Response) -> Any:
 def test_from_the_page_to_the_proof(desk: Desk, probes: Probes, evidence_of: Capture, get: Get) -> None:
     finding = probes().finding("interfered")
     desk.give(finding, evidence_of(finding))
-    home = get("/")
+    home = get("/en/")
     assert home.status_code == 200
     assert "Interference on 1 of 1 operator now" in home.text
-    link = f"/cell/{desk.reader.cells()[0].key}"
+    link = f"/en/cell/{desk.reader.cells()[0].key}"
     assert f'href="{link}"' in home.text
     cell = get(link)
     assert f'href="/finding/{finding.id}/evidence.pcapng"' in cell.text
-    assert f'href="/finding/{finding.id}"' in cell.text
+    assert f'href="/en/finding/{finding.id}"' in cell.text
     assert "An address that runs no resolver answered 3 of 3 questions." in cell.text
-    assert get(f"/finding/{finding.id}").status_code == 200
+    assert get(f"/en/finding/{finding.id}").status_code == 200
     capture = get(f"/finding/{finding.id}/evidence.pcapng")
     assert capture.content.startswith(b"\x0a\x0d\x0d\x0a")
     assert capture.headers["content-disposition"] == f'attachment; filename="colibri-{finding.id}.pcapng"'
@@ -89,12 +90,56 @@ def test_every_answer_carries_the_security_headers(get: Get, path: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "path", ["/nowhere", "/cell/0", "/finding/0", "/finding/0/evidence.pcapng", "/static/../app.py", "/static/none.js"]
+    "path",
+    ["/nowhere", "/en/nowhere", "/en/cell/0", "/fr/finding/0", "/finding/0/evidence.pcapng", "/static/../app.py",
+     "/static/none.js", "/ar/incident/0", "/ar/target/0", "/de/"],
 )
 def test_what_is_not_there_is_a_404_in_words(get: Get, path: str) -> None:
     answer = get(path)
     assert answer.status_code == 404
     assert "<h1>" in answer.text
+
+
+@pytest.mark.parametrize(
+    ("path", "liked", "location"),
+    [
+        ("/", "", "/en/"),
+        ("/", "ar-MA,fr;q=0.5", "/ar/"),
+        ("/", "fr", "/fr/"),
+        ("/cell/0?x=1&y=%2F", "fr", "/fr/cell/0?x=1&y=%2F"),
+        ("/incidents.atom", "ar", "/ar/incidents.atom"),
+        ("/finding/%0d%0aX-Evil:1", "fr", "/fr/finding/%0D%0AX-Evil:1"),
+    ],
+)
+def test_an_address_without_a_language_leads_to_the_one_that_is_liked(
+    get: Get, path: str, liked: str, location: str
+) -> None:
+    answer = get(path, **{"accept-language": liked})
+    assert (answer.status_code, answer.headers["location"]) == (302, location)
+    assert answer.headers["vary"] == "Accept-Language"
+    assert "set-cookie" not in answer.headers
+
+
+@pytest.mark.parametrize(("path", "words"), [("/fr/x", "Il n’y a rien"), ("/ar/cell/0", "لم يُقَس شيء"), ("/x", "rien")])
+def test_what_goes_wrong_is_said_in_the_language_of_the_address_or_the_browser(get: Get, path: str, words: str) -> None:
+    answer = get(path, **{"accept-language": "fr"})
+    assert answer.status_code == 404
+    assert words in answer.text
+
+
+def test_one_page_in_three_languages(desk: Desk, probes: Probes, get: Get) -> None:
+    desk.give(probes().finding("interfered"))
+    key = desk.reader.cells()[0].key
+    for code, direction in (("fr", "ltr"), ("ar", "rtl"), ("en", "ltr")):
+        for path in ("/", f"/cell/{key}", "/incidents"):
+            page = get(f"/{code}{path}").text
+            assert f'<html lang="{code}" dir="{direction}">' in page
+            for other in ("fr", "ar", "en"):
+                assert f'hreflang="{other}" href="/{other}{path}"' in page
+            inside = re.findall(r'href="(/[^"]*)"', page)
+            links = [link for link in inside if not link.startswith(("/static/", "/api/", "/healthz", "/finding/"))]
+            strayed = [link for link in links if not re.match(r"/(fr|ar|en)/", link)]
+            assert strayed == [], "every link keeps to a language"
 
 
 def test_a_404_of_the_api_is_json(get: Get) -> None:
@@ -149,13 +194,13 @@ def test_health_names_the_trouble(get: Get, trouble: list[str]) -> None:
     answer = get("/healthz")
     assert answer.status_code == 503
     assert json(answer)["trouble"] == "broker 127.0.0.1: refused"
-    assert get("/").status_code == 200, "the page stays"
+    assert get("/en/").status_code == 200, "the page stays"
 
 
 def test_a_store_that_fails_is_a_503_in_words(desk: Desk, get: Get) -> None:
     with closing(sqlite3.connect(desk.path)) as saboteur:
         saboteur.execute("ALTER TABLE cells RENAME TO gone")
-    answer = get("/")
+    answer = get("/en/")
     assert answer.status_code == 503
     assert "the store can&#39;t be read" in answer.text
     assert json(get("/api/state"))["error"].startswith("the store can't be read")
@@ -163,4 +208,4 @@ def test_a_store_that_fails_is_a_503_in_words(desk: Desk, get: Get) -> None:
 
 @pytest.mark.parametrize("query", ["?after=x", "?after=-1", "?after="])
 def test_a_place_to_resume_from_that_is_none(get: Get, query: str) -> None:
-    assert get(f"/events{query}").status_code == 400
+    assert get(f"/en/events{query}").status_code == 400

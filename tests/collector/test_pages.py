@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gettext
 import html
 import json
 import re
@@ -13,6 +14,7 @@ import msgspec
 import pytest
 
 from probe.collector import instants
+from probe.collector.languages.language import CODES, NAMES, Code, Language, load
 from probe.collector.pages import Pages, breakable
 from probe.model.finding import Finding, Hop, Interference, Line, Location, Target
 
@@ -21,6 +23,7 @@ if TYPE_CHECKING:
 
 NOON = instants.from_text("2026-03-01T12:00:00.000Z")
 Probes = Callable[..., "FakeProbe"]
+EN = load("en")
 NASTY = "<script>alert('x')</script><img src=//evil.example onerror=alert(1)>\" onmouseover=\"x\u202e"
 VOID = {"meta", "link", "img", "wbr", "path", "circle", "rect", "br"}
 
@@ -73,17 +76,75 @@ def nasty(probes: Probes) -> Finding:
     )
 
 
-def all_pages(desk: Desk, finding: Finding) -> dict[str, str]:
-    pages, reader = Pages(), desk.reader
-    (cell,) = reader.cells()
+def all_pages(desk: Desk, finding: Finding, language: Language = EN) -> dict[str, str]:
+    pages, reader = Pages(language), desk.reader
+    cell = next(cell for cell in reader.cells() if cell.finding_id == finding.id)
     stored = reader.finding(finding.id)
     assert stored is not None
     return {
         "monitor": pages.monitor([cell], reader.probes(), reader.counters(), NOON),
         "cell": pages.cell(cell, finding, reader.findings(10), NOON),
         "finding": pages.finding(stored, finding),
-        "error": pages.error(404, NASTY),
+        "error": pages.error(404, "There is nothing at this address.", NASTY),
     }
+
+
+class Foreign(gettext.NullTranslations):
+    """A language in which every message is put between brackets, so that what is not translated stands outside."""
+
+    def gettext(self, message: str) -> str:
+        return f"⟦{message}⟧"
+
+    def ngettext(self, msgid1: str, msgid2: str, n: int) -> str:  # noqa: ARG002 - one form for all
+        return f"⟦{msgid2}⟧"
+
+
+def untranslated(page: str) -> list[str]:
+    """Words of a page, or of an attribute that people hear or see, that are no message, name or value."""
+    for value in ("bdi", "code", "style", "svg"):
+        page = re.sub(rf"<{value}[ >].*?</{value}>", " ", page, flags=re.DOTALL)
+    shown = re.findall(r' (?:alt|aria-label|title|content|placeholder|data-(?:live|again|title))="([^"]*)"', page)
+    text = "\n".join([*shown, re.sub(r"<[^>]*>", "\n", page)])
+    while (less := re.sub(r"⟦[^⟦⟧]*⟧", "", text)) != text:
+        text = less
+    known = {"Colibri", *NAMES.values(), "width=device-width, initial-scale=1", "light dark", "pcapng"}
+    lines = [part.strip(" ·.,:") for line in html.unescape(text).splitlines() for part in line.split("–")]
+    return [line for line in lines if re.search(r"[^\W\d_]", line) and line not in known]
+
+
+def test_nothing_but_messages_names_and_values_is_on_a_page(desk: Desk, probes: Probes) -> None:
+    probe = probes()
+    finding = probe.finding("interfered")
+    desk.give(finding, probe.finding("inconclusive", target=Target("x.example"), clock="unsynchronised"))
+    foreign = Language("en", Foreign())
+    for name, page in all_pages(desk, finding, foreign).items():
+        assert untranslated(page.replace("news.example", "")) == [], name
+    for line in Pages(foreign).update(desk.reader.cells(), 0, NOON).after(0).splitlines():
+        if line.startswith("data: "):
+            assert untranslated(json.loads(line[6:])["html"].replace("news.example", "")) == []
+
+
+def test_the_check_for_untranslated_words_finds_them() -> None:
+    assert untranslated('<p aria-label="⟦Yes⟧">⟦Good⟧ <bdi>x</bdi> bad</p>') == ["bad"]
+    assert untranslated('<p aria-label="Worse">⟦a ⟦b⟧ c⟧</p>') == ["Worse"]
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_every_page_stands_in_every_language(desk: Desk, probes: Probes, code: Code) -> None:
+    finding = probes().finding("interfered")
+    desk.give(finding)
+    for name, page in all_pages(desk, finding, load(code)).items():
+        tags = parsed(page)
+        assert ("html", {"lang": code, "dir": load(code).direction}) in tags.tags, name
+        assert f'href="/{code}/"' in page
+
+
+def test_reasons_are_marked_as_english(desk: Desk, probes: Probes) -> None:
+    finding = probes().finding("interfered")
+    desk.give(finding)
+    page = all_pages(desk, finding, load("ar"))["finding"]
+    assert '<ul class="reasons" lang="en" dir="ltr"><li><bdi>An address that runs no resolver' in page
+    assert '<span class="note" lang="en" dir="ltr"><bdi>on the link entering AS64502</bdi>' in page
 
 
 def test_scripts_in_every_field_come_out_as_text(desk: Desk, nasty: Finding) -> None:
@@ -100,7 +161,7 @@ def test_scripts_in_every_field_come_out_as_text(desk: Desk, nasty: Finding) -> 
 
 def test_scripts_in_live_updates_come_out_as_text(desk: Desk, nasty: Finding) -> None:
     desk.give(nasty)
-    update = Pages().update(desk.reader.cells(), 0, NOON)
+    update = Pages(EN).update(desk.reader.cells(), 0, NOON)
     data = [line[6:] for line in update.after(0).splitlines() if line.startswith("data: ")]
     assert len(data) == 2
     for line in data:
@@ -120,11 +181,11 @@ def test_names_and_addresses_are_isolated(desk: Desk, nasty: Finding) -> None:
 
 def test_the_monitor_says_what_is_found_in_words_and_shape(desk: Desk, probes: Probes) -> None:
     desk.give(probes().finding("interfered"), probes("p-two", Line("Rif", 64502, "MA", "mobile")).finding())
-    page = Pages().monitor(desk.reader.cells(), desk.reader.probes(), desk.reader.counters(), NOON)
+    page = Pages(EN).monitor(desk.reader.cells(), desk.reader.probes(), desk.reader.counters(), NOON)
     text = " ".join(parsed(page).text.split())
     assert "Interference on 1 of 2 operators now" in text
-    assert "1 of 1 test interfered with: forged DNS answers on news.example." in text
-    assert "between hops 4 and 5, on the link entering AS64502" in text
+    assert "Interference in 1 of 1 test. Forged DNS answers: news.example." in text
+    assert "on the link between hop 4 (198.18.4.1) and hop 5 (198.18.5.1)" in text
     assert page.count('<svg class="shape"') == 2 + 4, "one for each cell, and the legend"
     assert 'scope="rowgroup"' in page
     assert page.count('scope="col"') == 4
@@ -134,13 +195,13 @@ def test_what_decided_nothing_is_not_passed_over(desk: Desk, probes: Probes) -> 
     probe = probes()
     unsure = [probe.finding("inconclusive", target=Target(f"{name}.example")) for name in "ab"]
     desk.give(*unsure)
-    page = Pages().monitor(desk.reader.cells(), desk.reader.probes(), desk.reader.counters(), NOON)
-    assert "No interference found in 2 tests; 2 were not conclusive." in " ".join(parsed(page).text.split())
+    page = Pages(EN).monitor(desk.reader.cells(), desk.reader.probes(), desk.reader.counters(), NOON)
+    assert "No interference found in 2 tests. 2 were not conclusive." in " ".join(parsed(page).text.split())
     assert '<li class="v-inconclusive">' in page, "not green"
 
 
 def test_an_empty_store_has_a_page_too() -> None:
-    page = Pages().monitor([], [], {}, NOON)
+    page = Pages(EN).monitor([], [], {}, NOON)
     assert "No measurement in the last 24 hours" in page
     assert "<table" not in page
     parsed(page)
@@ -154,7 +215,7 @@ def test_a_finding_page_shows_proof_and_path(desk: Desk, probes: Probes) -> None
     for expected in (finding.id, finding.evidence.pcapng_sha256, finding.signature.key, "198.18.4.1", "198.18.9.9"):
         assert expected in text
     assert "Interference acts on this link" in text
-    assert "confidence 97 %" in text
+    assert "confidence 97%" in text
 
 
 def test_an_undated_finding_names_no_date_and_no_cell(desk: Desk, probes: Probes) -> None:
@@ -162,7 +223,7 @@ def test_an_undated_finding_names_no_date_and_no_cell(desk: Desk, probes: Probes
     desk.give(finding)
     stored = desk.reader.finding(finding.id)
     assert stored is not None
-    page = Pages().finding(stored, finding)
+    page = Pages(EN).finding(stored, finding)
     assert "undated: the probe's clock was not set" in html.unescape(page)
     assert "/cell/" not in page
     assert "1970" not in page
@@ -172,16 +233,16 @@ def test_updates_hold_only_what_changed(desk: Desk, probes: Probes) -> None:
     probe = probes()
     desk.give(probe.finding())
     seen = desk.reader.cells()[0].change
-    assert Pages().update(desk.reader.cells(), seen, NOON).events == []
+    assert Pages(EN).update(desk.reader.cells(), seen, NOON).events == []
     desk.give(probe.finding(target=Target("new.example")))
-    update = Pages().update(desk.reader.cells(), seen, NOON)
+    update = Pages(EN).update(desk.reader.cells(), seen, NOON)
     assert [text.split("\n")[1] for _, text in update.events] == ["event: cell", "event: summary"]
     assert update.change == seen + 1
 
 
 def test_a_viewer_from_the_future_is_told_to_reload(desk: Desk, probes: Probes) -> None:
     desk.give(probes().finding())
-    update = Pages().update(desk.reader.cells(), 10_000, NOON)
+    update = Pages(EN).update(desk.reader.cells(), 10_000, NOON)
     assert "event: reload" in update.after(0)
     assert update.change == desk.reader.cells()[0].change
 

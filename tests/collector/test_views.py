@@ -9,10 +9,12 @@ import pytest
 
 from probe.collector import instants, views
 from probe.collector.cells import Cell, column_key
+from probe.collector.languages.language import load
 from probe.model.finding import Interference, Line, Location, Target, Verdict
 
 NOW = instants.from_text("2026-03-01T12:00:00.000Z")
 ATLAS, RIF = Line("Atlas", 64501, "MA", "fixed"), Line("Rif", 64502, "MA", "mobile")
+EN = load("en")
 FORGED = Interference("dns_injection", "on_path", Location(4, 5))
 
 
@@ -44,6 +46,7 @@ def test_operators_side_by_side_and_targets_in_groups() -> None:
             cell(RIF, target=Target("https://calls.example/", "calls.example", group="voip"), measurement="tcp_reset"),
         ],
         NOW,
+        EN,
     )
     assert [(c.operator, c.access, c.network) for c in page.columns] == [
         ("Atlas", "fixed line", "AS64501 · MA"),
@@ -64,13 +67,13 @@ def test_operators_side_by_side_and_targets_in_groups() -> None:
 
 
 def test_targets_without_a_group_come_last() -> None:
-    page = views.monitor([cell(target=Target("a.example")), cell(target=Target("z.example", group="zoo"))], NOW)
+    page = views.monitor([cell(target=Target("a.example")), cell(target=Target("z.example", group="zoo"))], NOW, EN)
     assert [g.title for g in page.groups] == ["Zoo", "Other targets"]
 
 
 def test_a_column_is_called_what_its_newest_finding_calls_it() -> None:
     old = cell(Line("atlas tlc", 64501, "MA", "fixed"), "a.example", last=NOW - 5)
-    page = views.monitor([old, cell(ATLAS, "b.example")], NOW)
+    page = views.monitor([old, cell(ATLAS, "b.example")], NOW, EN)
     assert [c.operator for c in page.columns] == ["Atlas"]
 
 
@@ -90,15 +93,15 @@ def test_a_column_is_called_what_its_newest_finding_calls_it() -> None:
     ],
 )
 def test_the_headline(cells: list[Cell], headline: str, state: str) -> None:
-    summary = views.summary(cells, NOW)
+    summary = views.summary(cells, NOW, EN)
     assert (summary.headline, summary.state) == (headline, state)
 
 
 def test_what_nobody_measured_lately_says_nothing_about_now() -> None:
     old = cell(ATLAS, verdict="interfered", last=NOW - views.STALE - 1)
-    assert views.view(old, NOW).stale
-    assert views.summary([old, cell(RIF)], NOW).headline == "No interference found on 1 operator now"
-    assert not views.view(cell(last=NOW - views.STALE), NOW).stale
+    assert views.view(old, NOW, EN).stale
+    assert views.summary([old, cell(RIF)], NOW, EN).headline == "No interference found on 1 operator now"
+    assert not views.view(cell(last=NOW - views.STALE), NOW, EN).stale
 
 
 def test_a_sentence_names_techniques_and_targets_once() -> None:
@@ -111,23 +114,52 @@ def test_a_sentence_names_techniques_and_targets_once() -> None:
             cell(name="far.example", verdict="inconclusive"),
         ],
         NOW,
+        EN,
     ).operators
     assert (sentence.tests, sentence.interfered, sentence.unsure) == (5, 3, 1)
     assert sentence.found == {"Connections cut": ["calls.example"], "Forged DNS answers": ["news.example"]}
 
 
 def test_the_worst_operator_is_named_first() -> None:
-    summary = views.summary([cell(Line("A", 1)), cell(Line("B", 2), verdict="interfered")], NOW)
+    summary = views.summary([cell(Line("A", 1)), cell(Line("B", 2), verdict="interfered")], NOW, EN)
     assert [s.operator for s in summary.operators] == ["B", "A"]
 
 
 def test_a_cell_in_words() -> None:
-    view = views.view(cell(verdict="interfered", agree=2, probes=3, since=NOW - instants.DAY), NOW)
-    assert (view.label, view.technique, view.place) == ("Interference", "Forged DNS answers", "between hops 4 and 5")
+    view = views.view(cell(verdict="interfered", agree=2, probes=3, since=NOW - instants.DAY), NOW, EN)
+    assert (view.label, view.technique) == ("Interference", "Forged DNS answers")
+    assert view.place == "on the link between hop 4 and hop 5"
     assert (view.since.text, view.since.iso) == ("28 Feb 2026, 12:00 UTC", "2026-02-28T12:00:00.000Z")
     assert (view.agree, view.probes, view.access) == (2, 3, "fixed line")
 
 
 def test_an_operator_without_a_name() -> None:
-    assert views.operator_name(Line("", 64501)) == "AS64501"
-    assert views.operator_name(Line()) == "Unknown operator"
+    assert views.operator_name(Line("", 64501), EN) == "AS64501"
+    assert views.operator_name(Line(), EN) == "Unknown operator"
+
+
+def test_the_numbers_to_cite_have_their_denominators() -> None:
+    fresh = [
+        cell(verdict="interfered"), cell(name="b.example"), cell(RIF, verdict="inconclusive"),
+        cell(RIF, verdict="down"),
+    ]  # fmt: skip
+    summary = views.summary([*fresh, cell(Line("C", 3), last=NOW - views.STALE - 1)], NOW, EN)
+    assert (summary.measured, summary.interfered) == (2, 1)
+    assert (summary.tests, summary.tests_interfered, summary.tests_unsure) == (4, 1, 1)
+
+
+def test_every_target_has_a_page_of_its_own() -> None:
+    page = views.monitor([cell(), cell(name="b.example")], NOW, EN)
+    keys = [target.key for target in page.groups[0].targets]
+    assert keys == [views.target_key("b.example"), views.target_key("news.example")]
+    assert len(set(keys)) == 2
+
+
+def test_words_in_other_languages() -> None:
+    french, arabic = (views.view(cell(verdict="interfered"), NOW, load(code)) for code in ("fr", "ar"))
+    assert (french.label, french.technique, french.access) == ("Interférence", "Réponses DNS forgées", "ligne fixe")
+    assert french.since.iso == arabic.since.iso
+    assert french.since.text == "1 mars 2026 à 11:59 UTC"
+    assert arabic.label == "تدخّل"
+    page = views.monitor([cell(target=Target("z.example"))], NOW, load("fr"))
+    assert (page.groups[0].title, page.groups[0].targets[0].rows[0].test) == ("Autres cibles", "Résolution de nom")

@@ -2,10 +2,17 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import get_args
 
+from markupsafe import Markup
+
+from probe import measurements
 from probe.collector import words
+from probe.collector.languages.language import load
 from probe.model.finding import Access, Hop, Interference, Location, Placement, Technique, Verdict
+
+EN = load("en")
 
 
 def test_every_value_of_the_contract_has_words() -> None:
@@ -19,32 +26,34 @@ def test_every_value_of_the_contract_has_words() -> None:
 
 
 def test_a_measurement_of_tomorrow_is_shown_by_its_own_name() -> None:
-    assert words.measurement("dns_injection") == "Name lookup"
-    assert words.measurement("quic_reset") == "Quic reset"
+    assert words.measurement("dns_injection", EN) == "Name lookup"
+    assert words.measurement("dns_injection", load("fr")) == "Résolution de nom"
+    assert words.measurement("quic_reset", load("fr")) == "Quic reset"
+
+
+def test_every_measurement_that_there_is_has_words() -> None:
+    files = Path(measurements.__file__).parent.glob("[a-z]*.py")
+    assert {file.stem for file in files} == set(words.MEASUREMENTS)
 
 
 def test_groups() -> None:
-    assert [words.group(name) for name in ("voip", "octenium", "")] == ["Calls", "Octenium", "Other targets"]
+    assert [words.group(name, EN) for name in ("voip", "octenium", "")] == ["Calls", "Octenium", "Other targets"]
+    assert words.group("PRESS", load("fr")) == "Presse"
+
+
+def test_access() -> None:
+    assert [words.access(kind, EN) for kind in get_args(Access)] == ["fixed line", "mobile", ""]
 
 
 def test_a_place_is_always_a_link() -> None:
-    assert words.place(None) == ""
-    assert words.place(Location(4, 5, Hop("198.18.4.1"), None)) == "between hops 4 and 5"
-    assert words.place(Location(4, 5, attribution="inside AS64501")) == "between hops 4 and 5, inside AS64501"
-    named = "on the link between hop 4 (198.18.4.1) and hop 5"
-    assert words.place(Location(4, 5, attribution=f"{named} (198.18.4.2)")) == f"{named} (198.18.4.2)", "once"
-    assert words.place(Location(4, 15, attribution=f"{named} (x)")) == f"between hops 4 and 15, {named} (x)"
+    assert words.place(None, EN) == ""
+    link = words.place(Location(4, 5, Hop("198.18.4.1"), None), EN)
+    assert link == Markup("on the link between hop 4 (<bdi>198.18.4.1</bdi>) and hop 5")
+    arabic = words.place(Location(4, 1005, Hop("<b>"), Hop("")), load("ar"))
+    assert "<bdi>&lt;b&gt;</bdi>" in arabic
+    assert "1005" in arabic, "a number, not a quantity"
 
 
 def test_technique_of_nothing_is_nothing() -> None:
     assert words.technique(None) is None
     assert words.technique(Interference("tcp_reset")) == words.TECHNIQUES["tcp_reset"]
-
-
-def test_what_decided_nothing_is_counted() -> None:
-    assert [words.unsure(number) for number in (1, 2)] == ["1 was not conclusive", "2 were not conclusive"]
-
-
-def test_counting() -> None:
-    assert [words.count(n, "probe") for n in (0, 1, 2, 1234)] == ["0 probes", "1 probe", "2 probes", "1,234 probes"]
-    assert words.count(2, "country", "countries") == "2 countries"

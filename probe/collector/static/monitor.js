@@ -4,12 +4,17 @@
 const live = document.getElementById("live");
 const news = document.getElementById("news");
 
+// Western digits in Arabic too, as everywhere else on the page.
+const language = `${document.documentElement.lang}-u-nu-latn`;
+const relative = new Intl.RelativeTimeFormat(language, { numeric: "auto" });
+const absolute = new Intl.DateTimeFormat(language, { dateStyle: "medium", timeStyle: "short", timeZone: "UTC" });
+
 function ago(time) {
   const seconds = Math.max(0, (Date.now() - Date.parse(time.dateTime)) / 1000);
-  if (seconds < 60) return "just now";
-  if (seconds < 3600) return `${Math.floor(seconds / 60)} min ago`;
-  if (seconds < 172800) return `${Math.floor(seconds / 3600)} h ago`;
-  return `${Math.floor(seconds / 86400)} days ago`;
+  if (seconds < 60) return relative.format(0, "second");
+  if (seconds < 3600) return relative.format(-Math.floor(seconds / 60), "minute");
+  if (seconds < 172800) return relative.format(-Math.floor(seconds / 3600), "hour");
+  return relative.format(-Math.floor(seconds / 86400), "day");
 }
 
 function tellTime(root) {
@@ -47,7 +52,7 @@ async function replacePage() {
   fetching = true;
   try {
     await new Promise((resolve) => setTimeout(resolve, 200 + Math.random() * 800)); // not all viewers at once
-    const answer = await fetch("/", { cache: "no-store" });
+    const answer = await fetch(location.pathname, { cache: "no-store" });
     if (!answer.ok) return;
     const fresh = parse(await answer.text(), "#page");
     tellTime(fresh);
@@ -58,20 +63,20 @@ async function replacePage() {
 }
 
 function follow() {
-  const source = new EventSource(`/events?after=${encodeURIComponent(live.dataset.change)}`);
+  const source = new EventSource(`${live.dataset.events}?after=${encodeURIComponent(live.dataset.change)}`);
   const state = (text, on) => {
     live.textContent = text;
     live.classList.toggle("on", on);
   };
-  source.addEventListener("open", () => state("Live", true));
-  source.addEventListener("error", () => state("Connecting again…", false));
+  source.addEventListener("open", () => state(live.dataset.live, true));
+  source.addEventListener("error", () => state(live.dataset.again, false));
   source.addEventListener("cell", (event) => {
     if (!replaceCell(JSON.parse(event.data))) replacePage().catch(() => {});
   });
   source.addEventListener("summary", (event) => {
     const fresh = parse(JSON.parse(event.data).html, "#summary");
     document.getElementById("summary").replaceWith(fresh);
-    document.title = `${fresh.querySelector("h1").textContent} – Colibri monitor`;
+    document.title = `${fresh.querySelector("h1").textContent} – ${live.dataset.title}`;
   });
   source.addEventListener("reload", () => replacePage().catch(() => {}));
 }
@@ -79,11 +84,11 @@ function follow() {
 // On paper, "5 min ago" means nothing: print the instants themselves.
 addEventListener("beforeprint", () => {
   for (const time of document.querySelectorAll("time.ago")) time.textContent = time.title;
-  if (live) live.textContent = `As of ${new Date().toISOString().slice(0, 16).replace("T", " ")} UTC`;
+  if (live) live.textContent = `${absolute.format(new Date())} UTC`;
 });
 addEventListener("afterprint", () => {
   tellTime(document);
-  if (live) live.textContent = live.classList.contains("on") ? "Live" : "Connecting again…";
+  if (live) live.textContent = live.classList.contains("on") ? live.dataset.live : live.dataset.again;
 });
 
 tellTime(document);
