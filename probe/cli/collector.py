@@ -1,25 +1,94 @@
-"""``colibri collector run``: subscribe, store each finding once, answer ``stored``, and serve the live monitor."""
+"""``colibri collector run``: subscribe, store each finding once, answer ``stored``, and serve the live monitor.
+``colibri collector incidents``: what it has found out, in a terminal or as JSON."""
 
 from __future__ import annotations
 
 import argparse
+from typing import TYPE_CHECKING
 
 from probe.model.errors import ColibriError
+
+if TYPE_CHECKING:
+    from probe.collector.incidents.cases import Case
+    from probe.collector.store import IncidentRow
 
 EXTRA = ("jinja2", "starlette", "uvicorn")
 """Modules of the optional extra."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``run`` and its options."""
+    """Declare ``run`` and ``incidents`` and their options."""
     verbs = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     run_parser = verbs.add_parser("run", help="subscribe, store, and serve the monitor until stopped")
     run_parser.add_argument("--config", metavar="FILE", help="configuration file (TOML)")
     run_parser.add_argument("--listen", metavar="ADDRESS:PORT", help="where the monitor listens, e.g. 127.0.0.1:8080")
+    listing = verbs.add_parser("incidents", help="who cut what, from when to when, seen from how many homes")
+    listing.add_argument("--config", metavar="FILE", help="configuration file (TOML), which names the database")
+    listing.add_argument("--open", action="store_true", help="those only that last")
+    listing.add_argument("--cases", action="store_true", help="gathered into cases, with what they are together")
+    listing.add_argument("--json", action="store_true", help="one JSON object a line")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the collector until SIGTERM or SIGINT. Raises ConfigError, StoreError, or ColibriError without the extra."""
+    """Run the collector until SIGTERM or SIGINT, or list incidents. Raises ConfigError, StoreError, or ColibriError
+    without the extra."""
+    return _incidents(args) if args.action == "incidents" else _run(args)
+
+
+def _incidents(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    import msgspec
+
+    from probe.agent.config import load
+    from probe.collector.casebook import MOST, cases
+    from probe.collector.instants import now
+    from probe.collector.sqlite_reader import SqliteReader
+    from probe.model.errors import StoreError
+
+    database = load(args.config).collector.database
+    if not Path(database).exists():
+        raise StoreError(f"there is no database {database}: has a collector run here? (--config names another)")
+    reader = SqliteReader(database)
+    found: list[tuple[object, str]]
+    try:
+        if args.cases:
+            found = [(one, _case_text(one)) for one in cases(reader, now()) if one.ended is None or not args.open]
+        else:
+            found = [(row, _incident_text(row)) for row in reader.incidents(MOST, open_only=args.open)]
+    finally:
+        reader.close()
+    for one, text in found:
+        print(msgspec.json.encode(one).decode() if args.json else text)
+    if not found and not args.json:
+        print("no incidents")
+    return 0
+
+
+def _incident_text(row: IncidentRow) -> str:
+    from probe.collector.incidents.said import span
+
+    one = row.incident
+    also = "".join((
+        f", a share of {one.share:.0%}" if one.intermittent else "",
+        f", {len(one.dissent)} disagree" if one.dissent else "",
+        f", {len(one.exemptions)} exempted for a while" if one.exemptions else "",
+    ))  # fmt: skip
+    return (
+        f"{row.id}  {one.state}  {one.series.country} {row.operator or one.series.operator} ({one.series.access})  "
+        f"{one.series.technique}  {one.series.target}  {span(one.began, one.ended)}  "
+        f"{one.homes} of {one.heard} homes{also}"
+    )
+
+
+def _case_text(one: Case) -> str:
+    from probe.collector.incidents.said import said, span
+
+    head = f"{one.country} {one.subject}  {span(one.began, one.ended)}"
+    return "\n".join([head, *(f"  {line}" for line in said(one))])
+
+
+def _run(args: argparse.Namespace) -> int:
     import msgspec
 
     from probe.agent import journal

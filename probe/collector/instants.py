@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime
 
 SECOND = 1000
@@ -10,6 +11,11 @@ HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def now() -> int:
+    """By this machine's clock."""
+    return time.time_ns() // 1_000_000
 
 
 def from_text(text: str) -> int:

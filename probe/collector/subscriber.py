@@ -18,12 +18,15 @@ import msgspec
 
 from probe.collector.connection import Connection, Message
 from probe.collector.ingest import judge_message
+from probe.collector.instants import now as wall_clock
 from probe.collector.keyring import Keyring
+from probe.collector.public_feed import PublicFeed
 from probe.collector.store import Store
 from probe.collector.verdicts import Judged, NewFinding, Outcome
 from probe.model import feed
 from probe.model.config import Config
 from probe.model.errors import StoreError
+from probe.model.finding import Finding
 
 LATENCY = 0.1
 """Most seconds that a message waits for others to share its commit."""
@@ -33,11 +36,6 @@ BATCH_BYTES = 4 * 1024 * 1024
 LONGEST_WAIT = 30.0
 
 _log = logging.getLogger(__name__)
-
-
-def wall_clock() -> int:
-    """Now, in ms."""
-    return time.time_ns() // 1_000_000
 
 
 class Subscriber:
@@ -51,6 +49,7 @@ class Subscriber:
         now: Callable[[], int] = wall_clock,
         connect: Callable[[Config, int], Connection] = Connection,
         chance: random.Random | None = None,
+        public: PublicFeed | None = None,
     ) -> None:
         """Raises ConfigError for a trusted key that is none, StoreError if the store can't be read."""
         self._config = config
@@ -58,6 +57,7 @@ class Subscriber:
         self._now = now
         self._connect = connect
         self._chance = chance or random.Random()
+        self._public = public
         self._keyring = self._load_keys()
         self._stop = threading.Event()
         self._connection: Connection | None = None
@@ -94,8 +94,11 @@ class Subscriber:
     def _serve(self, connection: Connection) -> str:
         """Serve one connection until it is lost, the store fails or we are stopped; returns the trouble."""
         try:
+            if self._public is not None:
+                self._public.begin()
             while not connection.lost and not self._stop.is_set():
                 self._commit(connection, self._gather(connection))
+                self._publish(connection)
         except StoreError as error:
             # Nothing was acknowledged: with a new connection the broker delivers the batch again.
             self._keyring = self._load_keys()
@@ -125,11 +128,18 @@ class Subscriber:
         most = self._config.collector.batch
         for start in range(0, len(messages), most):
             part = messages[start : start + most]
-            outcomes = self._store.commit([self._judge(message) for message in part])
+            judged = [self._judge(message) for message in part]
+            outcomes = self._store.commit(judged)
             for message in part:
                 connection.acknowledge(message)
             for probe, answer in answers(outcomes).items():
                 connection.publish(feed.stored(probe), msgspec.json.encode(answer), answer.schema)
+            if self._public is not None:
+                self._public.touched(new_findings(judged, outcomes))
+
+    def _publish(self, connection: Connection) -> None:
+        for post in self._public.due() if self._public is not None else []:
+            connection.publish(post.topic, post.payload, post.schema, retain=post.retain, expiry=post.expiry)
 
     def _judge(self, message: Message) -> Judged:
         received_at = self._now()
@@ -155,9 +165,18 @@ def answers(outcomes: Sequence[Outcome]) -> dict[str, feed.Stored]:
     }
 
 
+def new_findings(judged: Sequence[Judged], outcomes: Sequence[Outcome]) -> list[Finding]:
+    """What a batch added to what was known."""
+    return [
+        message.judgement.finding
+        for message, outcome in zip(judged, outcomes, strict=True)
+        if isinstance(message.judgement, NewFinding) and outcome.kind == "stored"
+    ]
+
+
 def backoff(failures: int, chance: random.Random) -> float:
     """Seconds to wait after so many failures in a row: doubling from half a second, with full jitter."""
     return chance.uniform(0.1, min(LONGEST_WAIT, 0.5 * 2 ** min(failures, 10)))
 
 
-__all__ = ["Subscriber", "answers", "backoff", "wall_clock"]
+__all__ = ["Subscriber", "answers", "backoff", "new_findings", "wall_clock"]

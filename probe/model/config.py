@@ -193,6 +193,13 @@ class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     trusted_keys: Annotated[
         dict[str, str], _doc("Probe id → its public key (base64). Empty: the first key seen for a probe is pinned.")
     ] = {}
+    control: Annotated[
+        list[Token],
+        _doc("Probes of the control vantage: what fails for them as well is an outage. They count as no home."),
+    ] = []
+    consents: Annotated[
+        list[str], _doc("Probes whose owners agreed to be their operator's only one in public; others need company.")
+    ] = []
     site: Annotated[str, _doc("Public address of the monitor, for links in messages; empty: no links.")] = ""
     notify: Annotated[
         list[WebhookConfig | EmailConfig | NtfyConfig],

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import socket
@@ -14,7 +15,9 @@ from typing import Any
 import pytest
 
 from probe.cli import collector
-from probe.model.errors import ColibriError, ConfigError
+from probe.model.errors import ColibriError, ConfigError, StoreError
+from tests.collector.conftest import Desk, FakeProbe
+from tests.collector.test_rollup import findings, give
 
 
 def parse(*words: str) -> argparse.Namespace:
@@ -83,3 +86,28 @@ def test_it_tells_systemd_when_it_is_ready_and_ends_on_sigterm(config_file: Path
             _, errors = process.communicate(timeout=30)
     assert process.returncode == 0, errors
     assert "monitor at http://127.0.0.1:" in errors
+
+
+def test_incidents_need_a_database(config_file: Path) -> None:
+    with pytest.raises(StoreError, match=r"there is no database .*findings\.sqlite3"):
+        collector.run(parse("incidents", "--config", str(config_file)))
+
+
+@pytest.mark.parametrize(("options", "text"), [
+    ([], ["closed  DZ Fawri (fixed)  ip_blackhole  196.20.66.10", "2 of 2 homes"]),
+    (["--cases"], ["DZ octenium  since 2026-01-05", "AS36947 (fixed): 1 target, 2 of 2 homes"]),
+    (["--open"], ["no incidents"]),
+    (["--cases", "--open"], ["no incidents"]),
+])  # fmt: skip
+def test_incidents_are_listed(
+    config_file: Path, options: list[str], text: list[str], capsys: pytest.CaptureFixture[str]
+) -> None:
+    desk = Desk(config_file.parent / "store" / "findings.sqlite3")
+    give(desk, findings(FakeProbe, homes=2))
+    desk.close()
+    assert collector.run(parse("incidents", "--config", str(config_file), *options)) == 0
+    told = capsys.readouterr().out
+    assert all(word in told for word in text), told
+    assert collector.run(parse("incidents", "--config", str(config_file), *options, "--json")) == 0
+    lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert len(lines) == (0 if "--open" in options else 1)

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Mapping
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import accumulate
 
 from probe.collector.incidents.model import HOUR, Sight, Stance
 
@@ -26,23 +28,47 @@ class Home:
         self.hours = sorted(hour for hour, some in rows.items() if any(s.good or s.bad for s in some))
         self.sights = {hour: rows[hour] for hour in self.hours}
         self.bad = [sum(s.bad for s in rows[hour]) for hour in self.hours]
+        self._bad_before = [0, *accumulate(self.bad)]
         self.good = [sum(s.good for s in rows[hour]) for hour in self.hours]
         self.probes = tuple(sorted({s.probe for some in rows.values() for s in some}))
 
     def stance(self, hour: int) -> Stance | None:
         """What it says at the end of an hour; None if it has not measured lately."""
-        end = bisect_right(self.hours, hour)
-        begin = bisect_right(self.hours, hour - WINDOW)
+        return self._between(bisect_right(self.hours, hour - WINDOW), bisect_right(self.hours, hour), hour)
+
+    def stances(self, hours: Sequence[int]) -> list[Stance | None]:
+        """The same for many hours, in order."""
+        found, begin, end = list[Stance | None](), 0, 0
+        for hour in hours:
+            while end < len(self.hours) and self.hours[end] <= hour:
+                end += 1
+            while begin < end and self.hours[begin] <= hour - WINDOW:
+                begin += 1
+            found.append(self._between(begin, end, hour))
+        return found
+
+    def _between(self, begin: int, end: int, hour: int) -> Stance | None:
         if end - begin < _TWICE:  # it measures seldom
             begin = max(0, min(begin, end - _TWICE))
             while begin < end and self.hours[begin] <= hour - STALE:
                 begin += 1
         if begin == end:
             return None
-        bad = sum(self.bad[begin:end])
+        bad = self._bad_before[end] - self._bad_before[begin]
         if bad == 0:
             return "good"
         return "bad" if bad >= _TWICE else "mixed"
+
+
+def words_of(homes: Mapping[str, Home]) -> dict[int, dict[str, Stance]]:
+    """Hour in which somebody measured → home → its word then."""
+    hours = sorted({hour for home in homes.values() for hour in home.hours})
+    words: dict[int, dict[str, Stance]] = {hour: {} for hour in hours}
+    for name, home in homes.items():
+        for hour, stance in zip(hours, home.stances(hours), strict=True):
+            if stance is not None:
+                words[hour][name] = stance
+    return words
 
 
 def homes_of(sights: Iterable[Sight], prefix_of: Mapping[str, str]) -> dict[str, Home]:
@@ -53,16 +79,15 @@ def homes_of(sights: Iterable[Sight], prefix_of: Mapping[str, str]) -> dict[str,
     return {name: Home(some) for name, some in sorted(apart.items())}
 
 
-def weights(homes: Mapping[str, Home]) -> dict[str, float]:
+def weights(words: Mapping[int, Mapping[str, Stance]]) -> dict[str, float]:
     """Home → 0 … 1: how often it agreed with two thirds of three or more homes, squared, so that one that is wrong half
     of the time says a quarter. A function of the results alone, whatever the order in which they came."""
-    agreed = dict.fromkeys(homes, 0)
-    asked = dict.fromkeys(homes, 0)
-    for hour in sorted({hour for home in homes.values() for hour in home.hours}):
-        words = {name: stance for name, home in homes.items() if (stance := home.stance(hour)) is not None}
+    agreed, asked = Counter[str](), Counter[str]()
+    for said in words.values():
         for word in ("good", "bad"):
-            if len(words) >= 3 and 3 * sum(said == word for said in words.values()) >= 2 * len(words):
-                for name, said in words.items():
-                    asked[name] += 1
-                    agreed[name] += said == word
-    return {name: ((agreed[name] + _PRIOR_FOR) / (asked[name] + _PRIOR)) ** 2 for name in homes}
+            with_it = [name for name, what in said.items() if what == word]
+            if len(said) >= 3 and 3 * len(with_it) >= 2 * len(said):
+                asked.update(said.keys())
+                agreed.update(with_it)
+    homes = {name for said in words.values() for name in said}
+    return {name: ((agreed[name] + _PRIOR_FOR) / (asked[name] + _PRIOR)) ** 2 for name in sorted(homes)}

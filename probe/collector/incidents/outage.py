@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Mapping
 from typing import Literal
 
@@ -20,21 +21,25 @@ def failing(hours: Iterable[int], inside: Words, outside: Words) -> frozenset[in
     it bad.
     """
     found = set()
+    beyond, within = [_Said(said) for said in outside.values()], [_Said(said) for said in inside.values()]
     for hour in hours:
-        there = _around(outside, hour)
-        here = [near for near in _around(inside, hour) if near != {"good"}]
+        there = [near for said in beyond if (near := said.around(hour))]
+        here = [near for said in within if (near := said.around(hour)) - {"good"}]
         failed = sum(near != {"good"} for near in there) if there else sum("down" in near for near in here)
         if 2 * failed >= len(there or here) > 0:
             found.add(hour)
     return frozenset(found)
 
 
-def _around(words: Words, hour: int) -> list[set[Word]]:
-    """Of each probe that was heard, its nearest words on either side of an hour, no more than a day away."""
-    found = []
-    for said in words.values():
-        before = max((one for one in said if hour - WINDOW <= one <= hour), default=None)
-        after = min((one for one in said if hour <= one <= hour + WINDOW), default=None)
-        if near := {said[one] for one in (before, after) if one is not None}:
-            found.append(near)
-    return found
+class _Said:
+    """A probe's words in order."""
+
+    def __init__(self, words: Mapping[int, Word]) -> None:
+        self._words, self._hours = words, sorted(words)
+
+    def around(self, hour: int) -> set[Word]:
+        """Its nearest words on either side of an hour, no more than a day away."""
+        after = bisect_left(self._hours, hour)
+        before = bisect_right(self._hours, hour) - 1
+        near = [self._hours[i] for i in (before, after) if 0 <= i < len(self._hours)]
+        return {self._words[one] for one in near if abs(one - hour) <= WINDOW}

@@ -5,12 +5,12 @@ A function of what is stored alone: late and repeated deliveries, in any order, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from probe.collector.incidents.homes import Home, homes_of, weights
+from probe.collector.incidents.homes import homes_of, weights, words_of
 from probe.collector.incidents.machine import Phase, sign, step
 from probe.collector.incidents.model import HOUR, Incident, Series, Sight
 from probe.collector.incidents.told import tell
@@ -32,19 +32,20 @@ def incidents(
     if series.technique in OUTAGE_LIKE:
         sights = [_void(sight) if _near(sight.hour, failing) else sight for sight in sights]
     homes = homes_of(sights, prefix_of or {})
-    weight = weights(homes)
+    words = words_of(homes)
+    weight = weights(words)
     found: list[Incident] = []
     phase, since = Phase.QUIET, 0
-    hours = _Hours(homes)
-    for hour in hours:
-        words = {name: stance for name, home in homes.items() if (stance := home.stance(hour)) is not None}
-        after = step(phase, sign(words, weight))
+    eventful = {hour for home in homes.values() for hour, bad in zip(home.hours, home.bad, strict=True) if bad}
+    for hour, said in words.items():
+        if phase is Phase.QUIET and hour not in eventful:
+            continue  # years of good results cost nothing
+        after = step(phase, sign(said, weight))
         if phase is Phase.OPEN and after is not phase:
             found.append(tell(series, homes, weight, since, hour, now))
         if after is not phase:
             since = hour
         phase = after
-        hours.idle = phase is Phase.QUIET
     if phase is Phase.OPEN:
         found.append(tell(series, homes, weight, since, 0, now))
     return found
@@ -57,16 +58,3 @@ def _void(sight: Sight) -> Sight:
 def _near(hour: int, failing: AbstractSet[int]) -> bool:
     """Whether it failed outside within the hour, or in the one before or after: nobody measures at the same minute."""
     return any(one in failing for one in (hour - HOUR, hour, hour + HOUR))
-
-
-class _Hours:
-    """The hours in which somebody measured. While nothing happens (``idle``), those without anything bad are left out:
-    years of good results cost nothing."""
-
-    def __init__(self, homes: Mapping[str, Home]) -> None:
-        self._all = sorted({hour for home in homes.values() for hour in home.hours})
-        self._bad = {hour for home in homes.values() for hour, bad in zip(home.hours, home.bad, strict=True) if bad}
-        self.idle = True
-
-    def __iter__(self) -> Iterator[int]:
-        return (hour for hour in self._all if not self.idle or hour in self._bad)

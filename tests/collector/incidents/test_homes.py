@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probe.collector.incidents.homes import Home, homes_of, weights
+from probe.collector.incidents.homes import Home, homes_of, weights, words_of
 from probe.collector.incidents.model import HOUR, Sight, Stance
 from tests.collector.incidents.stories import DAY, Story, at, cut
 
@@ -36,7 +36,9 @@ def home(*results: tuple[int, str]) -> Home:
     ],
 )
 def test_the_word_of_a_home(results: list[tuple[int, str]], hour: int, stance: Stance | None) -> None:
-    assert home(*results).stance(T + hour * HOUR) == stance
+    one = home(*results)
+    assert one.stance(T + hour * HOUR) == stance
+    assert one.stances([T + h * HOUR for h in range(-2, hour + 1)])[-1] == stance
 
 
 def test_what_says_nothing_is_no_word() -> None:
@@ -53,10 +55,10 @@ def test_probes_of_one_prefix_are_one_home() -> None:
 def test_who_agrees_weighs_more_than_who_lies_or_is_new() -> None:
     story = Story(cut(("2020-01-10", "2020-01-20")), at("2020-01-01"), at("2020-02-01"), homes=15, liars=3, miss=0)
     homes = homes_of(story.sights(), {})
-    found = weights(homes)
+    found = weights(words_of(homes))
     always_bad, always_good, by_chance = (found[f"home{i}"] for i in range(3))
     honest = [found[f"home{i}"] for i in range(3, 15)]
-    new = weights({"new": home((0, "g"))})["new"]
+    new = weights(words_of({"new": home((0, "g"))}))["new"]
     assert max(always_bad, by_chance) < new < min(honest)
     assert by_chance < 0.25
     assert always_good < min(honest)
@@ -65,5 +67,6 @@ def test_who_agrees_weighs_more_than_who_lies_or_is_new() -> None:
 
 def test_two_homes_that_disagree_are_worth_the_same() -> None:
     hours = range(0, 10 * DAY, HOUR)
-    found = weights({"a": Home(Sight("a", h, good=1) for h in hours), "b": Home(Sight("b", h, bad=1) for h in hours)})
+    homes = {"a": Home(Sight("a", h, good=1) for h in hours), "b": Home(Sight("b", h, bad=1) for h in hours)}
+    found = weights(words_of(homes))
     assert found["a"] == found["b"]

@@ -40,7 +40,7 @@ def test_the_table(phase: Phase, what: Sign) -> None:
     ],
 )
 def test_what_homes_of_equal_weight_say_together(words: str, what: Sign) -> None:
-    stances: dict[str, Stance] = {"g": "good", "b": "bad", "m": "mixed"}  # type: ignore[dict-item]
+    stances: dict[str, Stance] = {"g": "good", "b": "bad", "m": "mixed"}
     said = {f"home{i}": stances[word] for i, word in enumerate(words)}
     assert sign(said, dict.fromkeys(said, 0.64)) is what
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from probe.collector.incidents.homes import homes_of, weights
+from probe.collector.incidents.homes import homes_of, weights, words_of
 from probe.collector.incidents.model import HOUR, Incident, Sight
 from probe.collector.incidents.told import tell
 from probe.measurements._judge import wilson_lower
@@ -23,7 +23,7 @@ def told(closed: int, **words: str) -> Incident:
     ]  # fmt: skip
     homes = homes_of(sights, {})
     now = T + 400 * HOUR
-    return tell(SERIES, homes, weights(homes), T + 22 * HOUR, closed and T + closed * HOUR, now)
+    return tell(SERIES, homes, weights(words_of(homes)), T + 22 * HOUR, closed and T + closed * HOUR, now)
 
 
 def test_who_saw_it_who_was_heard_and_who_disagrees() -> None:

@@ -1,0 +1,34 @@
+"""Cases out of a store."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from probe.collector.casebook import case_of, cases
+from probe.collector.incidents.cases import Abroad, Company
+from tests.collector.test_rollup import END, TUNISIA, Probes, findings, give
+
+if TYPE_CHECKING:
+    from tests.collector.conftest import Desk
+
+
+def test_incidents_are_gathered_with_how_others_fared(desk: Desk, probes: Probes) -> None:
+    for number, target in enumerate(("196.20.66.10", "196.20.66.11")):
+        give(desk, findings(probes, target=target, prefix=f"home{number}", homes=2))
+        give(desk, findings(probes, lambda _: "good", target=target, prefix="abroad", homes=1, line=TUNISIA))
+    (case,) = cases(desk.reader, END)
+    assert (case.country, case.subject, len(case.members)) == ("DZ", "octenium", 2)
+    assert Company("AS36947", 2, 2, 0) in case.traits
+    assert Abroad(("TN",), ()) in case.traits
+    assert case_of(desk.reader, case.members[1], END) == case
+    assert case_of(desk.reader, "0" * 16, END) is None
+
+
+def test_looks_count_hours_at_homes(desk: Desk, probes: Probes) -> None:
+    give(desk, findings(probes, homes=2))
+    (look,) = desk.reader.looks(0, END)
+    sights = desk.reader.incidents(1)[0].incident.hours
+    assert look.bad == sum(bad for bad, _ in sights)
+    assert look.good > look.bad
+    assert (look.operator, look.group, look.target) == ("AS36947", "octenium", "196.20.66.10")
+    assert desk.reader.looks(0, 1) == []
