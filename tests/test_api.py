@@ -40,9 +40,15 @@ def vendored(name: str) -> Any:
 
 
 def faults(document: Any, by: Any) -> list[str]:
+    return [f"{error.json_path}: {error.message}" for error in validator(json.dumps(by)).iter_errors(document)]
+
+
+@cache
+def validator(schema_text: str) -> Any:
+    by = json.loads(schema_text)
     kind = jsonschema.validators.validator_for(by)
     kind.check_schema(by)
-    return [f"{error.json_path}: {error.message}" for error in kind(by).iter_errors(document)]
+    return kind(by)
 
 
 def is_valid(value: Any, by: Any) -> bool:

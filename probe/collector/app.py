@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -14,7 +14,7 @@ from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
-from starlette.routing import Mount, Route
+from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -175,8 +175,8 @@ class Site:
         return self._pages[code].update(self._reader.cells(), after, self._now())
 
 
-def make_app(site: Site) -> ASGIApp:
-    """The ASGI application around the handlers."""
+def make_app(site: Site, more: Sequence[BaseRoute] = ()) -> ASGIApp:
+    """The ASGI application around the handlers; ``more``: routes beside the site's own."""
     pages = {
         "/": site.home,
         "/cell/{key}": site.cell,
@@ -195,6 +195,7 @@ def make_app(site: Site) -> ASGIApp:
         Route("/api/findings", site.api_findings),
         Route("/api/finding/{id}", site.api_finding),
         Route("/healthz", site.health),
+        *more,
         Mount("/static", StaticFiles(directory=HERE / "static")),
     ]
     handlers: Any = {HTTPException: site.on_http_error, StoreError: site.on_http_error}

@@ -34,7 +34,12 @@ def column_key(line: Line) -> str:
 
 def cell_key(finding: Finding) -> str:
     """Permanent name of the finding's cell: 16 hexadecimal digits."""
-    return short_hash("\x1f".join((column_key(finding.line), finding.measurement, finding.target.input)))
+    return cell_name(column_key(finding.line), finding.measurement, finding.target.input)
+
+
+def cell_name(column: str, measurement: str, target: str) -> str:
+    """The same from its parts: a column's key, and the target's text."""
+    return short_hash(f"{column}\x1f{measurement}\x1f{target}")
 
 
 class Standing(msgspec.Struct, frozen=True):

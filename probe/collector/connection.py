@@ -106,14 +106,16 @@ class Connection:
         elif message.qos and not self._lost:
             self._client.ack(message.mid, message.qos)
 
-    def publish(self, topic: str, payload: bytes, schema: str) -> None:
-        """Publish at QoS 1 with content type and schema (contract 3)."""
+    def publish(self, topic: str, payload: bytes, schema: str, *, retain: bool = False, expiry: int = 0) -> None:
+        """Publish at QoS 1 with content type and schema (contract 3). ``expiry`` in seconds, 0: none."""
         if self._lost:
             return
         properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
         properties.ContentType = "application/json"
         properties.UserProperty = ("schema", schema)
-        self._client.publish(topic, payload, qos=1, properties=properties)
+        if expiry:
+            properties.MessageExpiryInterval = expiry
+        self._client.publish(topic, payload, qos=1, retain=retain, properties=properties)
 
     def wake(self) -> None:
         """Make a waiting :meth:`poll` return. May be called from any thread."""

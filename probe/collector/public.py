@@ -19,6 +19,7 @@ from probe.model.finding import Line
 
 K = 2
 """Probes that an operator needs before anything of it is public (k-anonymity)."""
+STATE = "colibri.public.state/1"
 LASTING = 24 * 3600
 """Seconds that a public state is kept by a broker: what nobody has measured for a day says nothing about now."""
 
@@ -98,12 +99,12 @@ def event_of(before: feed.PublicIncident | None, after: feed.PublicIncident) -> 
 def state_post(told: feed.PublicState, operator: str) -> Post:
     """The retained message. ``operator``: its key."""
     topic = feed.public_state(told.country, operator, told.target.input)
-    return Post(topic, msgspec.json.encode(told), told.schema, retain=True, expiry=LASTING)
+    return Post(topic, msgspec.json.encode(told), STATE, retain=True, expiry=LASTING)
 
 
 def withdrawal(topic: str) -> Post:
     """Takes a retained message away."""
-    return Post(topic, b"", "", retain=True)
+    return Post(topic, b"", STATE, retain=True)
 
 
 def event_post(event: feed.Event, told: feed.PublicIncident, now: int) -> Post:

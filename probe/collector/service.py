@@ -12,7 +12,10 @@ from collections.abc import Callable, Iterator
 
 import uvicorn
 
+from probe.collector import rest_metrics
 from probe.collector.app import Site, make_app
+from probe.collector.public_feed import PublicFeed
+from probe.collector.rest import Rest
 from probe.collector.sqlite_reader import SqliteReader
 from probe.collector.sqlite_store import SqliteStore
 from probe.collector.subscriber import Subscriber, wall_clock
@@ -80,9 +83,16 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
         stack.callback(store.close)
         reader = SqliteReader(config.collector.database)
         stack.callback(reader.close)
-        subscriber = Subscriber(config, store)
+        consents = config.collector.consents
+        public = PublicFeed(reader, consents, wall_clock)
+        subscriber = Subscriber(config, store, public=public)
         site = Site(reader, lambda: subscriber.trouble, wall_clock)
         wake.append(site.hub.wake)
+
+        def present() -> rest_metrics.Now:
+            return rest_metrics.Now(site.hub.viewers, site.hub.dropped, subscriber.trouble, public.waiting)
+
+        routes = [*Rest(reader, wall_clock, consents).routes, rest_metrics.route(reader, present)]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, done.set)
             stack.callback(loop.remove_signal_handler, number)
@@ -92,8 +102,8 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
             ready()
 
         settings = uvicorn.Config(
-            make_app(site), log_config=None, log_level="warning", access_log=False, lifespan="off", server_header=False,
-            timeout_graceful_shutdown=GRACE,
+            make_app(site, routes), log_config=None, log_level="warning", access_log=False, lifespan="off",
+            server_header=False, timeout_graceful_shutdown=GRACE,
         )  # fmt: skip
         server = _Server(settings, listening)
         died: list[BaseException] = []
