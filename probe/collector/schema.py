@@ -201,7 +201,7 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
 
     CREATE TABLE counter_hosts (     -- so that a restart asks nobody twice in a minute
-      host TEXT PRIMARY KEY,         -- scheme, name and port
+      host TEXT PRIMARY KEY,         -- its name; its robots.txt: its origin
       asked_at INTEGER NOT NULL DEFAULT 0,
       wait_until INTEGER NOT NULL DEFAULT 0,
       robots TEXT,                   -- NULL: not known
