@@ -109,7 +109,7 @@ class Subscriber:
         return connection.lost or "stopped"
 
     def _gather(self, connection: Connection) -> list[Message]:
-        """The next batch: full, 100 ms old, or followed by silence."""
+        """The next batch: full, 100 ms old, or followed by silence; empty after a second of it."""
         batch: list[Message] = []
         size = 0
         deadline = time.monotonic() + LATENCY
@@ -120,7 +120,7 @@ class Subscriber:
             batch += arrived
             size += sum(len(message.payload) for message in arrived)
             full = len(batch) >= self._config.collector.batch or size >= BATCH_BYTES
-            if batch and (full or not arrived or time.monotonic() >= deadline):
+            if not arrived or full or time.monotonic() >= deadline:
                 break
         return batch
 

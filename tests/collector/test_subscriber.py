@@ -9,18 +9,23 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import closing
 from random import Random
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import msgspec
+import paho.mqtt.client as mqtt
 import pytest
+from paho.mqtt.enums import CallbackAPIVersion
 
+from probe.collector.ingest import judge_message
+from probe.collector.keyring import Keyring
+from probe.collector.public_feed import PublicFeed
 from probe.collector.sqlite_reader import SqliteReader
 from probe.collector.sqlite_store import SqliteStore
-from probe.collector.subscriber import LONGEST_WAIT, Subscriber, answers, backoff
-from probe.collector.verdicts import Outcome
+from probe.collector.subscriber import LONGEST_WAIT, Subscriber, answers, backoff, new_findings, wall_clock
+from probe.collector.verdicts import Judged, Outcome, Rejected
 from probe.model import feed
 from probe.model.config import Config
-from probe.model.finding import Finding
+from probe.model.finding import Finding, Line
 
 if TYPE_CHECKING:
     from tests.collector.conftest import Broker, FakeProbe, Process, Uplink
@@ -253,6 +258,62 @@ def test_random_kills_of_collector_and_broker_lose_and_double_nothing(
     until(all_answered, "every finding is answered", seconds=120)
     assert sorted(rows(settings)) == sorted(findings)
     assert collector.stop()[0] == 0
+
+
+@pytest.fixture
+def stocked(settings: Config, probes: Probes) -> Iterator[SqliteStore]:
+    """A store in which two probes of one operator, and a single one of another, have measured just now."""
+    store = SqliteStore(settings.collector.database)
+    lone = Line("Lone Net", 64509, "TN", "fixed")
+    keyring = Keyring({}, {})
+    for probe in (probes("p-one"), probes("p-two"), probes("p-alone", lone)):
+        finding, now = probe.finding(at=wall_clock()), wall_clock()
+        topic, payload = feed.finding(probe.name, finding.measurement), msgspec.json.encode(finding)
+        store.commit([Judged(topic, payload, now, judge_message(topic, payload, now, keyring))])
+    yield store
+    store.close()
+
+
+@pytest.mark.loopback
+def test_what_is_public_waits_at_the_broker_for_whoever_comes(
+    settings: Config, broker: Broker, stocked: SqliteStore, until: Until
+) -> None:
+    reader = SqliteReader(settings.collector.database)
+    subscriber = Subscriber(settings, stocked, public=PublicFeed(reader, [], wall_clock))
+    thread = threading.Thread(target=subscriber.run)
+    thread.start()
+    heard: list[mqtt.MQTTMessage] = []
+    late = mqtt.Client(CallbackAPIVersion.VERSION2, protocol=mqtt.MQTTv5)
+    late.on_connect = lambda client, *_: client.subscribe(f"{feed.ROOT}/public/#", qos=1)
+    late.on_message = lambda _client, _data, message: heard.append(message)
+    try:
+        until(lambda: not subscriber.trouble, "subscribed")
+        late.connect("127.0.0.1", broker.port)
+        late.loop_start()
+        until(lambda: heard, "the public state came")
+    finally:
+        late.disconnect()
+        late.loop_stop()
+        subscriber.stop()
+        thread.join(20)
+        reader.close()
+    assert {message.topic for message in heard} == {feed.public_state("MA", "AS64501", "news.example")}
+    state = msgspec.json.decode(heard[-1].payload, type=feed.PublicState)
+    assert (state.operator, state.verdicts[0].probes) == ("Atlas Telecom", 2)
+    properties: Any = heard[-1].properties
+    assert properties.UserProperty == [("schema", "colibri.public.state/1")]
+    assert 86000 < properties.MessageExpiryInterval <= 86400
+
+
+def test_new_is_what_was_stored_for_the_first_time(probes: Probes) -> None:
+    findings = [probes(f"p-{n}").finding() for n in range(2)]
+    judged = [
+        Judged(topic, payload, 0, judge_message(topic, payload, wall_clock(), Keyring({}, {})))
+        for topic, payload in ((feed.finding(f.probe.id, f.measurement), msgspec.json.encode(f)) for f in findings)
+    ]
+    judged.append(Judged("x", b"", 0, Rejected("unknown_topic", "")))
+    outcomes = [Outcome("stored"), Outcome("duplicate"), Outcome("rejected")]
+    assert new_findings(judged, outcomes) == findings[:1]
 
 
 def test_one_answer_a_probe_with_every_id_once() -> None:
