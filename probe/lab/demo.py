@@ -136,7 +136,7 @@ async def _raise(parts: Parts, folder: Path, lab: Lab, stop: _Stop, tell: Tell) 
         (folder / f"{name}.password").write_text(secret + "\n", "utf-8")
     parts.start("mosquitto", broker.prepare(folder, accounts, port))
     await _ready(parts, lambda: broker.listens(port), "mosquitto", stop)
-    monitor = _collector(parts, folder, port)
+    monitor = _collector(parts, folder, port, list(lab.homes))
     await _ready(parts, lambda: _get(monitor + "healthz") is not None, "the collector", stop)
     tell(f"the monitor: {monitor}")
     relay = Relay(port)
@@ -151,13 +151,14 @@ async def _raise(parts: Parts, folder: Path, lab: Lab, stop: _Stop, tell: Tell) 
     return relay, monitor
 
 
-def _collector(parts: Parts, folder: Path, port: int) -> str:
+def _collector(parts: Parts, folder: Path, port: int, probes: list[str]) -> str:
     listen = f"127.0.0.1:{broker.free_port(_MONITOR_PORT)}"
     config = Config(
         mqtt=MqttConfig(
             host="127.0.0.1", port=port, username="collector", password_file=str(folder / "collector.password")
         ),
-        collector=CollectorConfig(database=str(folder / "findings.sqlite3"), listen=listen),
+        # A line has one probe here; all "agreed", so that the API and the public topics have something to tell.
+        collector=CollectorConfig(database=str(folder / "findings.sqlite3"), listen=listen, consents=probes),
     )
     path = folder / "collector.toml"
     path.write_text(config_text(config), "utf-8")
