@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 import pytest
 
 from probe.collector import events
-from probe.collector.events import Hub, Update, encode
+from probe.collector.events import Hub, Hubs, Update, encode
 
 
 class Log:
@@ -17,8 +17,10 @@ class Log:
 
     def __init__(self) -> None:
         self.newest = 0
+        self.asked = 0
 
     async def since(self, after: int) -> Update:
+        self.asked += 1
         numbers = range(after + 1, self.newest + 1)
         return Update([(n, encode("cell", {"n": n}, n)) for n in numbers], self.newest)
 
@@ -148,3 +150,40 @@ def test_waking_from_a_thread_and_after_the_loop_is_gone() -> None:
 
     in_loop(scenario)
     kept[0].wake()  # the subscriber may commit once more while the process ends
+
+
+def test_a_viewer_follows_its_own_language() -> None:
+    logs = {"fr": Log(), "ar": Log()}
+
+    async def main() -> None:
+        hubs = Hubs({language: log.since for language, log in logs.items()}, pause=0)
+        running = asyncio.create_task(hubs.run(0))
+        french = hubs.stream("fr", 0)
+        assert await anext(french) == "retry: 3000\n\n"
+        waiting = asyncio.ensure_future(take(french, 2))
+        await asyncio.sleep(0)
+        assert (hubs.viewers, hubs.dropped) == (1, 0)
+        logs["fr"].newest = logs["ar"].newest = 2
+        hubs.wake()
+        assert await asyncio.wait_for(waiting, 20) == [1, 2]
+        assert logs["ar"].asked == 0, "nothing is rendered for nobody"
+        hubs.close()
+        assert [text async for text in french] == []
+        assert hubs.viewers == 0
+        running.cancel()
+
+    asyncio.run(main())
+
+
+def test_what_happened_while_nobody_watched_is_not_lost() -> None:
+    async def test(log: Log, hub: Hub) -> None:
+        log.newest = 3
+        hub.wake()
+        await asyncio.sleep(0.01)
+        stream = hub.stream(1)
+        assert await take(stream, 2) == [2, 3]
+        log.newest = 4
+        hub.wake()
+        assert await take(stream, 1) == [4]
+
+    in_loop(test)
