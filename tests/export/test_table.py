@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 import unicodedata
 from collections import Counter
+from pathlib import Path
 
 import msgspec
 import pytest
@@ -100,3 +102,9 @@ def test_any_text_is_harmless_and_can_be_had_back(value: str) -> None:
     assert not shown.lstrip(" \u200b\ufeff\u200e\u200f").startswith(tuple("=+-@＝＋－＠"))
     back = shown.removeprefix("'")
     assert back == "".join(" " if unicodedata.category(one) == "Cc" else one for one in value)
+
+
+def test_the_page_names_the_columns() -> None:
+    page = (Path(__file__).parents[2] / "docs/export.md").read_text()
+    listed = page.partition("## A table")[2].partition("\n\n`details`")[0]
+    assert tuple(re.findall(r"`(\w+)`", listed)) == table.COLUMNS

@@ -53,8 +53,14 @@ def _answer(message: Any) -> dict[str, Any]:
     assert not message.is_malformed
     return {
         "code": message.header.return_code, "questions": [(one.name, one.type) for one in message.questions],
-        "answers": [(one.name, one.type, one.address, one.ttl) for one in message.answers],
+        "answers": [(one.name, one.type, _text(one), one.ttl) for one in message.answers],
     }  # fmt: skip
+
+
+def _text(answer: Any) -> str:
+    """An address, or the name that an alias stands for."""
+    text: str = answer.address if hasattr(answer, "address") else answer.target
+    return text.rstrip(".")
 
 
 if __name__ == "__main__":
