@@ -1,5 +1,5 @@
 """``colibri collector run``: subscribe, store each finding once, answer ``stored``, and serve the live monitor.
-``colibri collector incidents``: what it has found out, in a terminal or as JSON."""
+``incidents``: what it has found out; ``dossier``, ``check``: the evidence of an incident, and whether it is whole."""
 
 from __future__ import annotations
 
@@ -9,15 +9,17 @@ from typing import TYPE_CHECKING
 from probe.model.errors import ColibriError
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from probe.collector.incidents.cases import Case
-    from probe.collector.store import IncidentRow
+    from probe.collector.store import IncidentRow, Reader
 
 EXTRA = ("jinja2", "starlette", "uvicorn")
 """Modules of the optional extra."""
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare ``run`` and ``incidents`` and their options."""
+    """Declare the verbs and their options."""
     verbs = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
     run_parser = verbs.add_parser("run", help="subscribe, store, and serve the monitor until stopped")
     run_parser.add_argument("--config", metavar="FILE", help="configuration file (TOML)")
@@ -27,29 +29,69 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--open", action="store_true", help="those only that last")
     listing.add_argument("--cases", action="store_true", help="gathered into cases, with what they are together")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    dossier = verbs.add_parser("dossier", help="the evidence of one incident, signed, in a zip")
+    dossier.add_argument("incident", metavar="INCIDENT", help="its number, as `incidents` lists it")
+    dossier.add_argument("--config", metavar="FILE", help="configuration file (TOML), which names the database")
+    dossier.add_argument("--output", metavar="FILE", help="where to write it (default: INCIDENT.zip here)")
+    dossier.add_argument("--key", metavar="FILE", help="Ed25519 key that signs (default: made beside the database)")
+    check = verbs.add_parser("check", help="whether a dossier is whole: every hash, every signature, every capture")
+    check.add_argument("file", metavar="FILE", help="the zip")
+    check.add_argument("--json", action="store_true", help="a JSON object")
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the collector until SIGTERM or SIGINT, or list incidents. Raises ConfigError, StoreError, or ColibriError
-    without the extra."""
-    return _incidents(args) if args.action == "incidents" else _run(args)
+    """Run the collector until SIGTERM or SIGINT, list incidents, make or check a dossier.
+
+    Raises ConfigError, UsageError, StoreError, MalformedRecord, OSError, or ColibriError without the extra.
+    """
+    actions = {"run": _run, "incidents": _incidents, "dossier": _dossier, "check": _check}
+    return actions[args.action](args)
 
 
-def _incidents(args: argparse.Namespace) -> int:
+def _dossier(args: argparse.Namespace) -> int:
+    from pathlib import Path
+
+    from probe.collector.dossier.key import signing_key
+    from probe.collector.dossier.make import make
+    from probe.collector.instants import now
+
+    reader, database = _reader(args)
+    try:
+        path = Path(args.output or f"{args.incident}.zip")
+        data = make(reader, args.incident, signing_key(Path(args.key or database.with_name("dossier-key.pem"))), now(),
+                    path.name)  # fmt: skip
+    finally:
+        reader.close()
+    path.write_bytes(data)
+    print(f"{path}: {len(data)} bytes")
+    return 0
+
+
+def _check(args: argparse.Namespace) -> int:
     from pathlib import Path
 
     import msgspec
 
-    from probe.agent.config import load
+    from probe.collector.dossier.check import check, key_id
+    from probe.collector.dossier.pack import unpack
+
+    found = check(unpack(Path(args.file).read_bytes(), args.file), args.file)
+    if args.json:
+        print(msgspec.json.encode(found).decode())
+    else:
+        print(f"incident {found.incident}: {found.findings} findings, {found.captures} captures, "
+              f"signed by key {key_id(found.key)}")  # fmt: skip
+        print(*found.wrong or ["everything is as it was signed"], sep="\n")
+    return 1 if found.wrong else 0
+
+
+def _incidents(args: argparse.Namespace) -> int:
+    import msgspec
+
     from probe.collector.casebook import MOST, cases
     from probe.collector.instants import now
-    from probe.collector.sqlite_reader import SqliteReader
-    from probe.model.errors import StoreError
 
-    database = load(args.config).collector.database
-    if not Path(database).exists():
-        raise StoreError(f"there is no database {database}: has a collector run here? (--config names another)")
-    reader = SqliteReader(database)
+    reader, _ = _reader(args)
     found: list[tuple[object, str]]
     try:
         if args.cases:
@@ -63,6 +105,19 @@ def _incidents(args: argparse.Namespace) -> int:
     if not found and not args.json:
         print("no incidents")
     return 0
+
+
+def _reader(args: argparse.Namespace) -> tuple[Reader, Path]:
+    from pathlib import Path
+
+    from probe.agent.config import load
+    from probe.collector.sqlite_reader import SqliteReader
+    from probe.model.errors import StoreError
+
+    database = Path(load(args.config).collector.database)
+    if not database.exists():
+        raise StoreError(f"there is no database {database}: has a collector run here? (--config names another)")
+    return SqliteReader(str(database)), database
 
 
 def _incident_text(row: IncidentRow) -> str:

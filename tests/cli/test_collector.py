@@ -111,3 +111,20 @@ def test_incidents_are_listed(
     assert collector.run(parse("incidents", "--config", str(config_file), *options, "--json")) == 0
     lines = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
     assert len(lines) == (0 if "--open" in options else 1)
+
+
+def test_a_dossier_is_made_and_checked(config_file: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    desk = Desk(config_file.parent / "store" / "findings.sqlite3")
+    give(desk, findings(FakeProbe, homes=2))
+    (row,) = desk.reader.incidents(10)
+    desk.close()
+    output = config_file.parent / "x.zip"
+    assert collector.run(parse("dossier", row.id, "--config", str(config_file), "--output", str(output))) == 0
+    assert (config_file.parent / "store" / "dossier-key.pem").exists()
+    capsys.readouterr()
+    assert collector.run(parse("check", str(output))) == 0
+    assert "everything is as it was signed" in capsys.readouterr().out
+    output.write_bytes(output.read_bytes().replace(b"README.txt", b"README.tXt"))
+    assert collector.run(parse("check", str(output), "--json")) == 1
+    wrong = json.loads(capsys.readouterr().out)["wrong"]
+    assert wrong == ["README.txt: is missing", "README.tXt: is not in the manifest"]

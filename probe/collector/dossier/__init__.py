@@ -1,0 +1,1 @@
+"""The evidence package of one incident, which anybody can check without us."""

@@ -1,0 +1,82 @@
+"""What belongs to an incident: its findings as they came, their captures, the keys of who signed, and how to check."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import msgspec
+
+from probe.collector import instants
+from probe.collector.casebook import case_of
+from probe.collector.dossier.manifest import RECOMPUTE
+from probe.collector.incidents.said import said, span
+from probe.collector.search import Place, Search
+from probe.collector.store import FindingRow, IncidentRow, Reader
+from probe.model.finding import Finding
+
+AROUND = instants.DAY
+"""What came so long before the first and after the last bad result belongs to it too: it bounds the incident."""
+_PAGE = 1000
+
+README = """\
+Incident {id}: {what}
+{span}
+
+  incident.json        the incident, as the collector computed it
+  case.json            the case that it is part of; case.txt says it in sentences
+  findings.jsonl       every finding, byte for byte as the probe sent it, one a line
+  evidence/ID.pcapng.gz the packets of the finding ID, and the log of what was asked for
+  keys.json            the public key of each probe
+  manifest.json        SHA-256 of each file; manifest.json.sig signs it, manifest.key is the public key
+
+To check all of it:            colibri collector check {file}
+To judge every capture anew:   {recompute}
+To check a finding by hand: its signature is Ed25519 (RFC 8032) over the canonical JSON (RFC 8785) of all of the finding
+but its field "signature"; its field evidence.pcapng_sha256 is the SHA-256 of the opened capture.
+"""
+
+
+def contents(reader: Reader, row: IncidentRow, now: int, *, file: str) -> list[tuple[str, bytes]]:
+    """The files of a dossier but its manifest, by name. ``now`` in ms. Raises StoreError."""
+    incident, case = row.incident, case_of(reader, row.id, now)
+    findings, keys, captures = list[bytes](), dict[str, str](), list[tuple[str, bytes]]()
+    for found in reversed(list(_findings(reader, row, now))):
+        stored = reader.finding(found.id)
+        if stored is None:
+            continue
+        findings.append(stored.body.replace(b"\n", b" ") + b"\n")
+        signature = msgspec.json.decode(stored.body, type=Finding).signature
+        if signature is not None:
+            keys[found.probe] = signature.key
+        if found.has_evidence and (packed := reader.evidence(found.id)) is not None:
+            captures.append((f"evidence/{found.id}.pcapng.gz", packed))
+    series = incident.series
+    readme = README.format(
+        id=row.id, span=span(incident.began, incident.ended), file=file, recompute=RECOMPUTE,
+        what=f"{series.technique} of {series.target} by {row.operator or series.operator} ({series.country})",
+    )  # fmt: skip
+    told = "".join(f"{line}\n" for line in said(case)) if case is not None else ""
+    return [
+        ("README.txt", readme.encode()), ("incident.json", _json(row)), ("case.json", _json(case)),
+        ("case.txt", told.encode()), ("findings.jsonl", b"".join(findings)),
+        ("keys.json", _json(dict(sorted(keys.items())))), *captures,
+    ]  # fmt: skip
+
+
+def _json(value: object) -> bytes:
+    return msgspec.json.format(msgspec.json.encode(value), indent=1) + b"\n"
+
+
+def _findings(reader: Reader, row: IncidentRow, now: int) -> Iterator[FindingRow]:
+    """Findings of the incident's series while it lasted and a little around, newest first."""
+    incident, series = row.incident, row.incident.series
+    end = incident.ended.until or incident.ended.after if incident.ended is not None else now
+    search = Search(
+        operators=frozenset({(series.country, series.operator)}), target=series.target, measurement=series.measurement,
+        since=incident.began.until - AROUND, until=end + AROUND, limit=_PAGE,
+    )  # fmt: skip
+    while page := reader.search(search):
+        yield from (found for found in page if found.line.access == series.access)
+        last = page[-1]
+        time = last.at if last.at is not None else last.received_at
+        search = msgspec.structs.replace(search, after=Place(time, last.id))
