@@ -18,6 +18,7 @@ from probe.agent.backoff import Backoff
 from probe.agent.control import ControlSocket, MeasureRequest
 from probe.agent.delivery import SOFTWARE, Delivery
 from probe.agent.findings import instant
+from probe.agent.household import Household
 from probe.agent.identity import Identity
 from probe.agent.jobs import Job, jobs
 from probe.agent.memory import Memory
@@ -95,6 +96,8 @@ class Session:
             self._start("worker", self._worker.run())
             if not self._once:
                 self._start("line", line.watch(self._line_changed))
+                if self._config.homeassistant.host:
+                    self._start("household", self._household.run())
             self._stack = stack.pop_all()
         return self
 
@@ -119,6 +122,9 @@ class Session:
             self._info,
             backoff=Backoff(SystemRandom()),
             beat=beats.expect("publisher", _NO_PROGRESS),
+        )
+        self._household = Household(
+            config.homeassistant, self._identity.id, SOFTWARE, backoff=Backoff(SystemRandom())
         )
         self._delivery = Delivery(self._identity, lambda: line.identity(config.line, self._link), self._publisher)
         self._planner = Planner(SystemRandom(), spacing=config.safety.target_spacing, jitter=config.schedule.jitter)
@@ -168,6 +174,7 @@ class Session:
             return
         await self._delivery.publish(outcome, finding)
         self._memory.ran(job.key)
+        self._household.note(finding)
         self._show(finding)
 
     async def _measure(self, request: MeasureRequest, progress: Callable[[str], None]) -> tuple[Finding, bytes]:
@@ -175,6 +182,7 @@ class Session:
         finding = self._delivery.finding(outcome)
         if request.publish:
             await self._delivery.publish(outcome, finding)
+            self._household.note(finding)
         return finding, outcome.pcapng
 
     def _line_changed(self, link: line.Link) -> None:

@@ -87,6 +87,19 @@ class MqttConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     window: Annotated[int, msgspec.Meta(ge=1, le=1000, description="Most findings under way at once.")] = 20
 
 
+class HomeAssistantConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The volunteer's own Home Assistant, told over the volunteer's own broker."""
+
+    host: Annotated[str, _doc("Broker of the home. Empty: Home Assistant is told nothing.")] = ""
+    port: Annotated[Port, _doc("Broker's port; 0: 8883 with TLS, 1883 without.")] = 0
+    tls: Annotated[TlsConfig | None, _doc("TLS settings; absent: no TLS.")] = None
+    username: Annotated[str, _doc("User name; empty: the probe's id.")] = ""
+    password_file: Annotated[str, _doc("File whose first line is the password.")] = ""
+    prefix: Annotated[
+        str, msgspec.Meta(pattern=r"^[^+#/\x00]+(/[^+#/\x00]+)*$", description="Home Assistant's discovery prefix.")
+    ] = "homeassistant"
+
+
 class SpoolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """Findings that wait to be stored by the collector."""
 
@@ -239,6 +252,7 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     safety: SafetyConfig = SafetyConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     mqtt: MqttConfig = MqttConfig()
+    homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     spool: SpoolConfig = SpoolConfig()
     control: ControlConfig = ControlConfig()
     measure: MeasureConfig = MeasureConfig()
