@@ -12,7 +12,7 @@ import msgspec
 from probe.collector import history, sqlite_search
 from probe.collector.cells import Cell
 from probe.collector.history import HistoryRow
-from probe.collector.incidents.cases import Look
+from probe.collector.incidents.cases import MOSTLY, Look
 from probe.collector.incidents.model import Incident
 from probe.collector.schema import open_reader
 from probe.collector.search import Search
@@ -35,10 +35,11 @@ _CELL = (
 )
 _INCIDENT = "SELECT i.id, i.change, i.body, s.named, s.grouped FROM incidents i JOIN series s ON s.id = i.series"
 _LOOKS = (
-    "SELECT s.country, s.operator, s.access, s.measurement, s.target, s.grouped, sum(h.good AND NOT h.bad), sum(h.bad)"
-    " FROM (SELECT series, max(what = 'clean') AS good, max(what NOT IN ('clean', 'down', 'inconclusive')) AS bad"
-    " FROM hourly WHERE hour BETWEEN ? AND ? GROUP BY series, hour, probe) h JOIN series s ON s.id = h.series"
-    " GROUP BY s.id ORDER BY 1, 2, 3, 4, 5"
+    "WITH hours AS (SELECT series, probe, max(what NOT IN ('clean', 'down', 'inconclusive')) AS bad FROM hourly"
+    " WHERE hour BETWEEN ? AND ? AND what NOT IN ('down', 'inconclusive') GROUP BY series, hour, probe),"
+    " homes AS (SELECT series, sum(NOT bad) >= ? * count(*) AS good FROM hours GROUP BY series, probe)"
+    " SELECT s.country, s.operator, s.access, s.measurement, s.target, s.grouped, sum(h.good), sum(NOT h.good)"
+    " FROM homes h JOIN series s ON s.id = h.series GROUP BY s.id ORDER BY 1, 2, 3, 4, 5"
 )
 _LISTED = "SELECT id, cell, at, received_at, body, has_evidence FROM listed"
 
@@ -106,7 +107,7 @@ class SqliteReader:
         return [history.row(values) for values in self._rows(query, *arguments)]
 
     def looks(self, since: int, until: int) -> list[Look]:
-        return [Look(*row) for row in self._rows(_LOOKS, since, until)]
+        return [Look(*row) for row in self._rows(_LOOKS, since, until, MOSTLY)]
 
     def probes(self) -> list[ProbeRow]:
         rows = self._rows("SELECT id, online, seen FROM probes ORDER BY id")

@@ -121,7 +121,7 @@ class Reader(Protocol):
         """One incident by its permanent id."""
 
     def looks(self, since: int, until: int) -> list[Look]:
-        """How every kind of line fared with every target in an interval (ms): home-hours, from the roll-up."""
+        """How every kind of line fared with every target in an interval (ms), by the roll-up."""
 
     def history(self, targets: Sequence[str], since: int, until: int, slot: int) -> list[HistoryRow]:
         """What was measured of targets (as they were asked for) in the hours from ``since`` to ``until``, by slots of

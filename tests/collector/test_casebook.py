@@ -24,11 +24,9 @@ def test_incidents_are_gathered_with_how_others_fared(desk: Desk, probes: Probes
     assert case_of(desk.reader, "0" * 16, END) is None
 
 
-def test_looks_count_hours_at_homes(desk: Desk, probes: Probes) -> None:
-    give(desk, findings(probes, homes=2))
+def test_looks_count_homes(desk: Desk, probes: Probes) -> None:
+    give(desk, findings(probes, homes=2) + findings(probes, lambda _: "good", homes=1, prefix="lucky"))
     (look,) = desk.reader.looks(0, END)
-    sights = desk.reader.incidents(1)[0].incident.hours
-    assert look.bad == sum(bad for bad, _ in sights)
-    assert look.good > look.bad
+    assert (look.good, look.bad) == (1, 2)
     assert (look.operator, look.group, look.target) == ("AS36947", "octenium", "196.20.66.10")
     assert desk.reader.looks(0, 1) == []

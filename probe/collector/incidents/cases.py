@@ -16,11 +16,14 @@ JOINED = 14 * 24 * HOUR
 CALLS = frozenset({"voip_signalling", "voip_stun", "voip_media", "udp_block", "port_block", "sip_alg"})
 CHAT = "chat"
 """Group of targets that are text messaging; calls are those of the measurement `voip`, or of the group `voip`."""
-_MOST = 0.9  # of the hours that homes measured: that much good is fine
+MOSTLY = 0.9
+"""Share of the hours in which a home must have seen it work, to have seen it work."""
+_FINE = 0.75  # of the homes: a fifth of them may lie
 
 
 class Look(msgspec.Struct, frozen=True):
-    """How one kind of line of an operator fared with a target while a case lasted: home-hours."""
+    """How one kind of line of an operator fared with a target while a case lasted: ``good`` homes saw it work nearly
+    all the time, ``bad`` ones did not."""
 
     country: str
     operator: str
@@ -33,8 +36,8 @@ class Look(msgspec.Struct, frozen=True):
 
     @property
     def fine(self) -> bool:
-        """Whether it worked nearly all the time."""
-        return self.good > 0 and self.good >= _MOST * (self.good + self.bad)
+        """Whether it worked for nearly all homes."""
+        return self.good > 0 and self.good >= _FINE * (self.good + self.bad)
 
 
 class Member(msgspec.Struct, frozen=True):
@@ -189,7 +192,8 @@ def _traits(
     about = [look for look in looks if (look.group or look.target) == subject and look.measurement in measurements]
     at_home = [look for look in about if look.country == country]
     doing = {part.operator for part in parts}
-    yield from _companies(parts, at_home, looks, country, measurements, subject)
+    if not calls:
+        yield from _companies(parts, at_home, looks, country, measurements, subject)
     fine = sorted({one.operator for one in at_home if one.operator not in doing and _all_fine(at_home, one.operator)})
     measured = {look.operator for look in at_home}
     if fine:
@@ -243,7 +247,8 @@ def _intermittent(members: Sequence[Member]) -> Iterable[Intermittent]:
         others = (bad - b) / max(1, made - n)
         if n and b / n > 2 * others and b >= 3:
             often.append(hour)
-    yield Intermittent(bad / max(1, made), tuple(often))
+    shares = sorted(one.share for one in some)
+    yield Intermittent(shares[len(shares) // 2], tuple(often))
 
 
 def _in_turn(parts: Sequence[Part]) -> Iterable[InTurn]:

@@ -1,7 +1,7 @@
 """When it began and when it ended: after the last result that said otherwise, until the first that said so.
 
-Homes that lie or are broken must not move the ends, so that of those that changed their word a quarter (by weight) is
-left out on the far side: one home that had been saying so for a week does not date the incident.
+Homes that lie or are broken must not move the ends, so that a quarter of all that were heard (by weight) is left out on
+the far side: one home that had been saying so for a week does not date the incident.
 """
 
 from __future__ import annotations
@@ -44,26 +44,28 @@ def run_end(home: Home, hour: int) -> tuple[int, int]:
 
 def began(homes: Mapping[str, Home], weight: Mapping[str, float], hour: int) -> Bounds:
     """(last good, first bad], by the homes that say so at the hour in which it was opened."""
-    saying = [name for name, home in homes.items() if home.stance(hour) == "bad"]
-    runs = sorted((*run_start(homes[name], hour), weight[name]) for name in saying)
-    until = _at_share([(first, much) for first, _, much in runs])
+    words = {name: word for name, home in homes.items() if (word := home.stance(hour)) is not None}
+    runs = sorted((*run_start(homes[name], hour), weight[name]) for name, word in words.items() if word == "bad")
+    until = _at_share([(first, much) for first, _, much in runs], sum(weight[name] for name in words))
     return Bounds(max((good for _, good, _ in runs if good < until), default=0), until)
 
 
 def ended(homes: Mapping[str, Home], weight: Mapping[str, float], since: int, hour: int) -> Bounds:
     """[last bad, first good), by the homes that saw it since an hour and say at its end that it works."""
-    turned = [
-        name for name, home in homes.items()
-        if home.stance(hour) == "good" and any(bad for at, bad in zip(home.hours, home.bad, strict=True) if since <= at)
-    ]  # fmt: skip
+    words = {name: word for name, home in homes.items() if (word := home.stance(hour)) is not None}
+    turned = [name for name, word in words.items() if word == "good" and _bad_since(homes[name], since)]
     runs = sorted((*run_end(homes[name], hour), weight[name]) for name in turned)
-    after = -_at_share([(-last, much) for last, _, much in reversed(runs)])
+    after = -_at_share([(-last, much) for last, _, much in reversed(runs)], sum(weight[name] for name in words))
     return Bounds(after, min((good for _, good, _ in runs if good > after), default=0))
 
 
-def _at_share(times: list[tuple[int, float]]) -> int:
-    """The first of these at which more than a quarter of their weight has come."""
-    total, so_far = sum(much for _, much in times), 0.0
+def _bad_since(home: Home, since: int) -> bool:
+    return any(bad for at, bad in zip(home.hours, home.bad, strict=True) if since <= at)
+
+
+def _at_share(times: list[tuple[int, float]], total: float) -> int:
+    """The first of these at which more than a quarter of the total weight has come."""
+    so_far = 0.0
     for time, much in times:
         so_far += much
         if so_far > TRIM * total:

@@ -64,7 +64,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
 
     ``began``: (last good, first bad]; ``ended``: [last bad, first good), None while it lasts. ``homes`` saw it of
     ``heard`` independent ones; ``dissent``: probes that never did although they looked. ``share``: bad findings of all
-    that were good or bad, at the homes that saw it; ``hours``: the same by hour of the day (UTC), as (bad, all).
+    that were good or bad, at the middle one of the homes that saw it; ``hours``: of all of them, by hour of the day
+    (UTC), as (bad, all).
     ``silent``: intervals in which nobody measured. ``sure``: lower end of the 95 % interval of the share of homes that
     saw it (Wilson, 1927).
     """

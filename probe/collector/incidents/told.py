@@ -53,23 +53,21 @@ def tell(
     start, end = first.until, last.after if last is not None else now
     spans = [span for name, home in homes.items() if (span := _Span(name, home, start, end)).high > span.low]
     saw = [span for span in spans if span.bad > 1]
-    bad, good = sum(s.bad for s in saw), sum(s.good for s in saw)
-    spared = {s.name: s.spared(_share(saw), start, end) for s in spans}
-    exempt = sum(_good_within(s, spared[s.name]) for s in saw)
-    share = bad / max(1, bad + good - exempt)
-    steady = [s for s in saw if s.bad >= _NOT_ALWAYS * (s.bad + s.good - _good_within(s, spared[s.name]))]
+    share = _middle([s.bad / (s.bad + s.good) for s in saw])
+    spared = {s.name: s.spared(share, start, end) for s in spans}
+    # Without what those saw that were spared for a while.
+    shares = [s.bad / (s.bad + s.good - _good_within(s, spared[s.name])) for s in saw]
     return Incident(
         series=series, state="closed" if closed else "open", began=first, ended=last, homes=len(saw), heard=len(spans),
         dissent=tuple(sorted(p for s in spans if not s.bad and not spared[s.name] for p in s.home.probes)),
-        share=share, hours=_by_hour(saw), intermittent=2 * len(steady) < len(saw),
+        share=_middle(shares), hours=_by_hour(saw), intermittent=_middle(shares) < _NOT_ALWAYS,
         exemptions=_together(spared, homes), silent=_silent(spans, start, end), sure=wilson_lower(len(saw), len(spans)),
     )  # fmt: skip
 
 
-def _share(saw: list[_Span]) -> float:
-    """The middle home's share of bad results: homes that were spared for a while must not hide what the others saw."""
-    shares = sorted(s.bad / (s.bad + s.good) for s in saw)
-    return shares[len(shares) // 2] if shares else 0.0
+def _middle(shares: list[float]) -> float:
+    """The middle home's: one that always says so, or was spared for long, must not hide what the others saw."""
+    return sorted(shares)[len(shares) // 2] if shares else 0.0
 
 
 def _good_within(span: _Span, intervals: list[tuple[int, int]]) -> int:

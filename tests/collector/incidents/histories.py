@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from random import Random
 
-from probe.collector.incidents.cases import Case, Look, Member, case, gather
+from probe.collector.incidents.cases import MOSTLY, Case, Look, Member, case, gather
 from probe.collector.incidents.model import HOUR, Series, Sight
 from probe.collector.incidents.outage import Word, failing
 from probe.collector.incidents.timeline import incidents
@@ -67,10 +67,13 @@ class History:
         found = []
         for series, sights in self.sights.items():
             within = [s for s in sights if low <= s.hour < high]
-            if within:
-                good, bad = sum(s.good > 0 and not s.bad for s in within), sum(s.bad > 0 for s in within)
+            homes: dict[str, list[bool]] = {}
+            for s in within:
+                homes.setdefault(s.probe, []).append(not s.bad)
+            if homes:
+                good = sum(sum(hours) >= MOSTLY * len(hours) for hours in homes.values())
                 found.append(Look(series.country, series.operator, series.access, series.measurement, series.target,
-                                  self.groups[series.target], good, bad))  # fmt: skip
+                                  self.groups[series.target], good, len(homes) - good))  # fmt: skip
         return found
 
 

@@ -39,7 +39,7 @@ def traits(case: Case) -> dict[type, Any]:
     return {type(one): one for one in case.traits}
 
 
-@pytest.mark.parametrize("liars", [0, 1])
+@pytest.mark.parametrize("liars", [pytest.param(0, marks=pytest.mark.long), 1])
 def test_a_company_is_cut_off_twice_by_one_operator(liars: int) -> None:
     period = DAY
     history = algeria(period=period, liars=liars)
@@ -68,7 +68,7 @@ def test_a_company_is_cut_off_twice_by_one_operator(liars: int) -> None:
         assert told.keys() == {Company, Alone, Abroad}
 
 
-@pytest.mark.parametrize("share", [0.3, 0.7])
+@pytest.mark.parametrize("share", [pytest.param(0.3, marks=pytest.mark.long), 0.7])
 def test_three_operators_cut_calls_in_turn_and_spare_a_venue(share: float) -> None:
     history = morocco(share=share)
     (case,) = history.cases(history.members())
@@ -95,12 +95,12 @@ def test_three_operators_cut_calls_in_turn_and_spare_a_venue(share: float) -> No
     assert all(abs(one.since - at(FAIR[0])) <= 6 * HOUR >= abs(one.until - at(FAIR[1])) for one in venue)
 
 
-def test_what_works_nearly_always_is_fine() -> None:
+def test_what_works_for_nearly_all_homes_is_fine() -> None:
     def look(good: int, bad: int) -> Look:
         return Look("MA", "AS1", "fixed", "voip", "x", "voip", good, bad)
 
-    assert look(95, 5).fine
-    assert not look(80, 20).fine
+    assert look(4, 1).fine
+    assert not look(2, 1).fine
     assert not look(0, 0).fine
 
 
