@@ -23,6 +23,8 @@ AT_ONCE = 200
 """Most states that are published in a second."""
 WAITING = 50_000
 """Most states that may wait; what comes beyond is told when it is measured again."""
+KINDS = 100
+"""Most kinds of measurement that are looked for: a probe that invents names must not make every look longer."""
 AFRESH = 60 * instants.MINUTE
 """A state that has not changed is told again after this time if it was measured, so that it does not expire."""
 CROWD_EVERY = 60 * instants.SECOND
@@ -57,14 +59,12 @@ class PublicFeed:
         """Tell all states anew: a broker may have lost what it kept. Raises StoreError."""
         self._told.clear()
         for cell in self._reader.cells():
-            self._measurements.add(cell.measurement)
-            self._wait(cell.line, cell.target)
+            self._wait(cell.measurement, cell.line, cell.target)
 
     def touched(self, findings: Iterable[Finding]) -> None:
         """These were stored."""
         for finding in findings:
-            self._measurements.add(finding.measurement)
-            self._wait(finding.line, finding.target)
+            self._wait(finding.measurement, finding.line, finding.target)
 
     def due(self) -> list[Post]:
         """What is to be published now. Raises StoreError."""
@@ -83,7 +83,9 @@ class PublicFeed:
             posts += self._events(now)
         return posts
 
-    def _wait(self, line: Line, target: Target) -> None:
+    def _wait(self, measurement: str, line: Line, target: Target) -> None:
+        if len(self._measurements) < KINDS:
+            self._measurements.add(measurement)
         topic = feed.public_state(line.country, operator_key(line), target.input)
         if topic in self._waiting or len(self._waiting) < WAITING:
             self._waiting[topic] = line, target.input
@@ -93,7 +95,7 @@ class PublicFeed:
         shown = public.shown(self._reader.crowd(now - LATELY), self._consents)
         for cell in self._reader.cells() if shown - self._shown else []:
             if public.operator_of(cell.line) in shown - self._shown:
-                self._wait(cell.line, cell.target)
+                self._wait(cell.measurement, cell.line, cell.target)
         self._shown = shown
         gone = [topic for topic, (_, _, operator) in self._told.items() if operator not in shown]
         for topic in gone:

@@ -15,6 +15,7 @@ import pytest
 
 from probe.collector import instants
 from probe.collector.app import HEADERS, Site, make_app
+from probe.collector.rest import Rest
 from probe.model import feed
 from probe.model.finding import Finding
 
@@ -209,3 +210,18 @@ def test_a_store_that_fails_is_a_503_in_words(desk: Desk, get: Get) -> None:
 @pytest.mark.parametrize("query", ["?after=x", "?after=-1", "?after="])
 def test_a_place_to_resume_from_that_is_none(get: Get, query: str) -> None:
     assert get(f"/en/events{query}").status_code == 400
+
+
+def test_routes_beside_the_site_s_own_are_served_alike(desk: Desk) -> None:
+    async def main() -> list[httpx.Response]:
+        site = Site(desk.reader, lambda: "", lambda: NOON)
+        app = make_app(site, Rest(desk.reader, lambda: NOON).routes)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://monitor") as client:
+            return [await client.get("/api/v1/findings"), await client.get("/api/v1/findings?limit=0")]
+
+    page, refused = asyncio.run(main())
+    assert json(page) == {"schema": "colibri.page.findings/1", "items": [], "next": None}
+    assert refused.status_code == 400
+    assert json(refused) == {"error": "limit: '0' is not a number from 1 to 1000"}
+    for name, value in HEADERS.items():
+        assert page.headers[name] == refused.headers[name] == value

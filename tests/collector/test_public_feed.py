@@ -156,6 +156,16 @@ def test_there_is_an_end_to_waiting(
     assert room.feed.waiting == 2
 
 
+def test_invented_kinds_of_measurement_do_not_make_every_look_longer(
+    room: Newsroom, two: tuple[FakeProbe, FakeProbe], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(public_feed, "KINDS", 3)
+    for number in range(5):
+        room.store(*(probe.finding(at=room.now, measurement=f"kind_{number}") for probe in two))
+    (state,) = told(room.feed.due())
+    assert {verdict.measurement for verdict in state.verdicts} == {"kind_0", "kind_1", "kind_2"}
+
+
 def test_undated_findings_alone_make_no_state(room: Newsroom, two: tuple[FakeProbe, FakeProbe]) -> None:
     room.store(*(probe.finding(at=room.now) for probe in two))
     room.feed.due()
