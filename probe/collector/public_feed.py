@@ -19,7 +19,7 @@ from probe.model import feed
 from probe.model.finding import Access, Finding, Line, Target
 
 EVERY = instants.SECOND
-AT_ONCE = 200
+AT_ONCE = 100
 """Most states that are published in a second."""
 WAITING = 50_000
 """Most states that may wait; what comes beyond is told when it is measured again."""
