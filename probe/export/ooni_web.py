@@ -11,7 +11,7 @@ from urllib.parse import quote
 
 from probe.export import attempts, lookups
 from probe.export import ooni_parts as parts
-from probe.export.details import Connections, Injection, Looks, Resolver
+from probe.export.details import Connection, Connections, Injection, Looks, Resolver
 from probe.export.lookups import Lookup, name_of
 from probe.model.finding import Finding
 
@@ -46,7 +46,8 @@ def resolver(finding: Finding, seen: Resolver) -> Web | None:
 
 
 def connections(finding: Finding, seen: Connections) -> Web | None:
-    """``tcp_reset``: connections that bear the name beside their harmless twins to the same address."""
+    """``tcp_reset``: connections that bear the name beside their harmless twins to the same address. None where the
+    name's own got through all the same, as when a forged reset comes behind the answer."""
     if not seen.trials or not seen.twins or not finding.target.address:
         return None
     secure = seen.trigger == "tls"
@@ -61,7 +62,7 @@ def connections(finding: Finding, seen: Connections) -> Web | None:
         if shut is not None:
             keys["requests"].insert(0, parts.request(link, where, shut, lasted, number))
             continue
-        failure, lasted = attempts.went(one), attempts.took(one)
+        failure, lasted = _went(finding, seen, one), attempts.took(one)
         if secure:
             keys["tls_handshakes"].append(
                 # The ClientHello alone was sent: an answer to it says that the handshake was let through.
@@ -69,6 +70,9 @@ def connections(finding: Finding, seen: Connections) -> Web | None:
             )
         if failure is not None or not secure:
             keys["requests"].insert(0, parts.request(link, where, failure, lasted, number))
+    technique = finding.interference.technique if finding.interference else ""
+    if technique not in ("", "block_page") and parts.first_failure(keys["requests"]) is None:
+        return None
     opened = any(attempts.dialled(one) is None for one in seen.twins)
     answered = any(attempts.dialled(one) is None and attempts.went(one) is None for one in seen.twins)
     shut, failure = attempts.dialled(seen.twins[0]), attempts.dialled(seen.twins[0]) or attempts.went(seen.twins[0])
@@ -139,6 +143,16 @@ def _dns(finding: Finding, line: list[Lookup], control: list[Lookup], servers: d
         keys["dns_consistency"] = "consistent" if finding.verdict == "clean" else "inconsistent"
     _judge(keys, finding, "dns", reached=bool(keys["tls_handshakes"]))
     return Web(url(finding), keys)
+
+
+def _went(finding: Finding, seen: Connections, one: Connection) -> str | None:
+    """What a program on the line sees. A finding does not say when an end of stream came: where connections are torn
+    down, one more than twins have is the forged one, and came first."""
+    failure = attempts.went(one)
+    torn = finding.interference is not None and finding.interference.technique == "tcp_reset"
+    if failure is None and torn and not one.resets and one.fins > max(twin.fins for twin in seen.twins):
+        return attempts.EOF
+    return failure
 
 
 def _agrees(one: Lookup, known: frozenset[str]) -> bool:

@@ -224,6 +224,22 @@ def test_a_server_that_is_down_for_its_twins_too() -> None:
     }  # fmt: skip
 
 
+def test_an_end_of_stream_that_was_forged() -> None:
+    torn = {**ANSWERED, "fins": 2}
+    finding = connections(torn, technique="tcp_reset")
+    assert verdict(finding) == ("http-failure", False, None)
+    assert [one["failure"] for one in keys(finding)["requests"]] == ["eof_error"] * 3
+    assert [one["failure"] for one in keys(connections(torn))["requests"]] == [None] * 3
+    assert [one["failure"] for one in keys(connections(torn, technique="block_page"))["requests"]] == [None] * 3
+
+
+def test_a_reset_behind_the_answer_hinders_nobody() -> None:
+    late = {**ANSWERED, "resets": [{"after_ms": 25.0}]}
+    assert web(connections(late, technique="tcp_reset")) is None
+    assert web(connections(ANSWERED, technique="trigger_drop")) is None
+    assert verdict(connections(late)) == (False, True, None)
+
+
 def test_without_twins_there_is_no_control() -> None:
     finding = connections(RESET, technique="tcp_reset")
     assert web(made("tcp_reset", {**finding.details, "twins": []}, "tcp_reset", address=REAL)) is None

@@ -12,20 +12,14 @@ import pytest
 
 from probe.export import ooni
 from probe.model.finding import Finding
-from tests.export.conftest import TECHNIQUES, golden
-from tests.export.test_ooni_web import (
-    ANSWERED,
-    FORGED,
-    REAL,
-    RESET,
-    SHUT,
-    connections,
-    injection,
-    reply,
-    resolver,
-    said,
-)  # fmt: skip
+from tests.export import ooni_format
+from tests.export import test_ooni_web as web
+from tests.export.conftest import TECHNIQUES, golden, made
+from tests.export.test_ooni_web import ANSWERED, FORGED, REAL, RESET, SHUT, connections, injection, reply, said
 from tests.export.verdicts import agree, by_their_rules
+from tests.measurements.simnet import Network
+from tests.measurements.test_sweeps import confounder, interference, share
+from tests.measurements.worlds import ask_dns, ask_tcp
 
 
 def exported(finding: Finding) -> dict[str, Any]:
@@ -43,8 +37,8 @@ def test_golden_findings(technique: str) -> None:
     [
         (injection([reply(REAL)]), {False}), (injection([reply(rcode=3)]), {False}),
         (injection([reply(FORGED, ttl=62), reply(REAL)], [reply(REAL)], technique="dns_injection"), {"dns", False}),
-        (resolver(said(REAL), said(REAL)), {False}), (resolver(said(FORGED), said(REAL), "dns_lie"), {"dns"}),
-        (resolver(None, said(REAL), "dns_lie"), {"dns"}), (connections(ANSWERED), {False}),
+        (web.resolver(said(REAL), said(REAL)), {False}), (web.resolver(said(FORGED), said(REAL), "dns_lie"), {"dns"}),
+        (web.resolver(None, said(REAL), "dns_lie"), {"dns"}), (connections(ANSWERED), {False}),
         (connections(ANSWERED, tls=True), {False}), (connections(RESET, technique="tcp_reset"), {"http-failure"}),
         (connections(RESET, technique="tcp_reset", tls=True), {"http-failure"}),
         (connections(SHUT, technique="trigger_drop"), {"tcp_ip"}), (connections(SHUT, SHUT, verdict="down"), {False}),
@@ -76,3 +70,26 @@ def test_a_contradiction_is_noticed(technique: str, path: tuple[str, ...], value
     part[path[-1]] = value
     with pytest.raises(AssertionError):
         agree(golden(technique), measurement)
+
+
+def measured(measurement: str, network: Network, seed: int) -> Finding:
+    """The finding of a measurement on a simulated network."""
+    judged = (ask_dns if measurement == "dns_injection" else ask_tcp)(network, seed)
+    decided = {field: getattr(judged, field) for field in judged.__struct_fields__ if field != "details"}
+    return msgspec.structs.replace(made(measurement, json.loads(msgspec.json.encode(judged.details))), **decided)
+
+
+@pytest.mark.parametrize("kind", ["dns", "reset", "drop", "page"])
+def test_findings_on_drawn_networks(kind: str) -> None:
+    measurement = "dns_injection" if kind == "dns" else "tcp_reset"
+    judged: Counter[str] = Counter()
+    for seed in range(10):
+        for network in (confounder(seed), interference(seed, kind)[0], share(kind, seed)[0]):
+            finding = measured(measurement, network, seed)
+            measurement_of_theirs = exported(finding)
+            ooni_format.check(measurement_of_theirs)
+            agree(finding, measurement_of_theirs)
+            judged[f"{finding.verdict} {measurement_of_theirs['test_keys'].get('blocking')}"] += 1
+    blocking = {"dns": "dns", "page": "http-diff"}.get(kind, "http-failure")
+    assert judged[f"interfered {blocking}"] >= 3
+    assert judged["clean False"] >= 1
