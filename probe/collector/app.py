@@ -64,14 +64,25 @@ register_url_convertor("language", _LanguageConvertor())
 class Site:
     """The handlers. Those that read the store are plain functions: Starlette runs them beside the event loop."""
 
-    def __init__(self, reader: Reader, trouble: Callable[[], str], now: Callable[[], int]) -> None:
-        """``trouble``: what ails the subscriber (empty: nothing); ``now`` in ms. Needs a running event loop."""
+    def __init__(
+        self, reader: Reader, trouble: Callable[[], str], now: Callable[[], int], address: str = "",
+        *, counting: bool = False,
+    ) -> None:  # fmt: skip
+        """``trouble``: what ails the subscriber (empty: nothing); ``now`` in ms; ``address``: the monitor's own, for
+        permanent links (empty: the one that it was asked by); ``counting``: whether there are public counters. Needs a
+        running event loop."""
         self._reader = reader
         self._trouble = trouble
         self._now = now
-        self._pages: dict[Code, Pages] = {code: Pages(load(code)) for code in CODES}
-        self.cases = CaseSite(reader, self._pages, now)
+        self._pages: dict[Code, Pages] = {
+            code: Pages(load(code), counting=counting) for code in CODES
+        }
+        self.cases = CaseSite(reader, self._pages, now, address)
         self.hub = Hubs({code: self._changes(code) for code in CODES})
+
+    def newest(self) -> int:
+        """The number of the newest change that is shown."""
+        return max((cell.change for cell in self._reader.cells()), default=0)
 
     def choose(self, request: Request) -> Response:
         """An address without a language leads to the same one in the language that the browser likes best."""
@@ -188,7 +199,7 @@ def make_app(site: Site, more: Sequence[BaseRoute] = ()) -> ASGIApp:
     }
     routes = [
         *(Route(f"/{{language:language}}{path}", handler) for path, handler in pages.items()),
-        *(Route(path, site.choose) for path in pages),
+        *(Route(path, site.choose) for path in (*pages, "/events")),
         Route("/{language:language}/events", site.events),
         Route("/finding/{id}/evidence.pcapng", site.evidence),
         Route("/api/state", site.api_state),

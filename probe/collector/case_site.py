@@ -26,8 +26,11 @@ _USUAL = "7"
 class CaseSite:
     """Plain functions: Starlette runs them beside the event loop."""
 
-    def __init__(self, reader: Reader, pages: Mapping[Code, Pages], now: Callable[[], int]) -> None:
-        """``now`` in ms."""
+    def __init__(
+        self, reader: Reader, pages: Mapping[Code, Pages], now: Callable[[], int], address: str = ""
+    ) -> None:  # fmt: skip
+        """``now`` in ms; ``address``: the monitor's own, if it is not the one that it is asked by."""
+        self._address = address.rstrip("/")
         self._reader = reader
         self._pages = pages
         self._now = now
@@ -51,14 +54,14 @@ class CaseSite:
                 self._views([row], pages)[0],
                 incident_views.places(one, self._findings(row, since, until), pages.language),
                 incident_views.others(one, history, pages.language),
-                _site(request),
+                self._site(request),
             )
         )
 
     def feed(self, request: Request) -> Response:
         """The list as Atom."""
         pages = self._in(request)
-        page = pages.feed(self._views(self._reader.incidents(LISTED), pages), _site(request))
+        page = pages.feed(self._views(self._reader.incidents(LISTED), pages), self._site(request))
         return Response(page, media_type="application/atom+xml")
 
     def target(self, request: Request) -> Response:
@@ -76,6 +79,9 @@ class CaseSite:
         concerned = [one for one in self._views(self._reader.incidents(LISTED), pages) if one.target_key == key]
         line = timelines.timeline(name, history, days, now, pages.language)
         return HTMLResponse(pages.target(name, line, days, concerned))
+
+    def _site(self, request: Request) -> str:
+        return self._address or str(request.base_url).rstrip("/")
 
     def _in(self, request: Request) -> Pages:
         return self._pages[request.path_params["language"]]
@@ -97,7 +103,3 @@ class CaseSite:
             incident_views.view(row, names.get(key, ""), now, pages.language)
             for row, key in zip(rows, keys, strict=True)
         ]
-
-
-def _site(request: Request) -> str:
-    return str(request.base_url).rstrip("/")

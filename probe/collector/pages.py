@@ -34,7 +34,8 @@ _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 class Pages:
     """All pages of the monitor in one language."""
 
-    def __init__(self, language: Language) -> None:
+    def __init__(self, language: Language, *, counting: bool = False) -> None:
+        """``counting``: whether public counters are read, so that their page is linked."""
         self.language = language
         self._templates = jinja2.Environment(
             loader=jinja2.FileSystemLoader(HERE / "templates"),
@@ -48,7 +49,7 @@ class Pages:
             _=language.html, n_=language.htmls, text=language.text, texts=language.texts, lang=language,
             base=f"/{language.code}", languages=[(code, NAMES[code]) for code in CODES], words=words,
             time=lambda at: Time.of(at, language), code=lambda text: Markup("<code>{}</code>").format(text),
-            version=__version__,
+            version=__version__, counting=counting,
         )  # fmt: skip
 
     def monitor(self, cells: list[Cell], probes: list[ProbeRow], counters: dict[str, int], now: int) -> str:

@@ -15,6 +15,7 @@ import uvicorn
 from probe.collector import rest_metrics
 from probe.collector.app import Site, make_app
 from probe.collector.public_feed import PublicFeed
+from probe.collector.public_reader import PublicReader
 from probe.collector.rest import Rest
 from probe.collector.sqlite_reader import SqliteReader
 from probe.collector.sqlite_store import SqliteStore
@@ -79,14 +80,15 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
     done = asyncio.Event()
     with contextlib.ExitStack() as stack:
         wake: list[Callable[[], None]] = []
-        store = SqliteStore(config.collector.database, lambda: _call_all(wake))
+        store = SqliteStore(config.collector.database, lambda: _call_all(wake), config.collector.control)
         stack.callback(store.close)
         reader = SqliteReader(config.collector.database)
         stack.callback(reader.close)
         consents = config.collector.consents
         public = PublicFeed(reader, consents, wall_clock)
         subscriber = Subscriber(config, store, public=public)
-        site = Site(reader, lambda: subscriber.trouble, wall_clock)
+        shown = PublicReader(reader, consents, wall_clock)
+        site = Site(shown, lambda: subscriber.trouble, wall_clock, config.collector.site)
         wake.append(site.hub.wake)
 
         def present() -> rest_metrics.Now:
@@ -110,7 +112,7 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
         thread = threading.Thread(target=_guard, args=(subscriber.run, died, loop, done), name="subscriber")
         thread.start()
         serving = asyncio.create_task(server.serve([sock]))
-        following = asyncio.create_task(site.hub.run(reader.counters().get("change", 0)))
+        following = asyncio.create_task(site.hub.run(site.newest()))
         for task in (serving, following):
             task.add_done_callback(lambda _: done.set())
         await done.wait()

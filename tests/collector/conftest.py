@@ -266,7 +266,9 @@ def settings(tmp_path: Path, broker: Broker) -> Config:
     """A collector's configuration for the broker of this test."""
     return Config(
         mqtt=MqttConfig(host="127.0.0.1", port=broker.port),
-        collector=CollectorConfig(database=str(tmp_path / "findings.sqlite3"), listen=f"127.0.0.1:{free_port()}"),
+        collector=CollectorConfig(
+            database=str(tmp_path / "findings.sqlite3"), listen=f"127.0.0.1:{free_port()}", consents=["p-one", "p-rif"]
+        ),
     )
 
 

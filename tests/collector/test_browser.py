@@ -1,9 +1,11 @@
-"""The monitor in headless Chromium: live, quiet, narrow, and without JavaScript."""
+"""The monitor in headless Chromium: live, in three languages, quiet, narrow, by keyboard, and without JavaScript."""
 
 from __future__ import annotations
 
+import gzip
 import json
 import os
+import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
@@ -18,6 +20,8 @@ from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
+from probe.collector import instants, views
+from probe.collector.languages.language import CODES, Code, load
 from probe.collector.subscriber import wall_clock
 from probe.model.config import Config
 from probe.model.finding import Line, Target, Verdict
@@ -41,6 +45,8 @@ from probe.collector import service
 from probe.model.config import Config
 sys.exit(service.run(msgspec.json.decode(sys.argv[1], type=Config), lambda: print("ready", flush=True)))
 """
+
+AXE = Path(__file__).parent / "vendor/axe-core-4.14.1.min.js.gz"
 
 RIF = Line("Rif Mobile", 64502, "MA", "mobile")
 NASTY = "<img src=x onerror=\"document.title='owned'\"><script>document.title='owned'</script>"
@@ -157,7 +163,7 @@ def test_cells_change_by_themselves_quietly_and_from_this_host_alone(
     now = wall_clock()
     send(probe.finding("clean", now - 60_000), probes("p-rif", RIF).finding("clean", now - 60_000))
     browser = browsers()
-    browser.driver.get(f"http://{address}/")
+    browser.driver.get(f"http://{address}/en/")
     until(lambda: browser.text("#live") == "Live", "the stream is open")
     assert browser.text("h1") == "No interference found on 2 operators now"
     browser.run("window.untouched = true")
@@ -168,7 +174,7 @@ def test_cells_change_by_themselves_quietly_and_from_this_host_alone(
     send(probe.finding("interfered", now))
     until(lambda: browser.text("h1") == "Interference on 1 of 2 operators now", "the headline changes")
     until(lambda: "Forged DNS answers" in browser.text(".cell.v-interfered"), "the cell changes")
-    assert "between hops 4 and 5" in browser.text(".cell.v-interfered")
+    assert "on the link between hop 4 (198.18.4.1)" in browser.text(".cell.v-interfered")
     announced = "news.example, Atlas Telecom fixed line: Interference"
     assert " ".join(browser.run("return document.getElementById('news').textContent").split()) == announced
     focused = browser.run("return document.activeElement.closest('.cell')?.dataset.verdict")
@@ -195,11 +201,14 @@ def test_every_page_is_quiet_and_fits_a_phone(
     send(finding, probes("p-rif", RIF).finding("down", wall_clock(), target=Target(long_name, long_name)))
     browser = browsers()
     browser.size(390)
-    browser.driver.get(f"http://{address}/")
+    browser.driver.get(f"http://{address}/en/")
     links = {link.get_attribute("href") for link in browser.driver.find_elements(By.CSS_SELECTOR, ".cell a")}
     assert len(links) == 2
-    for url in [f"http://{address}/", *links, f"http://{address}/finding/{finding.id}"]:
-        browser.driver.get(str(url))
+    paths = [urlsplit(str(link)).path.removeprefix("/en/") for link in links]
+    target = views.target_key("news.example")
+    pages = ["", *paths, f"finding/{finding.id}", "incidents", f"target/{target}", "nowhere"]
+    for url in (f"http://{address}/{code}/{page}" for code in CODES for page in pages):
+        browser.driver.get(url)
         width, shown = browser.run("return [document.documentElement.scrollWidth, window.innerWidth]")
         assert width <= shown == 390, url
         small = browser.run(
@@ -207,7 +216,8 @@ def test_every_page_is_quiet_and_fits_a_phone(
             " && parseFloat(getComputedStyle(e).fontSize) < 12).map(e => e.className)"
         )
         assert small == [], "nothing below 12 pixels"
-    assert browser.console() == []
+    missing = [message for message in browser.console() if "/nowhere" not in message]
+    assert missing == []
     assert browser.hosts() == {address}
 
 
@@ -216,10 +226,11 @@ def test_without_javascript_the_page_says_everything_and_renews_itself(
 ) -> None:
     send(probes().finding("interfered", wall_clock()))
     browser = browsers(javascript=False)
-    browser.driver.get(f"http://{address}/")
+    browser.driver.get(f"http://{address}/en/")
     assert browser.text("h1") == "Interference on 1 of 1 operator now"
     cell = browser.text(".cell.v-interfered")
-    for said in ("Interference", "Forged DNS answers", "between hops 4 and 5", "since", "1 probe", "UTC"):
+    place = "on the link between hop 4 (198.18.4.1) and hop 5"
+    for said in ("Interference", "Forged DNS answers", place, "since", "1 probe", "UTC"):
         assert said in cell
     assert "As of" in browser.text("#live")
     refresh = browser.driver.find_element(By.CSS_SELECTOR, "meta[http-equiv=refresh]")
@@ -234,12 +245,12 @@ def test_a_script_in_a_reason_or_a_name_is_shown_and_never_run(
     probe = probes()
     send(probe.finding("clean", wall_clock() - 1000))
     browser = browsers()
-    browser.driver.get(f"http://{address}/")
+    browser.driver.get(f"http://{address}/en/")
     until(lambda: browser.text("#live") == "Live", "the stream is open")
     finding = probe.finding("interfered", wall_clock(), reasons=[NASTY], target=Target(NASTY, NASTY, group=NASTY))
     send(finding)
     until(lambda: NASTY in browser.text("table"), "shown in the table as text")
-    browser.driver.get(f"http://{address}/finding/{finding.id}")
+    browser.driver.get(f"http://{address}/en/finding/{finding.id}")
     assert browser.text(".reasons") == NASTY
     assert "owned" not in str(browser.run("return document.title")).replace(NASTY, "")
     assert browser.console() == [], "and the policy had nothing to stop"
@@ -250,12 +261,14 @@ def test_the_keyboard_alone_reaches_the_evidence(
 ) -> None:
     send(probes().finding("interfered", wall_clock()))
     browser = browsers()
-    browser.driver.get(f"http://{address}/")
-    keys = webdriver.ActionChains(browser.driver)
-    keys.send_keys(Keys.TAB, Keys.TAB, Keys.TAB).perform()
-    assert browser.run("return document.activeElement.matches('.cell a')"), "skip link, brand, first cell"
-    outline = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
-    assert outline == "solid", "the focus is seen"
+    browser.driver.get(f"http://{address}/en/")
+    for _ in range(20):
+        webdriver.ActionChains(browser.driver).send_keys(Keys.TAB).perform()
+        outline = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
+        assert outline in ("solid", "auto"), "the focus is seen"
+        if browser.run("return document.activeElement.matches('.cell a')"):
+            break
+    assert browser.run("return document.activeElement.matches('.cell a')"), "past the header and the target"
     webdriver.ActionChains(browser.driver).send_keys(Keys.ENTER).perform()
     assert browser.text("#why") == "Why we say so"
 
@@ -287,7 +300,7 @@ def test_contrast_is_wcag_aa_in_both_schemes(
         send(probe.finding(verdict, now - number, target=Target(f"{number}.example")))
     browser = browsers()
     browser.media(prefers_color_scheme=scheme)
-    browser.driver.get(f"http://{address}/")
+    browser.driver.get(f"http://{address}/en/")
     dark = browser.run("return getComputedStyle(document.documentElement).backgroundColor") == "rgb(19, 23, 26)"
     assert dark == (scheme == "dark")
     assert browser.run(CONTRAST) == []
@@ -300,8 +313,8 @@ def test_on_paper_the_table_stays_and_instants_are_absolute(
 ) -> None:
     send(probes().finding("interfered", wall_clock() - 120_000))
     browser = browsers()
-    browser.driver.get(f"http://{address}/")
-    until(lambda: "min ago" in browser.text(".ago"), "relative on the screen")
+    browser.driver.get(f"http://{address}/en/")
+    until(lambda: "minutes ago" in browser.text(".ago"), "relative on the screen")
     browser.run("dispatchEvent(new Event('beforeprint'))")
     assert "UTC" in browser.text(".ago")
     browser.size(690)
@@ -309,4 +322,123 @@ def test_on_paper_the_table_stays_and_instants_are_absolute(
     assert browser.run("return getComputedStyle(document.querySelector('.cell')).display") == "table-cell"
     assert browser.run("return document.documentElement.scrollWidth") <= 690
     browser.run("dispatchEvent(new Event('afterprint'))")
-    assert "min ago" in browser.text(".ago")
+    assert "minutes ago" in browser.text(".ago")
+
+
+@pytest.fixture
+def case(send: Callable[..., None], probes: Probes) -> None:
+    """An incident that goes on: for a day three homes have seen forged answers, a day before they did not; on Rif it
+    works."""
+    now, homes = wall_clock(), [probes(f"p-home-{n}") for n in range(3)]
+    ago = [hours * 60 * instants.MINUTE for hours in range(47, 0, -3)]
+    for back in ago:
+        verdict: Verdict = "interfered" if back < instants.DAY else "clean"
+        send(*(home.finding(verdict, now - back) for home in homes), probes("p-rif", RIF).finding("clean", now - back))
+
+
+def all_addresses(browser: Browser, address: str, code: Code) -> list[str]:
+    """One of each kind of page, as its links have them."""
+    found = []
+    for path, selector in (("", ".cell.v-interfered a"), ("", ".name a"), ("incidents", ".incidents a")):
+        browser.driver.get(f"http://{address}/{code}/{path}")
+        found.append(str(browser.driver.find_element(By.CSS_SELECTOR, selector).get_attribute("href")))
+    browser.driver.get(found[0])
+    finding = browser.driver.find_element(By.CSS_SELECTOR, "tbody th a").get_attribute("href")
+    return [f"http://{address}/{code}/", f"http://{address}/{code}/incidents", *found, str(finding)]
+
+
+@pytest.mark.usefixtures("case")
+@pytest.mark.parametrize("code", CODES)
+def test_every_page_is_accessible_in_every_language(
+    browsers: Callable[..., Browser], address: str, code: Code
+) -> None:
+    browser = browsers()
+    source = gzip.decompress(AXE.read_bytes()).decode()
+    for url in all_addresses(browser, address, code):
+        browser.driver.get(url)
+        browser.run(source)
+        result = browser.driver.execute_async_script("axe.run().then(arguments[0])")
+        assert len(result["passes"]) > 10, "it has looked"
+        faults = [
+            (one["id"], one["impact"], [node["html"] for node in one["nodes"]])
+            for one in result["violations"] if one["impact"] in ("serious", "critical")
+        ]  # fmt: skip
+        assert faults == [], url
+    assert browser.console() == []
+
+
+@pytest.mark.usefixtures("case")
+@pytest.mark.parametrize("code", CODES)
+def test_every_page_runs_in_its_language_s_direction_without_a_word_of_another(
+    browsers: Callable[..., Browser], address: str, code: Code
+) -> None:
+    browser, said = browsers(), load(code)
+    for url in all_addresses(browser, address, code):
+        browser.driver.get(url)
+        assert browser.run("return getComputedStyle(document.body).direction") == said.direction
+        assert browser.run("return document.documentElement.lang") == code
+        # What is not the probe's own English, and not isolated as a name, an address or a number.
+        words = browser.run(
+            "const seen = document.body.cloneNode(true);"
+            "for (const e of seen.querySelectorAll('bdi, code, pre, [lang]:not(body), svg, script')) e.remove();"
+            "return seen.textContent"
+        )
+        latin = set(re.findall(r"[A-Za-z]{3,}", str(words))) if code == "ar" else set()
+        assert latin <= {"Colibri", "DNS", "JSON", "pcapng", "UTC", "SHA", "Atom"}, (url, latin)
+    browser.driver.get(f"http://{address}/{code}/")
+    assert browser.text(".languages [aria-current]") == said.name
+
+
+@pytest.mark.parametrize(("code", "live", "ago"), [("fr", "En direct", "il y a"), ("ar", "مباشر", "دقائق")])
+def test_it_is_live_in_other_languages(
+    browsers: Callable[..., Browser], address: str, send: Callable[..., None], probes: Probes, until: Until,
+    code: Code, live: str, ago: str,
+) -> None:  # fmt: skip
+    probe, now, said = probes(), wall_clock(), load(code)
+    send(probe.finding("clean", now - 5 * instants.MINUTE))
+    browser = browsers()
+    browser.driver.get(f"http://{address}/{code}/")
+    until(lambda: browser.text("#live") == live, "the stream is open")
+    assert ago in browser.text(".ago")
+    send(probe.finding("interfered", now - 4 * instants.MINUTE))
+    until(lambda: said.text("Forged DNS answers") in browser.text(".cell.v-interfered"), "the cell changes")
+    assert ago in browser.text(".ago")
+    assert said.text("Interference") in browser.run("return document.getElementById('news').textContent")
+    assert browser.console() == []
+
+
+@pytest.mark.usefixtures("case")
+@pytest.mark.parametrize("code", CODES)
+def test_the_case_is_told_without_javascript(browsers: Callable[..., Browser], address: str, code: Code) -> None:
+    browser, said = browsers(javascript=False), load(code)
+    home, incidents, cell, target, incident, finding = all_addresses(browser, address, code)
+    expected = {
+        home: said.text("Numbers to cite"), incidents: said.text("Going on"), cell: said.text("Why we say so"),
+        target: said.text("As a table"), incident: said.text("Who disagrees"), finding: said.text("Signed by"),
+    }  # fmt: skip
+    for url, words in expected.items():
+        browser.driver.get(url)
+        assert words in browser.driver.find_element(By.TAG_NAME, "body").text, url
+    browser.driver.get(target)
+    browser.driver.find_element(By.TAG_NAME, "summary").click()
+    assert "UTC" in browser.driver.find_element(By.CSS_SELECTOR, "details[open] table").text
+    heights = {
+        name: {rect.size["height"] for rect in browser.driver.find_elements(By.CSS_SELECTOR, f".lane .t-{name}")}
+        for name in ("interfered", "clean")
+    }
+    assert min(heights["interfered"]) > max(heights["clean"]) > 0, "told apart by more than colour"
+
+
+def test_the_browser_s_language_is_taken_and_the_address_remembers_it(
+    browsers: Callable[..., Browser], address: str, send: Callable[..., None], probes: Probes
+) -> None:
+    send(probes().finding("clean", wall_clock()))
+    browser = browsers()
+    browser.driver.execute_cdp_cmd("Network.setExtraHTTPHeaders", {"headers": {"Accept-Language": "ar-MA,fr;q=0.8"}})
+    browser.driver.get(f"http://{address}/")
+    assert urlsplit(browser.driver.current_url).path == "/ar/"
+    browser.driver.find_element(By.CSS_SELECTOR, ".languages a[hreflang=fr]").click()
+    assert urlsplit(browser.driver.current_url).path == "/fr/"
+    browser.driver.find_element(By.CSS_SELECTOR, ".cell a").click()
+    assert urlsplit(browser.driver.current_url).path.startswith("/fr/cell/")
+    assert browser.driver.get_cookies() == []

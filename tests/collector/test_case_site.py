@@ -165,10 +165,21 @@ def test_the_history_of_a_target(desk: Desk, cut: Callable[..., None], get: Get)
     for days in (1, 30, 365):
         assert get(f"/en/target/{key}?days={days}").status_code == 200
     assert "Nobody measured it in this time." in get(f"/en/target/{key}?days=1").text
-    for days in ("2", "", "x", "7 "):
-        answer = get(f"/fr/target/{key}?days={days}")
+    for wrong in ("2", "", "x", "7 "):
+        answer = get(f"/fr/target/{key}?days={wrong}")
         assert answer.status_code == 400
         assert "Un historique couvre" in answer.text
+
+
+def test_permanent_addresses_are_those_of_the_public_monitor(desk: Desk, cut: Callable[..., None]) -> None:
+    cut()
+
+    async def main() -> httpx.Response:
+        site = Site(desk.reader, str, lambda: NOW, "https://colibri.example/maghreb/")
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(make_app(site)), base_url="http://inside") as client:
+            return await client.get(f"/en/incident/{only(desk)}")
+
+    assert f"https://colibri.example/maghreb/en/incident/{only(desk)}" in asyncio.run(main()).text
 
 
 def test_what_is_not_there(get: Get) -> None:

@@ -67,7 +67,7 @@ class Stream:
     def __init__(self, http_: Http, after: int = 0, resume: int | None = None) -> None:
         self._connection = http.client.HTTPConnection(http_.host, http_.port, timeout=15)
         headers = {"Last-Event-ID": str(resume)} if resume is not None else {}
-        self._connection.request("GET", f"/events?after={after}", headers=headers)
+        self._connection.request("GET", f"/en/events?after={after}", headers=headers)
         self._response = self._connection.getresponse()
         assert self._response.headers["content-type"].startswith("text/event-stream")
 
@@ -108,7 +108,7 @@ def test_from_the_feed_to_the_page_and_the_stream(
         assert "Forged DNS answers" in json.loads(event["data"])["html"]
         assert viewer.event()["event"] == "summary"
         until(lambda: uplink.stored == [finding.id], "answered")
-        assert b"Interference on 1 of 1 operator now" in monitor.get("/")[1]
+        assert b"Interference on 1 of 1 operator now" in monitor.get("/en/")[1]
         seen = int(event["id"])
     uplink.send(probe.finding("clean", wall_clock(), target=Target("shop.example")))
     until(lambda: len(uplink.stored) == 2, "the second one is stored while nobody watches")

@@ -46,11 +46,12 @@ def catalogue(code: str) -> Catalog:
 
 
 def key(message: Message) -> tuple[str, ...]:
-    return tuple(message.id) if isinstance(message.id, tuple | list) else (message.id,)
+    return (message.id,) if isinstance(message.id, str) else tuple(message.id)
 
 
 def said(message: Message) -> tuple[str, ...]:
-    return tuple(message.string) if isinstance(message.string, tuple | list) else (message.string,)
+    string = message.string or ""
+    return (string,) if isinstance(string, str) else tuple(text or "" for text in string)
 
 
 def entries(code: str) -> dict[tuple[str, ...], Message]:
