@@ -12,7 +12,7 @@ import msgspec
 
 from probe.collector import instants
 from probe.model.feed import short_hash
-from probe.model.finding import Finding, Interference, Line, Target, Verdict
+from probe.model.finding import Access, Finding, Interference, Line, Target, Verdict
 
 HEARD_TOGETHER = instants.DAY
 """A probe counts in a cell while its last finding is at most this much older than the cell's newest."""
@@ -29,7 +29,12 @@ def operator_key(line: Line) -> str:
 
 def column_key(line: Line) -> str:
     """One column of the monitor: an operator in a country, by access type. Safe in an address."""
-    return short_hash("\x1f".join((operator_key(line), line.country, line.access)))
+    return column_name(operator_key(line), line.country, line.access)
+
+
+def column_name(operator: str, country: str, access: Access) -> str:
+    """The same from its parts: an operator's key, its country, and how it is reached."""
+    return short_hash(f"{operator}\x1f{country}\x1f{access}")
 
 
 def cell_key(finding: Finding) -> str:

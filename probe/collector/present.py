@@ -13,24 +13,33 @@ from typing import get_args
 import msgspec
 
 from probe.collector.cells import Standing, column_key, settle
-from probe.model.finding import Finding, Verdict
+from probe.model.finding import Finding, Line, Verdict
 
 _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 _FINDING = msgspec.json.Decoder(Finding)
 
 
 def refresh(db: sqlite3.Connection, touched: Iterable[tuple[str, str]]) -> None:
-    """Bring ``standings`` and ``cells`` up to date for these (cell, probe) pairs."""
-    cells = set()
+    """Bring ``standings``, ``cells`` and ``crowd`` up to date for these (cell, probe) pairs."""
+    cells: dict[str, dict[str, int]] = {}
     for cell, probe in touched:
         standing = _standing(db, cell, probe)
         db.execute(
             "INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?, ?, ?)",
             (cell, probe, standing.finding_id, standing.at, standing.verdict, standing.since),
         )
-        cells.add(cell)
-    for cell in sorted(cells):
-        _refresh_cell(db, cell)
+        cells.setdefault(cell, {})[probe] = standing.at
+    crowd: dict[tuple[str, str], tuple[int, Line]] = {}
+    for cell, heard in sorted(cells.items()):
+        line = _refresh_cell(db, cell)
+        for probe, at in heard.items():
+            pair = column_key(line), probe
+            crowd[pair] = max(crowd.get(pair, (at, line)), (at, line), key=lambda one: one[0])
+    db.executemany(
+        "INSERT INTO crowd VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET line = excluded.line, at = excluded.at"
+        " WHERE excluded.at > at",
+        [(column, probe, msgspec.json.encode(line), at) for (column, probe), (at, line) in sorted(crowd.items())],
+    )
 
 
 def _standing(db: sqlite3.Connection, cell: str, probe: str) -> Standing:
@@ -54,7 +63,7 @@ def _standing(db: sqlite3.Connection, cell: str, probe: str) -> Standing:
     return Standing(probe, finding_id, at, verdict, at if since is None else since)
 
 
-def _refresh_cell(db: sqlite3.Connection, cell: str) -> None:
+def _refresh_cell(db: sqlite3.Connection, cell: str) -> Line:
     standings = [
         Standing(*row)
         for row in db.execute("SELECT probe, finding_id, at, verdict, since FROM standings WHERE cell = ?", (cell,))
@@ -70,3 +79,4 @@ def _refresh_cell(db: sqlite3.Connection, cell: str) -> None:
          msgspec.json.encode(finding.target), now.verdict, msgspec.json.encode(finding.interference), now.finding_id,
          now.since, now.last, now.agree, now.probes, finding.confidence),
     )  # fmt: skip
+    return finding.line

@@ -208,6 +208,18 @@ MIGRATIONS = (
       robots_at INTEGER NOT NULL DEFAULT 0
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE crowd (             -- who measures where, and when last
+      column_key TEXT NOT NULL,
+      probe TEXT NOT NULL,
+      line BLOB NOT NULL,
+      at INTEGER NOT NULL,
+      PRIMARY KEY (column_key, probe)
+    ) WITHOUT ROWID;
+    INSERT INTO crowd
+      SELECT c.column_key, s.probe, c.line, max(s.at) FROM standings s JOIN cells c ON c.key = s.cell GROUP BY 1, 2;
+    CREATE INDEX cells_by_column ON cells (column_key);
+    """,
 )
 
 

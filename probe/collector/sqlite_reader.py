@@ -50,7 +50,6 @@ class SqliteReader:
     def __init__(self, path: str) -> None:
         """Raises StoreError."""
         self._db = open_reader(path)
-        sqlite_search.prepare(self._db)
         self._lock = threading.Lock()
 
     def close(self) -> None:

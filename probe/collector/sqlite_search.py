@@ -6,30 +6,23 @@ undated findings of a cell that has no dated one are not found.
 
 from __future__ import annotations
 
-import sqlite3
+from typing import get_args
 
 import msgspec
 
-from probe.collector.cells import operator_key
+from probe.collector.cells import column_name
 from probe.collector.search import MOST, Search
-from probe.model.finding import Line
+from probe.model.finding import Access
 
-CROWD = "SELECT DISTINCT c.line, s.probe FROM standings s JOIN cells c ON c.key = s.cell WHERE s.at >= ?"
+CROWD = "SELECT line, probe FROM crowd WHERE at >= ? ORDER BY column_key, probe"
 NAMED = "WHERE key IN (SELECT value FROM json_each(?))"
-
-_LINE = msgspec.json.Decoder(Line)
-_BETWEEN = "\x1f"  # no name on the feed is likely to hold it, and none that does gets anything by it
-
-
-def prepare(db: sqlite3.Connection) -> None:
-    """Teach a connection what operators are called here."""
-    db.create_function("operator_of", 1, lambda line: _operator(_LINE.decode(line)), deterministic=True)
 
 
 def statement(search: Search) -> tuple[str, list[object]]:
     """The query and its arguments; rows: id, cell, at, received_at, body, has_evidence."""
-    cells = ["operator_of(line) IN (SELECT value FROM json_each(?))"]
-    arguments: list[object] = [msgspec.json.encode(sorted(_BETWEEN.join(one) for one in search.operators)).decode()]
+    columns = [column_name(key, country, access) for country, key in search.operators for access in get_args(Access)]
+    cells = ["column_key IN (SELECT value FROM json_each(?))"]
+    arguments: list[object] = [msgspec.json.encode(sorted(columns)).decode()]
     if search.target:
         both = (f"json_extract(CAST(target AS TEXT), '$.{field}')" for field in ("input", "name"))
         cells.append(f"? IN ({', '.join(both)})")
@@ -50,7 +43,3 @@ def statement(search: Search) -> tuple[str, list[object]]:
         f" WHERE {' AND '.join(where)} ORDER BY time DESC, id DESC LIMIT ?"
     )
     return query, [*arguments, min(search.limit, MOST)]
-
-
-def _operator(line: Line) -> str:
-    return _BETWEEN.join((line.country, operator_key(line)))

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
 from random import Random
 from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
 
-from probe.collector import instants, sqlite_search
+from probe.collector import instants, schema, sqlite_search
 from probe.collector.cells import cell_key
 from probe.collector.public import Operator
 from probe.collector.search import Place, Search
@@ -109,6 +111,32 @@ def test_the_crowd_is_who_measured_since(desk: Desk, probes: Probes) -> None:
     assert desk.reader.crowd(NOON) == [(SAHARA, "p-new")]
 
 
+def test_the_crowd_is_the_same_in_whatever_order_it_measured(desk: Desk, probes: Probes) -> None:
+    probe, renamed = probes("p-one"), Line("Atlas", 64501, "MA", "fixed")
+    new = probe.finding(at=NOON, line=renamed, target=Target("new.example"))
+    old = probe.finding(at=NOON - 10, target=Target("old.example"))
+    desk.give(new)
+    desk.give(old)
+    desk.give(probe.finding(at=NOON - 5))
+    assert desk.reader.crowd(NOON) == [(renamed, "p-one")]
+
+
+def test_an_older_database_gets_its_crowd(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, desks: Callable[..., Desk], desk: Desk, probes: Probes
+) -> None:
+    desk.give(probes("p-one").finding(at=NOON), probes("p-two", SAHARA).finding(at=NOON - 5))
+    known = desk.reader.crowd(0)
+    assert len(known) == 2
+    before = next(n for n, script in enumerate(schema.MIGRATIONS) if "CREATE TABLE crowd" in script)
+    monkeypatch.setattr(schema, "MIGRATIONS", schema.MIGRATIONS[:before])
+    with closing(schema.open_writer(str(tmp_path / "older"))) as db:
+        db.execute("ATTACH ? AS new", (desk.path,))
+        db.execute("INSERT INTO cells SELECT * FROM new.cells")
+        db.execute("INSERT INTO standings SELECT * FROM new.standings")
+    monkeypatch.undo()
+    assert desks("older").reader.crowd(0) == known
+
+
 def test_cells_by_name(desk: Desk, findings: list[Finding]) -> None:
     keys = sorted({cell_key(f) for f in findings})
     assert sorted(cell.key for cell in desk.reader.cells_named([*keys[:3], "none", "' OR 1=1 --"])) == keys[:3]
@@ -119,7 +147,6 @@ def test_a_page_is_read_along_the_index_of_times(desk: Desk, findings: list[Find
     """Not by sorting all there is: the tenth page of a million must be as quick as the first."""
     query, arguments = sqlite_search.statement(Search(operators=EVERYBODY, after=Place(NOON + 9, "0195")))
     with sqlite3.connect(desk.path) as db:
-        sqlite_search.prepare(db)
         plan = " / ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", arguments))
     db.close()
     assert "findings_by_" in plan
