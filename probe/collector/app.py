@@ -31,6 +31,8 @@ from probe.model.errors import StoreError
 from probe.model.finding import Finding
 
 RECENT = 50
+FRESH = 5 * instants.SECOND
+"""For so long the live page is kept while nothing changes, so that a crowd that reloads it costs one rendering."""
 MOST = 1000
 _WENT_WRONG = {
     400: mark("This address asks for something that can't be."),
@@ -78,6 +80,7 @@ class Site:
             code: Pages(load(code), counting=counting) for code in CODES
         }
         self.cases = CaseSite(reader, self._pages, now, address)
+        self._kept: dict[Code, tuple[tuple[int, int], str]] = {}
         self.hub = Hubs({code: self._changes(code) for code in CODES})
 
     def newest(self) -> int:
@@ -91,8 +94,14 @@ class Site:
         return RedirectResponse(location, 302, headers={"Vary": "Accept-Language", "Cache-Control": "no-cache"})
 
     def home(self, request: Request) -> Response:
-        r = self._reader
-        return HTMLResponse(self._in(request).monitor(r.cells(), r.probes(), r.counters(), self._now()))
+        r, now, pages = self._reader, self._now(), self._in(request)
+        counters = r.counters()
+        age = (counters.get("change", 0), now // FRESH)
+        kept, page = self._kept.get(pages.language.code, (None, ""))
+        if kept != age:
+            page = pages.monitor(r.cells(), r.probes(), counters, now)
+            self._kept[pages.language.code] = age, page
+        return HTMLResponse(page)
 
     def cell(self, request: Request) -> Response:
         cell = self._reader.cell(request.path_params["key"])

@@ -14,7 +14,8 @@ import msgspec
 import pytest
 
 from probe.collector import instants
-from probe.collector.app import HEADERS, Site, make_app
+from probe.collector.app import FRESH, HEADERS, Site, make_app
+from probe.collector.pages import Pages
 from probe.collector.rest import Rest
 from probe.model import feed
 from probe.model.finding import Finding
@@ -141,6 +142,37 @@ def test_one_page_in_three_languages(desk: Desk, probes: Probes, get: Get) -> No
             links = [link for link in inside if not link.startswith(("/static/", "/api/", "/healthz", "/finding/"))]
             strayed = [link for link in links if not re.match(r"/(fr|ar|en)/", link)]
             assert strayed == [], "every link keeps to a language"
+
+
+def test_a_crowd_that_reloads_the_page_costs_one_rendering_until_something_changes(
+    desk: Desk, probes: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    rendered: list[str] = []
+    real = Pages.monitor
+
+    def counted(pages: Pages, *values: Any) -> str:
+        rendered.append(real(pages, *values))
+        return rendered[-1]
+
+    monkeypatch.setattr(Pages, "monitor", counted)
+    now = [NOON]
+    probe = probes()
+    desk.give(probe.finding())
+
+    async def main() -> None:
+        transport = httpx.ASGITransport(make_app(Site(desk.reader, str, lambda: now[0])))
+        async with httpx.AsyncClient(transport=transport, base_url="http://monitor") as client:
+            first = await client.get("/en/")
+            assert (await client.get("/en/")).text == first.text
+            assert len(rendered) == 1
+            assert 'lang="fr"' in (await client.get("/fr/")).text
+            desk.give(probe.finding("interfered", NOON + 1), received_at=NOON + 1)
+            assert "Interference on 1 of 1 operator now" in (await client.get("/en/")).text
+            now[0] += FRESH
+            assert "Interference on" in (await client.get("/en/")).text
+            assert len(rendered) == 4
+
+    asyncio.run(main())
 
 
 def test_a_404_of_the_api_is_json(get: Get) -> None:
