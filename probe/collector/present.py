@@ -79,4 +79,6 @@ def _refresh_cell(db: sqlite3.Connection, cell: str) -> Line:
          msgspec.json.encode(finding.target), now.verdict, msgspec.json.encode(finding.interference), now.finding_id,
          now.since, now.last, now.agree, now.probes, finding.confidence),
     )  # fmt: skip
+    names = {name for name in (finding.target.input, finding.target.name) if name}
+    db.executemany("INSERT OR IGNORE INTO cell_names VALUES (?, ?)", [(name, cell) for name in sorted(names)])
     return finding.line

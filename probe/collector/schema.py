@@ -220,6 +220,17 @@ MIGRATIONS = (
       SELECT c.column_key, s.probe, c.line, max(s.at) FROM standings s JOIN cells c ON c.key = s.cell GROUP BY 1, 2;
     CREATE INDEX cells_by_column ON cells (column_key);
     """,
+    """
+    CREATE TABLE cell_names (        -- what the targets of cells were asked for as, and called
+      name TEXT NOT NULL,
+      cell TEXT NOT NULL,
+      PRIMARY KEY (name, cell)
+    ) WITHOUT ROWID;
+    INSERT OR IGNORE INTO cell_names SELECT json_extract(CAST(target AS TEXT), '$.input'), key FROM cells;
+    INSERT OR IGNORE INTO cell_names
+      SELECT json_extract(CAST(target AS TEXT), '$.name'), key FROM cells WHERE CAST(target AS TEXT) ->> 'name' <> '';
+    CREATE INDEX findings_remarkable ON findings (verdict, coalesce(at, received_at)) WHERE verdict <> 'clean';
+    """,
 )
 
 

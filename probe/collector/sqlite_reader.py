@@ -76,7 +76,9 @@ class SqliteReader:
         return [_cell(row) for row in rows]
 
     def search(self, search: Search) -> list[FindingRow]:
-        query, arguments = sqlite_search.statement(search)
+        query, arguments = sqlite_search.few(search)
+        ((is_few,),) = self._rows(query, *arguments)
+        query, arguments = sqlite_search.statement(search, bool(is_few))
         return [_finding_row(row) for row in self._rows(query, *arguments)]
 
     def crowd(self, since: int) -> list[tuple[Line, str]]:

@@ -143,11 +143,55 @@ def test_cells_by_name(desk: Desk, findings: list[Finding]) -> None:
     assert desk.reader.cells_named([]) == []
 
 
-def test_a_page_is_read_along_the_index_of_times(desk: Desk, findings: list[Finding]) -> None:
-    """Not by sorting all there is: the tenth page of a million must be as quick as the first."""
-    query, arguments = sqlite_search.statement(Search(operators=EVERYBODY, after=Place(NOON + 9, "0195")))
-    with sqlite3.connect(desk.path) as db:
-        plan = " / ".join(row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", arguments))
-    db.close()
-    assert "findings_by_" in plan
-    assert "SCAN f" not in plan
+@pytest.mark.parametrize(
+    ("wanted", "is_few", "index"),
+    [
+        ({}, False, "findings_by_time"),
+        ({"verdict": "clean", "since": NOON}, False, "findings_by_time"),
+        ({"verdict": "interfered", "after": Place(NOON, "0195")}, False, "findings_remarkable"),
+        ({"target": "news.example", "measurement": "voip"}, True, "findings_by_cell"),
+    ],
+)
+def test_the_newest_page_is_all_that_is_read(
+    desk: Desk, findings: list[Finding], wanted: dict[str, Any], is_few: bool, index: str
+) -> None:
+    """Nothing is sorted where many cells are meant, or the first page would cost as much as all."""
+    query, arguments = sqlite_search.statement(Search(operators=EVERYBODY, **wanted), is_few)
+    with closing(sqlite3.connect(desk.path)) as db:
+        plan = [row[3] for row in db.execute(f"EXPLAIN QUERY PLAN {query}", arguments)]
+    assert any(f"f USING INDEX {index}" in step for step in plan), plan
+    assert any("l USING" in step or "f USING INDEX sqlite_autoindex_findings_1 (id=?)" in step for step in plan), plan
+    inner = plan[: next(n for n, step in enumerate(plan) if "autoindex_findings_1" in step)]
+    assert ("USE TEMP B-TREE FOR ORDER BY" in inner) is is_few
+
+
+@pytest.mark.parametrize("is_few", [True, False])
+@pytest.mark.parametrize("verdict", [None, "clean", "interfered"])
+def test_whichever_way_is_taken_the_same_is_found(
+    desk: Desk, findings: list[Finding], is_few: bool, verdict: Verdict | None
+) -> None:
+    search = Search(operators=EVERYBODY, verdict=verdict, target="chat.example", limit=1000)
+    query, arguments = sqlite_search.statement(search, is_few)
+    with closing(sqlite3.connect(desk.path)) as db:
+        assert [row[0] for row in db.execute(query, arguments)] == plainly(findings, search)
+
+
+@pytest.mark.parametrize(("share", "is_few"), [(1, False), (50, True)])
+def test_few_are_one_in_fifty(desk: Desk, probes: Probes, share: int, is_few: bool) -> None:
+    probe = probes()
+    desk.give(*(probe.finding(signed=False, target=Target(f"{number}.example")) for number in range(50)))
+    search = Search(operators=EVERYBODY, target="7.example" if share == 50 else "")
+    query, arguments = sqlite_search.few(search)
+    with closing(sqlite3.connect(desk.path)) as db:
+        assert db.execute(query, arguments).fetchall() == [(is_few,)]
+
+
+def test_a_target_is_found_by_every_name_that_it_had(desk: Desk, probes: Probes) -> None:
+    probe = probes()
+    old = probe.finding(at=NOON, target=Target("192.0.2.1", "old.example"))
+    new = probe.finding(at=NOON + 1, target=Target("192.0.2.1", "new.example"))
+    desk.give(old)
+    desk.give(new)
+    for name in ("192.0.2.1", "old.example", "new.example"):
+        assert [row.id for row in desk.reader.search(Search(operators=EVERYBODY, target=name))] == [new.id, old.id]
+    assert desk.reader.search(Search(operators=EVERYBODY, target="other.example")) == []
