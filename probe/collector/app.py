@@ -80,7 +80,7 @@ class Site:
             code: Pages(load(code), counting=counting) for code in CODES
         }
         self.cases = CaseSite(reader, self._pages, now, address)
-        self._kept: dict[Code, tuple[tuple[int, int], str]] = {}
+        self._kept: dict[Code, tuple[tuple[int, ...], str]] = {}
         self.hub = Hubs({code: self._changes(code) for code in CODES})
 
     def newest(self) -> int:
@@ -96,10 +96,10 @@ class Site:
     def home(self, request: Request) -> Response:
         r, now, pages = self._reader, self._now(), self._in(request)
         counters = r.counters()
-        age = (counters.get("change", 0), now // FRESH)
+        age = (counters.get("change", 0), counters.get("incident_change", 0), now // FRESH)
         kept, page = self._kept.get(pages.language.code, (None, ""))
         if kept != age:
-            page = pages.monitor(r.cells(), r.probes(), counters, now)
+            page = pages.monitor(r.cells(), r.probes(), counters, now, self.cases.going(pages))
             self._kept[pages.language.code] = age, page
         return HTMLResponse(page)
 

@@ -19,6 +19,8 @@ from probe.collector.store import FindingRow, IncidentRow, Reader
 
 LISTED = 200
 """Incidents in a list; each keeps its own address whatever its age."""
+GOING = 10
+"""Of them at most, on the live page."""
 _DAYS = {str(days): days for days in timelines.SPANS}
 _USUAL = "7"
 
@@ -34,6 +36,10 @@ class CaseSite:
         self._reader = reader
         self._pages = pages
         self._now = now
+
+    def going(self, pages: Pages) -> list[IncidentView]:
+        """Incidents that go on, for the live page."""
+        return self._views(self._reader.incidents(GOING, open_only=True), pages)
 
     def incidents(self, request: Request) -> Response:
         """The list."""

@@ -52,11 +52,14 @@ class Pages:
             version=__version__, counting=counting,
         )  # fmt: skip
 
-    def monitor(self, cells: list[Cell], probes: list[ProbeRow], counters: dict[str, int], now: int) -> str:
-        """The live page."""
+    def monitor(
+        self, cells: list[Cell], probes: list[ProbeRow], counters: dict[str, int], now: int,
+        going: Sequence[IncidentView] = (),
+    ) -> str:  # fmt: skip
+        """The live page. ``going``: incidents that go on."""
         page = views.monitor(cells, now, self.language)
         when = Time.of(now, self.language)
-        return self.render("monitor.html", "/", page=page, probes=probes, counters=counters, now=when)
+        return self.render("monitor.html", "/", page=page, probes=probes, counters=counters, now=when, going=going)
 
     def cell(self, cell: Cell, decisive: Finding, findings: list[FindingRow], now: int) -> str:
         """The permanent page of one cell: its verdict, the decisive finding's reasons, and recent findings."""
@@ -104,8 +107,9 @@ class Pages:
 
     def target(self, name: str, line: Timeline, days: int, incidents: Sequence[IncidentView]) -> str:
         """The history of a target over so many days."""
+        key = views.target_key(name)
         return self.render(
-            "target.html", f"/target/{views.target_key(name)}", name=name, line=line, chosen=days,
+            "target.html", f"/target/{key}?days={days}", key=key, name=name, line=line, chosen=days,
             spans=list(timelines.SPANS), states=timelines.STATES, width=timelines.WIDTH, incidents=incidents,
         )  # fmt: skip
 

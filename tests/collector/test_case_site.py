@@ -77,6 +77,7 @@ def text(page: str) -> str:
 
 def test_an_incident_from_findings_to_its_page(desk: Desk, cut: Callable[..., None], get: Get) -> None:
     cut()
+    assert f'href="/en/incident/{only(desk)}"' in get("/en/").text, "the live page leads to it"
     listed = get("/en/incidents")
     assert listed.status_code == 200
     assert f'href="/en/incident/{only(desk)}"' in listed.text
@@ -117,6 +118,7 @@ def test_the_feed_is_atom(desk: Desk, cut: Callable[..., None], get: Get, code: 
     assert links == {
         "self": f"https://monitor.example/{code}/incidents.atom", "alternate": f"https://monitor.example/{code}/incidents",
     }  # fmt: skip
+    assert f'href="/{code}/incident/' not in get(f"/{code}/").text, "it is over"
     (entry,) = feed.findall(f"{ATOM}entry")
     link = entry.find(f"{ATOM}link")
     assert link is not None
@@ -163,7 +165,9 @@ def test_the_history_of_a_target(desk: Desk, cut: Callable[..., None], get: Get)
     assert "Interference in" in said, "and the table behind it"
     assert f'href="/en/incident/{only(desk)}"' in page.text
     for days in (1, 30, 365):
-        assert get(f"/en/target/{key}?days={days}").status_code == 200
+        longer = get(f"/en/target/{key}?days={days}")
+        assert longer.status_code == 200
+        assert f'href="/ar/target/{key}?days={days}"' in longer.text, "another language keeps to the span"
     assert "Nobody measured it in this time." in get(f"/en/target/{key}?days=1").text
     for wrong in ("2", "", "x", "7 "):
         answer = get(f"/fr/target/{key}?days={wrong}")

@@ -28,7 +28,9 @@ NOON = instants.from_text("2026-03-01T12:00:00.000Z")
 Probes = Callable[..., "FakeProbe"]
 EN = load("en")
 NASTY = "<script>alert('x')</script><img src=//evil.example onerror=alert(1)>\" onmouseover=\"x\u202e"
-CASES = {"incidents", "no incidents", "incident", "incident over", "target", "target unmeasured"}
+CASES = {
+    "monitor with incidents", "incidents", "no incidents", "incident", "incident over", "target", "target unmeasured",
+}  # fmt: skip
 VOID = {"meta", "link", "img", "wbr", "path", "circle", "rect", "br"}
 
 
@@ -120,6 +122,7 @@ def cases(pages: Pages) -> dict[str, str]:
     ]  # fmt: skip
     line = timelines.timeline("news.example", rows, 7, NOON, language)
     return {
+        "monitor with incidents": pages.monitor([], [], {}, NOON, shown),
         "incidents": pages.incidents(shown), "no incidents": pages.incidents([]),
         "incident": pages.incident(shown[0], [place], [other], "https://monitor.example"),
         "incident over": pages.incident(shown[1], [], [], "https://monitor.example"),
