@@ -36,12 +36,12 @@ def few(search: Search) -> Statement:
 def statement(search: Search, is_few: bool) -> Statement:
     """The query and its arguments; rows: id, cell, at, received_at, body, has_evidence."""
     cells, arguments = _cells(search)
+    # Where they are many, each finding's cell is looked up instead of all of them being listed first.
+    index, where = "findings_by_time", [f"EXISTS ({cells} AND key = f.cell)"]
     if is_few:
         index, where = "findings_by_cell", [f"f.cell IN ({cells})"]
     elif search.verdict not in (None, "clean"):
-        index, where = "findings_remarkable", [f"+f.cell IN ({cells})", "f.verdict <> 'clean'"]
-    else:
-        index, where = "findings_by_time", [f"+f.cell IN ({cells})"]
+        index, where = "findings_remarkable", [*where, "f.verdict <> 'clean'"]
     for condition, value in (
         ("f.measurement = ?", search.measurement or None), ("f.verdict = ?", search.verdict),
         (f"{_TIME} >= ?", search.since), (f"{_TIME} < ?", search.until),
