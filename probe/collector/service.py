@@ -14,6 +14,7 @@ import uvicorn
 
 from probe.collector import rest_metrics
 from probe.collector.app import Site, make_app
+from probe.collector.errands import Errands
 from probe.collector.public_feed import PublicFeed
 from probe.collector.public_reader import PublicReader
 from probe.collector.rest import Rest
@@ -88,13 +89,18 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
         public = PublicFeed(reader, consents, wall_clock)
         subscriber = Subscriber(config, store, public=public)
         shown = PublicReader(reader, consents, wall_clock)
-        site = Site(shown, lambda: subscriber.trouble, wall_clock, config.collector.site)
+        site = Site(
+            shown, lambda: subscriber.trouble, wall_clock, config.collector.site,
+            counting=bool(config.collector.counter),
+        )  # fmt: skip
+        errands = Errands(config, reader, wall_clock, site.choose)
+        stack.callback(errands.close)
         wake.append(site.hub.wake)
 
         def present() -> rest_metrics.Now:
             return rest_metrics.Now(site.hub.viewers, site.hub.dropped, subscriber.trouble, public.waiting)
 
-        routes = [*Rest(reader, wall_clock, consents).routes, rest_metrics.route(reader, present)]
+        routes = [*Rest(reader, wall_clock, consents).routes, rest_metrics.route(reader, present), *errands.routes]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, done.set)
             stack.callback(loop.remove_signal_handler, number)
@@ -113,7 +119,8 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
         thread.start()
         serving = asyncio.create_task(server.serve([sock]))
         following = asyncio.create_task(site.hub.run(site.newest()))
-        for task in (serving, following):
+        running = asyncio.create_task(errands.run())
+        for task in (serving, following, running):
             task.add_done_callback(lambda _: done.set())
         await done.wait()
         _log.info("stopping")
@@ -121,7 +128,8 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
         site.hub.close()
         server.should_exit = True
         following.cancel()
-        ends = await asyncio.gather(serving, following, return_exceptions=True)
+        running.cancel()
+        ends = await asyncio.gather(serving, following, running, return_exceptions=True)
         await asyncio.to_thread(thread.join)
     died += [end for end in ends if isinstance(end, Exception)]
     if not died:

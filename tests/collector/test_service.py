@@ -16,9 +16,10 @@ import pytest
 
 from probe.collector import instants, service
 from probe.collector.subscriber import wall_clock
-from probe.model.config import CollectorConfig, Config, MqttConfig
+from probe.model.config import CollectorConfig, Config, CounterConfig, MqttConfig, NtfyConfig, SafetyConfig
 from probe.model.errors import ConfigError, StoreError
 from probe.model.finding import Target
+from tests.collector.web import serving
 
 if TYPE_CHECKING:
     from tests.collector.conftest import Broker, FakeProbe, Process, Uplink
@@ -34,6 +35,12 @@ try:
 except ColibriError as error:
     print(error, file=sys.stderr)
     sys.exit(3)
+"""
+
+LOOK = """
+from probe.collector.counters import polite
+from probe.collector.notify import desk
+desk.LOOK, polite.SPACING = 0.1, 0
 """
 
 Probes = Callable[..., "FakeProbe"]
@@ -220,3 +227,39 @@ def test_addresses_of_both_families() -> None:
     if socket.has_ipv6:
         with service.listen("[::1]:0") as six:
             assert service.url(six) == f"http://[::1]:{six.getsockname()[1]}/"
+
+
+@pytest.mark.loopback
+def test_an_incident_is_told_once_and_counters_are_read_beside(
+    settings: Config, processes: Callable[..., Process], until: Until, uplink: Uplink, probes: Probes
+) -> None:
+    with serving(lambda asked: (404 if "robots" in asked.path else 200, {}, b'{"fans": 12345}')) as web:
+        collector = msgspec.structs.replace(
+            settings.collector,
+            notify=[NtfyConfig(name="phone", url=f"{web.url}/incidents", settle=0.0)],
+            counter=[CounterConfig(name="fans", url=f"{web.url}/fans", json="/fans")],
+        )
+        config = msgspec.structs.replace(
+            settings, collector=collector, safety=SafetyConfig(allow_networks=["127.0.0.0/8"])
+        )
+        monitor, told = Http(config), list[dict[str, Any]]()
+
+        def tell() -> bool:
+            told[:] = [json.loads(asked.body) for asked in web.asked if asked.method == "POST"]
+            return bool(told)
+
+        process = processes(SERVE.replace("try:", LOOK + "try:", 1), msgspec.json.encode(config).decode())
+        until(lambda: monitor.health().get("status") == "ok", "the collector serves and is subscribed")
+        now = wall_clock()
+        for name in ("p-one", "p-two"):
+            probe = probes(name)
+            uplink.send(*(probe.finding("interfered", now - minutes * 60_000) for minutes in (40, 20, 1)))
+        until(tell, "somebody is told")
+        assert monitor.get("/en/counters")[0] == 200
+        assert process.stop() == (0, "")
+        again = processes(SERVE.replace("try:", LOOK + "try:", 1), msgspec.json.encode(config).decode())
+        until(lambda: monitor.health().get("status") == "ok", "the next one serves")
+        until(lambda: b'"value":12345' in monitor.get("/api/counters")[1], "the counter was read", 90.0)
+        assert again.stop() == (0, "")
+        tell()
+        assert [one["title"] for one in told] == ["Interference has begun: news.example on Atlas Telecom"]

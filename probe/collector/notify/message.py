@@ -15,6 +15,7 @@ from probe.collector import instants, words
 from probe.collector.incidents.model import Bounds, Incident
 from probe.collector.languages.language import Language, load, mark
 from probe.collector.notify.changes import Change, Kind, What
+from probe.collector.public import minute
 from probe.model.config import NotifyConfig
 
 SCHEMA = "colibri.notification/1"
@@ -42,7 +43,8 @@ NEWS: dict[What, str] = {
 
 
 class Span(msgspec.Struct, frozen=True):
-    """After the one instant, not after the other (RFC 3339); null: nobody measured before, or since."""
+    """After the one instant, not after the other (RFC 3339, cut to the minute: a second could tell which home it was);
+    null: nobody measured before, or since."""
 
     after: str | None
     until: str | None
@@ -191,8 +193,8 @@ def _event(change: Change, link: str) -> Event:
         kind=change.kind, incident=name, before=change.before if change.before != name else "", what=change.what,
         link=link, name=change.row.operator, **fields, state=i.state, began=_span(i.began),
         ended=_span(i.ended) if i.ended else None, homes=i.homes, heard=i.heard, dissenting=len(i.dissent),
-        share=i.share, sure=i.sure, intermittent=i.intermittent,
-        exemptions=tuple(Spared(e.homes, instants.to_text(e.since), _instant(e.until)) for e in i.exemptions),
+        share=round(i.share, 4), sure=round(i.sure, 4), intermittent=i.intermittent,
+        exemptions=tuple(Spared(e.homes, minute(e.since), _instant(e.until)) for e in i.exemptions),
     )  # fmt: skip
 
 
@@ -201,7 +203,7 @@ def _span(bounds: Bounds) -> Span:
 
 
 def _instant(at: int) -> str | None:
-    return instants.to_text(at) if at else None
+    return minute(at) if at else None
 
 
 def _clean(text: str) -> str:
