@@ -6,6 +6,7 @@ import copy
 import gzip
 import json
 import re
+import tempfile
 from collections.abc import Callable, Iterator
 from functools import cache
 from pathlib import Path
@@ -17,12 +18,17 @@ import pytest
 import yaml
 from starlette.routing import Route
 
+from probe.agent.spool import Spool
+from probe.agent.states import States
 from probe.cli.schema import DOCUMENTS, schema
 from probe.collector import public, rest_query
 from probe.collector.connection import TOPICS
 from probe.collector.ingest import unpack
 from probe.collector.rest import OF_INCIDENTS, OF_RESULTS, Rest
+from probe.collector.subscriber import answers
+from probe.collector.verdicts import Outcome
 from probe.model import feed
+from probe.model.finding import Finding
 from tests.test_docs import FEED, examples
 
 ROOT = Path(__file__).parents[1]
@@ -229,6 +235,29 @@ def test_payload_schemas_refuse_every_broken_field(name: str) -> None:
         assert not is_valid({key: value for key, value in REAL[name].items() if key != field}, by)
 
 
+def made_by_the_code() -> dict[str, bytes]:
+    """Messages as the program makes them, by the name of their message."""
+    finding = msgspec.convert(REAL["colibri.finding/1"], Finding)
+    incident = msgspec.convert(REAL["colibri.public.event/1"]["incident"], feed.PublicIncident)
+    stored = answers([Outcome("rejected", "sale", finding.id, answer=True, refused="bad_clock")])["sale"]
+    with tempfile.TemporaryDirectory() as folder:
+        spool = Spool(Path(folder) / "spool", 1 << 20)
+        _, state = States("sale", spool).update(finding)
+        spool.close()
+    return {
+        "finding": msgspec.json.encode(finding),
+        "stored": msgspec.json.encode(stored),
+        "state": state,
+        "publicState": public.state_post(sample_state(), "AS64503").payload,
+        "publicEvent": public.event_post("updated", incident, 1_795_314_694_951).payload,
+    }
+
+
+def test_payload_schemas_accept_what_the_code_makes() -> None:
+    for message, payload in made_by_the_code().items():
+        assert faults(json.loads(payload), payload_schema(message)) == [], message
+
+
 @pytest.mark.parametrize(("word", "valid"), [(feed.AVAILABLE, True), (feed.GONE, True), (b"away", False)])
 def test_availability_is_one_of_two_words(word: bytes, valid: bool) -> None:
     assert is_valid(word.decode(), payload_schema("availability")) is valid
@@ -299,7 +328,7 @@ def test_what_a_parameter_may_be_is_what_is_taken(name: str) -> None:
         rest_query.parse([(name, word)], (name, "format"))
 
 
-def answers() -> list[tuple[str, Any, Any]]:
+def described_answers() -> list[tuple[str, Any, Any]]:
     """(where, schema, example) of all answers in JSON."""
     found = []
     for path, methods in OPEN["paths"].items():
@@ -309,7 +338,7 @@ def answers() -> list[tuple[str, Any, Any]]:
     return found
 
 
-@pytest.mark.parametrize(("where", "by", "example"), answers(), ids=[where for where, _, _ in answers()])
+@pytest.mark.parametrize(("where", "by", "example"), described_answers(), ids=lambda value: str(value)[:40])
 def test_examples_of_answers_are_valid(where: str, by: Any, example: Any) -> None:
     if example is not None:
         assert faults(example, by) == [], where
@@ -317,6 +346,6 @@ def test_examples_of_answers_are_valid(where: str, by: Any, example: Any) -> Non
 
 
 def test_every_list_has_an_example() -> None:
-    assert {where for where, _, example in answers() if example} >= {
+    assert {where for where, _, example in described_answers() if example} >= {
         "/api/v1/findings 200", "/api/v1/states 200", "/api/v1/incidents 200", "/api/v1/findings 400",
     }  # fmt: skip

@@ -12,7 +12,7 @@ from typing import get_args
 import msgspec
 
 from probe.collector import instants, public
-from probe.collector.cells import cell_name, column_key, operator_key
+from probe.collector.cells import cell_name, column_name, operator_key
 from probe.collector.public import Operator, Post
 from probe.collector.store import Reader
 from probe.model import feed
@@ -118,8 +118,7 @@ class PublicFeed:
 
     def _keys(self, line: Line, target: str) -> list[str]:
         """The names of all cells that an operator and target may have."""
-        lines = (msgspec.structs.replace(line, access=access) for access in get_args(Access))
-        columns = [column_key(one) for one in lines]
+        columns = [column_name(operator_key(line), line.country, access) for access in get_args(Access)]
         return [cell_name(column, one, target) for column in columns for one in sorted(self._measurements)]
 
     def _events(self, now: int) -> list[Post]:
