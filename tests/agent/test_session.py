@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from paho.mqtt.client import Client
+from paho.mqtt.enums import CallbackAPIVersion
 
 from probe.agent.control import MeasureRequest, StatusRequest, ask
 from probe.agent.session import Session, TaskDiedError
@@ -18,6 +20,7 @@ from probe.model.canonical import verify
 from probe.model.config import (
     Config,
     ControlConfig,
+    HomeAssistantConfig,
     LineConfig,
     MqttConfig,
     ProbeConfig,
@@ -89,6 +92,25 @@ def test_from_the_plan_over_the_feed_to_the_collector(
     assert info.line.country == "MA"
     interfered = next(f for f in shown if f.verdict == "interfered" and f.id in stored)
     assert len(collector.on(feed.evidence(PROBE, interfered.id))) == 1
+
+
+def test_the_household_is_told_if_it_is_configured(tmp_path: Path, broker: Broker) -> None:
+    heard: dict[str, bytes] = {}
+    home = Client(CallbackAPIVersion.VERSION2)
+    home.on_connect = lambda client, *_: client.subscribe("#", qos=1)
+    home.on_message = lambda _client, _data, message: heard.update({message.topic: bytes(message.payload)})
+    home.connect("127.0.0.1", broker.port)
+    home.loop_start()
+
+    async def scene() -> None:
+        wired = config(tmp_path, homeassistant=HomeAssistantConfig(host="127.0.0.1", port=broker.port))
+        async with Session(wired, targets("interfered"), make_runner):
+            await until(lambda: b'"interfered":1' in heard.get(f"colibri/home/{PROBE}/state", b""))
+
+    run(scene)
+    assert f"homeassistant/device/colibri_{PROBE}/config" in heard
+    home.disconnect()
+    home.loop_stop()
 
 
 def test_an_ad_hoc_run_answers_and_stays_on_the_device_unless_asked_otherwise(tmp_path: Path) -> None:
