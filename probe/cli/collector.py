@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     from probe.collector.incidents.cases import Case
     from probe.collector.store import IncidentRow, Reader
 
-EXTRA = ("jinja2", "starlette", "uvicorn")
+EXTRA = ("babel", "h11", "jinja2", "starlette", "uvicorn")
 """Modules of the optional extra."""
 
 

@@ -9,9 +9,10 @@ growing with the square root of the time, no smaller than counting itself makes 
 rounding. What is so far out that any distribution with one peak gets there once a month at the most (Vysochanskij and
 Petunin 1980: 4/9k²) is a wave.
 Waves of people come too, after the news; but they ebb. Attention has been measured to halve in 80 minutes (a tweet's
-impressions: Pfeffer, Matter and Sargsyan 2023) and in about three hours (links: Bitly 2011). Only a wave that ebbs
-faster than by half in 20 minutes, a quarter of the shortest of these, is flagged, and only where the readings are close
-enough to tell (95 %, by the same inequality).
+impressions: Pfeffer, Matter and Sargsyan 2023) and in about three hours (links: Bitly 2011), and to die away as a power
+law (t to the −1.4 after news from outside: Crane and Sornette 2008). Only a wave that ebbs faster than any that gets
+half of its people in 20 minutes, a quarter of the shortest of these, by that law and by the exponential one, is
+flagged, and only where the readings are close enough to tell (95 %, by the same inequality).
 
 **Too even a pace.** People who come one by one come at least as unevenly as chance (Poisson; opposite moves and crowds
 make it more uneven only). A pace whose variance is smaller, by the dispersion test (Fisher 1950; chi-squared by Wilson
@@ -34,6 +35,8 @@ from probe.collector.counters.ledger import Reading
 HISTORY = 7 * instants.DAY
 MONTH = 30 * instants.DAY
 HALF_LIFE = 20 * instants.MINUTE
+_THETA = 0.4  # of Crane and Sornette
+_CORE = HALF_LIFE / (2 ** (1 / _THETA) - 1)  # so that half has come in HALF_LIFE
 LEAST = 20
 """Intervals without which there is no usual pace to speak of."""
 EVEN = 24
@@ -135,9 +138,12 @@ def _bound(chance: float) -> float:
 
 
 def _remains(wave: int, after: int) -> float:
-    """Of a wave that began with its time and halves in HALF_LIFE: what comes in the time after, by what came in it."""
-    in_wave, in_after = math.exp2(-wave / HALF_LIFE), math.exp2(-after / HALF_LIFE)
-    return in_wave * (1 - in_after) / (1 - in_wave)
+    """Of a wave that began with its time and has half of its people in HALF_LIFE: what comes in the time after, by what
+    came in it. The less of two laws."""
+    return min(
+        (law(wave) - law(wave + after)) / (1 - law(wave))
+        for law in (lambda time: math.exp2(-time / HALF_LIFE), lambda time: (1 + time / _CORE) ** -_THETA)
+    )
 
 
 def _intervals(readings: Sequence[Reading]) -> list[_Interval]:

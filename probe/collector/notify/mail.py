@@ -16,7 +16,8 @@ from probe.collector import instants
 from probe.collector.notify.message import Notification
 from probe.model.config import EmailConfig
 
-SECONDS = 30.0
+SECONDS = 15.0
+"""For each answer of the server; a thread can't be stopped, and the collector is to end within twenty."""
 _log = logging.getLogger(__name__)
 _PORTS = {"starttls": 587, "tls": 465, "none": 25}
 
