@@ -166,8 +166,8 @@ class Site:
     async def on_http_error(self, request: Request, error: Exception) -> Response:
         status = error.status_code if isinstance(error, HTTPException) else 503
         said = error.detail if isinstance(error, HTTPException) else str(error)
-        if request.url.path.startswith(("/api/", "/healthz")):
-            return JSONResponse({"error": said}, status)
+        if request.url.path.startswith(("/api/", "/healthz", "/metrics")):
+            return JSONResponse({"error": said}, status, error.headers if isinstance(error, HTTPException) else None)
         first = request.url.path.split("/")[1]
         pages = self._pages[next((code for code in CODES if code == first), _liked(request))]
         if isinstance(error, HTTPException) and said != HTTPStatus(status).phrase:

@@ -6,7 +6,9 @@ runs them, and the iterators that they hand out, beside the event loop.
 
 from __future__ import annotations
 
+import threading
 import time
+import weakref
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import TypeVar
 
@@ -36,6 +38,8 @@ LATELY = 30 * instants.DAY
 CROWD_EVERY = 60.0
 """Seconds for which the crowd is remembered."""
 MOST_INCIDENTS = 10_000
+TABLES = 4
+"""Most tables that are written at once: they read all there is, and pages have to be answered meanwhile."""
 
 OF_RESULTS = ("country", "operator", "target", "measurement", "verdict", "since", "until", "cursor", "limit", "format")
 OF_INCIDENTS = ("country", "operator", "target", "measurement", "state", "since", "until", "cursor", "limit", "format")
@@ -51,6 +55,7 @@ class Rest:
         """``now`` in ms; ``consents``: probes whose owners agreed to be their operator's only one in public."""
         self._reader, self._now, self._consents, self._clock = reader, now, consents, clock
         self._crowd: tuple[float, list[tuple[Line, str]]] | None = None
+        self._tables = threading.BoundedSemaphore(TABLES)
         self.routes: list[BaseRoute] = [
             Route("/api/v1/findings", self.findings),
             Route("/api/v1/findings/{id}", self.finding),
@@ -66,7 +71,7 @@ class Rest:
             verdict=query.verdict, since=query.since, until=query.until, after=query.cursor,
         )  # fmt: skip
         if query.format != "json":
-            return _table(query, FINDINGS, "findings", self._pages(search, query.limit))
+            return self._table(query, FINDINGS, "findings", self._pages(search, query.limit))
         items, following = self._page(msgspec.structs.replace(search, limit=query.limit or MOST))
         return _json(FindingPage(items=items, next=following))
 
@@ -91,7 +96,8 @@ class Rest:
         items, following = _cut(told, query)
         if query.format == "json":
             return _json(StatePage(items=items, next=following))
-        return _table(query, STATES, "states", [[(state, verdict) for state in items for verdict in state.verdicts]])
+        rows = [(state, verdict) for state in items for verdict in state.verdicts]
+        return self._table(query, STATES, "states", [rows])
 
     def incidents(self, request: Request) -> Response:
         query = _parsed(request, OF_INCIDENTS)
@@ -106,7 +112,7 @@ class Rest:
         items, following = _cut(told, query)
         if query.format == "json":
             return _json(IncidentPage(items=items, next=following))
-        return _table(query, INCIDENTS, "incidents", [items])
+        return self._table(query, INCIDENTS, "incidents", [items])
 
     def incident(self, request: Request) -> Response:
         row = self._reader.incident(request.path_params["id"])
@@ -129,6 +135,22 @@ class Rest:
             yield [_item(row) for row in rows]
             left = left - len(rows) if left is not None else None
             search = msgspec.structs.replace(search, after=_place(rows[-1]))
+
+    def _table(self, query: Query, table: Table[T], name: str, pages: Iterable[Sequence[T]]) -> Response:
+        headers = {"Vary": "Accept", "Content-Disposition": f'attachment; filename="colibri-{name}.{query.format}"'}
+        pieces: Iterator[str] | Iterator[bytes]
+        if query.format == "csv":
+            pieces = table.csv(pages)
+        else:
+            try:
+                pieces = table.parquet(pages)
+            except UsageError as error:
+                raise HTTPException(501, str(error)) from error
+        if not self._tables.acquire(blocking=False):
+            raise HTTPException(503, "Too many tables are being written; try again later.", {"Retry-After": "30"})
+        # However the answer ends, and even if it never begins: the place is free once nobody holds the pieces.
+        weakref.finalize(pieces, self._tables.release).atexit = False
+        return StreamingResponse(pieces, media_type=MEDIA[query.format], headers=headers)
 
     def _operators(self, query: Query) -> frozenset[Operator]:
         return rest_query.narrowed(query, self._shown(), self._names())
@@ -203,16 +225,3 @@ def _item(row: FindingRow) -> FindingItem:
 
 def _json(page: object) -> Response:
     return Response(msgspec.json.encode(page), media_type=MEDIA["json"], headers={"Vary": "Accept"})
-
-
-def _table(query: Query, table: Table[T], name: str, pages: Iterable[Sequence[T]]) -> Response:
-    headers = {"Vary": "Accept", "Content-Disposition": f'attachment; filename="colibri-{name}.{query.format}"'}
-    pieces: Iterator[str] | Iterator[bytes]
-    if query.format == "csv":
-        pieces = table.csv(pages)
-    else:
-        try:
-            pieces = table.parquet(pages)
-        except UsageError as error:
-            raise HTTPException(501, str(error)) from error
-    return StreamingResponse(pieces, media_type=MEDIA[query.format], headers=headers)

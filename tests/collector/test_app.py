@@ -13,7 +13,7 @@ import httpx
 import msgspec
 import pytest
 
-from probe.collector import instants
+from probe.collector import instants, rest
 from probe.collector.app import FRESH, HEADERS, Site, make_app
 from probe.collector.pages import Pages
 from probe.collector.rest import Rest
@@ -257,3 +257,17 @@ def test_routes_beside_the_site_s_own_are_served_alike(desk: Desk) -> None:
     assert json(refused) == {"error": "limit: '0' is not a number from 1 to 1000"}
     for name, value in HEADERS.items():
         assert page.headers[name] == refused.headers[name] == value
+
+
+def test_a_refusal_says_when_to_come_again(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(rest, "TABLES", 0)
+
+    async def main() -> httpx.Response:
+        app = make_app(Site(desk.reader, lambda: "", lambda: NOON), Rest(desk.reader, lambda: NOON).routes)
+        async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://monitor") as client:
+            return await client.get("/api/v1/states?format=csv")
+
+    answer = asyncio.run(main())
+    assert answer.status_code == 503
+    assert answer.headers["retry-after"] == "30"
+    assert json(answer) == {"error": "Too many tables are being written; try again later."}

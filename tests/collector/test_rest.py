@@ -14,6 +14,9 @@ import msgspec
 import pytest
 from pyarrow import parquet
 from starlette.applications import Starlette
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import StreamingResponse
 
 from probe.collector import instants, rest
 from probe.collector.incidents.model import Bounds, Incident, Series
@@ -185,6 +188,23 @@ def test_without_pyarrow_parquet_is_not_implemented(get: Get, monkeypatch: pytes
     answer = get("states", format="parquet")
     assert answer.status_code == 501
     assert "pip install" in answer.text
+
+
+def test_so_many_tables_at_once_and_their_places_are_free_again(
+    findings: list[Finding], shelf: Shelf, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reader: Any = shelf
+    monkeypatch.setattr(rest, "TABLES", 2)
+    api = Rest(reader, lambda: NOON)
+    request = Request({"type": "http", "query_string": b"format=csv", "headers": []})
+    begun, unread = api.findings(request), api.states(request)
+    assert isinstance(begun, StreamingResponse)
+    with pytest.raises(HTTPException) as refused:
+        api.incidents(request)
+    assert refused.value.status_code == 503
+    assert refused.value.headers == {"Retry-After": "30"}
+    del unread, refused
+    assert api.incidents(request).status_code == 200
 
 
 @pytest.mark.parametrize("path", ["findings", "states", "incidents"])
