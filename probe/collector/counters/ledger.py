@@ -55,7 +55,7 @@ class Ledger:
 
     def readings(self, counter: str, since: int) -> list[Reading]:
         """Those from an instant on, oldest first."""
-        with self._use() as db:
+        with self._reading() as db:
             rows = db.execute(
                 "SELECT at, value, step FROM counter_readings WHERE counter = ? AND at >= ? ORDER BY at",
                 (counter, since),
@@ -64,7 +64,7 @@ class Ledger:
 
     def last(self, counter: str) -> Reading | None:
         """The newest."""
-        with self._use() as db:
+        with self._reading() as db:
             row = db.execute(
                 "SELECT at, value, step FROM counter_readings WHERE counter = ? ORDER BY at DESC LIMIT 1", (counter,)
             ).fetchone()
@@ -72,7 +72,7 @@ class Ledger:
 
     def page(self, counter: str, source: str) -> Page:
         """What is known of a counter's page; nothing, if it was another ``source``."""
-        with self._use() as db:
+        with self._reading() as db:
             row = db.execute(
                 "SELECT etag, modified, next_at, failures, trouble FROM counter_pages WHERE counter = ? AND source = ?",
                 (counter, source),
@@ -94,7 +94,7 @@ class Ledger:
 
     def host(self, host: str) -> Host:
         """What is known of a server."""
-        with self._use() as db:
+        with self._reading() as db:
             row = db.execute(
                 "SELECT asked_at, wait_until, robots, robots_at FROM counter_hosts WHERE host = ?", (host,)
             ).fetchone()
@@ -109,16 +109,22 @@ class Ledger:
             )
 
     @contextmanager
-    def _use(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Beside the store's writer, without waiting for it."""
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
+                yield self._db
             except sqlite3.Error as error:
                 raise StoreError(f"the counters can't be read or written: {error}") from error
+
+    @contextmanager
+    def _use(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise

@@ -21,6 +21,7 @@ from probe.model.errors import ConfigError, MalformedRecord, StoreError, Unanswe
 LONGEST_WAIT = instants.DAY
 """Most time between two attempts on a page that fails; the wait doubles from failure to failure."""
 _JITTER = 0.05  # of the interval, so that pages of one server don't all come due at once
+_LONGEST = 1000  # characters of a validator
 _LONGEST_NAP = 3600.0  # seconds: a clock that is set is noticed within
 
 _log = logging.getLogger(__name__)
@@ -86,7 +87,8 @@ class Watch:
             count = await self._count(config, answer)
             kept = page if answer.status == 304 else Page()  # it need not repeat them
             page = Page(
-                etag=answer.headers.get("etag", kept.etag), modified=answer.headers.get("last-modified", kept.modified)
+                etag=_sendable(answer.headers.get("etag", kept.etag)),
+                modified=_sendable(answer.headers.get("last-modified", kept.modified)),
             )
         except (Unanswered, MalformedRecord) as error:
             # Validators go: what can't be read must come whole the next time.
@@ -106,3 +108,8 @@ class Watch:
         every = config.every * instants.SECOND
         longest = max(every, LONGEST_WAIT)
         return int(min(longest, every * 2.0 ** min(failures, 30)) * self._chance.uniform(1 - _JITTER, 1 + _JITTER))
+
+
+def _sendable(validator: str) -> str:
+    """What a server may be sent back; nothing, if it is no header of anybody's."""
+    return validator if validator.isascii() and validator.isprintable() and len(validator) <= _LONGEST else ""

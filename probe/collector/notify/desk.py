@@ -62,6 +62,7 @@ class Desk:
         self._now = now
         self._chance = chance or random.Random()
         self._waiting: dict[str, dict[tuple[str, str], int]] = {one.config.name: {} for one in subscriptions}
+        self._delivered: set[int] = set()  # that the memory could not be told of yet
         self.trouble: dict[str, str] = {}
         """Subscription → why its oldest message could not be delivered."""
 
@@ -94,15 +95,22 @@ class Desk:
 
     async def deliver(self) -> None:
         """Deliver what is due, to everyone side by side. Raises StoreError."""
-        await asyncio.gather(*(self._deliver(one) for one in self._subscriptions))
+        ends = await asyncio.gather(*(self._deliver(one) for one in self._subscriptions), return_exceptions=True)
+        for end in ends:  # only now: none may still be delivering when the next round begins
+            if isinstance(end, BaseException):
+                raise end
 
     async def _deliver(self, subscription: Subscription) -> None:
         config, courier = subscription
         while (waits := await asyncio.to_thread(self._memory.next, config.name)) and waits.next_at <= self._now():
-            trouble = await courier.deliver(waits.notification, self._now())
+            trouble = ""
+            if waits.seq not in self._delivered:
+                trouble = await courier.deliver(waits.notification, self._now())
             if not trouble:
                 self.trouble.pop(config.name, None)
+                self._delivered.add(waits.seq)
                 await asyncio.to_thread(self._memory.done, waits.seq)
+                self._delivered.discard(waits.seq)
             elif not await self._put_off(config, waits, trouble):
                 return
 

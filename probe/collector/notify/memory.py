@@ -48,7 +48,7 @@ class Memory:
 
     def begin(self, config: NotifyConfig) -> tuple[bool, int]:
         """Whether a subscription, or what it is about, is new; and when something was last told (ms; 0: never)."""
-        with self._transaction() as db:
+        with self._reading() as db:
             row = db.execute(
                 "SELECT choice, told_at FROM notify_subscriptions WHERE name = ?", (config.name,)
             ).fetchone()
@@ -56,7 +56,7 @@ class Memory:
 
     def told(self, name: str) -> list[Told]:
         """What a subscription knows."""
-        with self._transaction() as db:
+        with self._reading() as db:
             rows = db.execute("SELECT body, at, sent FROM notify_told WHERE subscription = ?", (name,)).fetchall()
         return [Told(_ROW.decode(body), at, bool(sent)) for body, at, sent in rows]
 
@@ -86,7 +86,7 @@ class Memory:
 
     def next(self, name: str) -> Outgoing | None:
         """The oldest message that waits: each subscription is told in order."""
-        with self._transaction() as db:
+        with self._reading() as db:
             row = db.execute(
                 "SELECT seq, body, queued_at, failures, next_at FROM notify_outbox WHERE subscription = ?"
                 " ORDER BY seq LIMIT 1",
@@ -108,19 +108,25 @@ class Memory:
             )
 
     @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
+    def _reading(self) -> Iterator[sqlite3.Connection]:
+        """Beside the store's writer, without waiting for it."""
         with self._lock:
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                try:
-                    yield self._db
-                    self._db.execute("COMMIT")
-                except BaseException:
-                    if self._db.in_transaction:
-                        self._db.execute("ROLLBACK")
-                    raise
+                yield self._db
             except sqlite3.Error as error:
                 raise StoreError(f"notifications can't be remembered: {error}") from error
+
+    @contextmanager
+    def _transaction(self) -> Iterator[sqlite3.Connection]:
+        with self._reading() as db:
+            db.execute("BEGIN IMMEDIATE")
+            try:
+                yield db
+                db.execute("COMMIT")
+            except BaseException:
+                if db.in_transaction:
+                    db.execute("ROLLBACK")
+                raise
 
 
 def choice(config: NotifyConfig) -> str:

@@ -79,6 +79,15 @@ def test_what_has_not_changed_is_the_same_number_at_a_later_time(round_: Round) 
     assert page.etag == '"a"', "a 304 need not repeat it"
 
 
+@pytest.mark.parametrize("etag", ['"' + "x" * 2000 + '"', '"\u00e9"'])
+def test_a_validator_that_can_not_be_sent_back_is_not_kept(round_: Round, etag: str) -> None:
+    round_.reply = f"HTTP/1.1 200 OK\r\nETag: {etag}\r\nContent-Length: 11\r\n\r\n".encode("latin-1") + b'{"fans": 5}'
+    with serving(round_.answer) as web:
+        assert round_.read(web).etag == ""
+        assert round_.read(web).failures == 0
+    assert len(round_.ledger.readings("fans", 0)) == 2
+
+
 def test_failures_are_told_and_put_off_further_each_time(round_: Round, caplog: pytest.LogCaptureFixture) -> None:
     with serving(round_.answer) as web, caplog.at_level(logging.WARNING):
         round_.read(web)

@@ -141,6 +141,26 @@ def test_a_failure_is_repeated_under_the_same_name_and_keeps_the_order(town: Tow
     assert desk.trouble == {}
 
 
+def test_what_was_taken_is_not_sent_again_when_the_memory_can_not_be_told(
+    town: Town, memory: Memory, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk = town.desk(memory, subscription(), subscription(name="other"))
+    done, troubles = memory.done, iter([StoreError("database is locked")])
+
+    def moody(seq: int) -> None:
+        for trouble in troubles:
+            raise trouble
+        done(seq)
+
+    monkeypatch.setattr(memory, "done", moody)
+    town.rows = [row()]
+    with pytest.raises(StoreError, match="locked"):
+        town.round(desk)
+    assert len(town.taken) == 2, "the others are not held up"
+    assert town.round(desk) == []
+    assert (memory.next("newsroom"), memory.next("other")) == (None, None)
+
+
 def test_one_who_does_not_answer_keeps_nobody_else_waiting(town: Town, memory: Memory) -> None:
     deaf = Town(Path(town.path))
     deaf.trouble = "closed"
