@@ -19,6 +19,8 @@ from probe.model.finding import Line
 
 K = 2
 """Probes that an operator needs before anything of it is public (k-anonymity)."""
+LATELY = 30 * instants.DAY
+"""Who has measured within this time makes up an operator's crowd; in ms."""
 STATE = "colibri.public.state/1"
 LASTING = 24 * 3600
 """Seconds that a public state is kept by a broker: what nobody has measured for a day says nothing about now."""

@@ -14,6 +14,7 @@ import msgspec
 from probe.collector import instants, public
 from probe.collector.cells import cell_name, column_name, operator_key
 from probe.collector.public import Operator, Post
+from probe.collector.search import MOST_INCIDENTS
 from probe.collector.store import Reader
 from probe.model import feed
 from probe.model.finding import Access, Finding, Line, Target
@@ -28,10 +29,7 @@ KINDS = 100
 AFRESH = 60 * instants.MINUTE
 """A state that has not changed is told again after this time if it was measured, so that it does not expire."""
 CROWD_EVERY = 60 * instants.SECOND
-LATELY = 30 * instants.DAY
-"""Who has measured within this time makes up an operator's crowd."""
 INCIDENTS_EVERY = 10 * instants.SECOND
-MOST_INCIDENTS = 10_000
 
 _Topic = tuple[Line, str]  # a line, its access type left out, and a target's text
 
@@ -92,7 +90,7 @@ class PublicFeed:
 
     def _look_around(self, now: int) -> list[Post]:
         """Who may be spoken of now: those who came are told of, what was said of those who left is taken back."""
-        shown = public.shown(self._reader.crowd(now - LATELY), self._consents)
+        shown = public.shown(self._reader.crowd(now - public.LATELY), self._consents)
         for cell in self._reader.cells() if shown - self._shown else []:
             if public.operator_of(cell.line) in shown - self._shown:
                 self._wait(cell.measurement, cell.line, cell.target)

@@ -12,15 +12,12 @@ from probe.collector.cells import Cell
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.cases import Look
 from probe.collector.public import Operator
-from probe.collector.search import Search
+from probe.collector.search import MOST_INCIDENTS, Search
 from probe.collector.store import FindingRow, IncidentRow, ProbeRow, Reader, RejectRow, StoredFinding
 from probe.model.finding import Finding, Line
 
-LATELY = 30 * instants.DAY
-"""Who has measured within this time makes up an operator's crowd."""
 CROWD_EVERY = 60 * instants.SECOND
 """Who that is is asked for anew after this time, and whenever something has changed."""
-_MOST_INCIDENTS = 10_000
 
 
 class PublicReader:
@@ -69,7 +66,7 @@ class PublicReader:
 
     def incidents(self, limit: int, *, open_only: bool = False, after: int = 0) -> list[IncidentRow]:
         shown = self._operators()
-        rows = self._reader.incidents(_MOST_INCIDENTS, open_only=open_only, after=after)
+        rows = self._reader.incidents(MOST_INCIDENTS, open_only=open_only, after=after)
         return [row for row in rows if public.tellable(row.incident, shown)][:limit]
 
     def incident(self, incident_id: str) -> IncidentRow | None:
@@ -105,6 +102,6 @@ class PublicReader:
         when = (self._reader.counters().get("change", 0), now // CROWD_EVERY)
         with self._lock:
             if when != self._when:
-                self._shown = public.shown(self._reader.crowd(now - LATELY), self._consents)
+                self._shown = public.shown(self._reader.crowd(now - public.LATELY), self._consents)
                 self._when = when
             return self._shown

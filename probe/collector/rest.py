@@ -25,7 +25,7 @@ from probe.collector.public import Operator
 from probe.collector.rest_query import MEDIA, MOST, Query
 from probe.collector.rest_table import FINDINGS, INCIDENTS, STATES, Table
 from probe.collector.rest_types import FindingItem, FindingPage, IncidentPage, StatePage
-from probe.collector.search import Place, Search
+from probe.collector.search import MOST_INCIDENTS, Place, Search
 from probe.collector.store import FindingRow, Reader
 from probe.model.errors import UsageError
 from probe.model.feed import short_hash
@@ -33,11 +33,8 @@ from probe.model.finding import Finding, Line
 
 T = TypeVar("T")
 
-LATELY = 30 * instants.DAY
-"""Who has measured within this time makes up an operator's crowd."""
 CROWD_EVERY = 60.0
 """Seconds for which the crowd is remembered."""
-MOST_INCIDENTS = 10_000
 TABLES = 4
 """Most tables that are written at once: they read all there is, and pages have to be answered meanwhile."""
 
@@ -164,7 +161,7 @@ class Rest:
     def _who(self) -> list[tuple[Line, str]]:
         known = self._crowd  # read once: several threads come here
         if known is None or self._clock() - known[0] > CROWD_EVERY:
-            known = self._clock(), self._reader.crowd(self._now() - LATELY)
+            known = self._clock(), self._reader.crowd(self._now() - public.LATELY)
             self._crowd = known
         return known[1]
 

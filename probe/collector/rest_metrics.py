@@ -11,9 +11,8 @@ from starlette.routing import Route
 
 from probe import __version__
 from probe.collector.metrics import MEDIA, Gauges, exposition
+from probe.collector.search import MOST_INCIDENTS
 from probe.collector.store import Reader
-
-MOST_INCIDENTS = 10_000
 
 
 class Now(msgspec.Struct, frozen=True):

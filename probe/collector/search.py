@@ -9,6 +9,8 @@ from probe.model.finding import Verdict
 
 MOST = 5000
 """Most findings in one answer of a store."""
+MOST_INCIDENTS = 10_000
+"""Most incidents that are asked of it."""
 
 
 class Place(msgspec.Struct, frozen=True):

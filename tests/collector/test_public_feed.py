@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import pytest
 
-from probe.collector import instants, public_feed
+from probe.collector import instants, public, public_feed
 from probe.collector.incidents.model import Bounds, Incident, Series
 from probe.collector.public import Post
 from probe.collector.public_feed import PublicFeed
@@ -127,7 +127,7 @@ def test_a_new_connection_is_told_all(told_room: Newsroom) -> None:
 def test_what_was_said_of_who_left_is_taken_back_and_said_again_when_they_return(
     told_room: Newsroom, two: tuple[FakeProbe, FakeProbe]
 ) -> None:
-    told_room.now += public_feed.LATELY + 1
+    told_room.now += public.LATELY + 1
     told_room.store(two[0].finding("clean", told_room.now))
     (gone,) = told_room.later(1000)
     assert (gone.topic, gone.payload, gone.retain) == (TOPIC, b"", True)

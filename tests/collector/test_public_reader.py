@@ -11,7 +11,8 @@ import pytest
 from probe.collector import instants
 from probe.collector.history import WHOLE
 from probe.collector.incidents.model import HOUR
-from probe.collector.public_reader import LATELY, PublicReader
+from probe.collector.public import LATELY
+from probe.collector.public_reader import PublicReader
 from probe.collector.search import Search
 from probe.collector.store import Reader
 from probe.model.finding import Finding, Line
