@@ -43,7 +43,7 @@ class PublicFeed:
         self._shown: frozenset[Operator] = frozenset()
         self._measurements: set[str] = set()
         self._waiting: dict[str, _Topic] = {}
-        self._told: dict[str, tuple[feed.PublicState, int, Operator]] = {}
+        self._told: dict[str, tuple[int, int, Operator]] = {}  # topic → gist, when, of whom
         self._incidents: dict[str, feed.PublicIncident] | None = None
         self._incident_change = 0
         self._next = self._next_crowd = self._next_incidents = 0
@@ -108,10 +108,10 @@ class PublicFeed:
         if not cells:  # measured, but never by a trustworthy clock
             return []
         state = public.state(cells, now)
-        known = self._told.get(topic)
-        if known is not None and _gist(known[0]) == _gist(state) and now - known[1] < AFRESH:
+        known, gist = self._told.get(topic), _gist(state)
+        if known is not None and known[0] == gist and now - known[1] < AFRESH:
             return []
-        self._told[topic] = state, now, operator
+        self._told[topic] = gist, now, operator
         return [public.state_post(state, operator[1])]
 
     def _keys(self, line: Line, target: str) -> list[str]:
@@ -137,7 +137,8 @@ class PublicFeed:
         return posts
 
 
-def _gist(state: feed.PublicState) -> feed.PublicState:
-    """What is worth a message: not that it was measured once more."""
+def _gist(state: feed.PublicState) -> int:
+    """A number for what is worth a message: not that it was measured once more. (The states themselves would be a
+    gigabyte for a continent.)"""
     verdicts = [msgspec.structs.replace(verdict, last="") for verdict in state.verdicts]
-    return msgspec.structs.replace(state, verdicts=verdicts, at="")
+    return hash(msgspec.json.encode(msgspec.structs.replace(state, verdicts=verdicts, at="")))
