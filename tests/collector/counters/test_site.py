@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import closing
+from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import httpx
@@ -53,6 +54,25 @@ def get(desk: Desk, ledger: Ledger) -> Get:
     return fetch
 
 
+class Nesting(HTMLParser):
+    """Fails where a tag closes what is not open."""
+
+    def __init__(self, page: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.feed(page)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002
+        if tag not in {"meta", "link", "img", "br"}:
+            self.open.append(tag)
+
+    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        pass
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+
 def fill(ledger: Ledger, jump: int = 0) -> None:
     """Four days of a page that people come to unevenly; ``jump``: at once, six hours ago."""
     value = 100_000
@@ -78,6 +98,7 @@ def test_the_page_in_each_language(get: Get, ledger: Ledger, code: str, title: s
     assert 'aria-current="page"' in answer.text
     assert answer.headers["content-security-policy"] == HEADERS["Content-Security-Policy"]
     assert " style=" not in answer.text
+    assert Nesting(answer.text).open == []
 
 
 def test_before_anything_was_read_and_while_nothing_can_be(get: Get, ledger: Ledger) -> None:
