@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import ssl
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,6 +14,7 @@ from hypothesis import strategies as st
 
 from probe.collector.outgoing import USER_AGENT, Answer, anywhere, ask, is_public, parts, permit
 from probe.model.errors import Unanswered
+from tests.collector.notify.postoffice import certificate
 from tests.collector.web import serving
 
 
@@ -129,3 +132,19 @@ def test_nobody_there_and_no_tls() -> None:
         url = web.url
     with pytest.raises(Unanswered, match=r"(?i)refused|connect call"):
         get(url)
+
+
+@pytest.mark.loopback
+def test_tls_is_checked_against_the_name_and_the_authority(tmp_path: Path) -> None:
+    pem = certificate(tmp_path)
+    server = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    server.load_cert_chain(pem)
+    trusting = ssl.create_default_context(cafile=str(pem))
+    with serving(lambda _: (200, {}, b"5"), server) as web:
+        assert web.url.startswith("https:")
+        assert get(web.url, context=trusting).body == b"5"
+        with pytest.raises(Unanswered, match="certificate verify failed"):
+            get(web.url)
+        with pytest.raises(Unanswered, match=r"certificate verify failed|not valid for"):
+            get(f"https://localhost:{web.port}/", context=trusting)
+        assert len(web.asked) == 1

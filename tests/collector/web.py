@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Iterator
 
@@ -27,12 +28,13 @@ Reply = tuple[int, dict[str, str], bytes] | bytes
 class Web:
     """``url`` is its address; ``asked`` what came, in order."""
 
-    def __init__(self, reply: Callable[[Asked], Reply]) -> None:
+    def __init__(self, reply: Callable[[Asked], Reply], context: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.reply = reply
+        self._context = context
         self._socket = socket.create_server(("127.0.0.1", 0))
         self.port: int = self._socket.getsockname()[1]
-        self.url = f"http://127.0.0.1:{self.port}"
+        self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}"
         self._closed = threading.Event()
         self._thread = threading.Thread(target=self._serve, name="web")
         self._thread.start()
@@ -52,7 +54,11 @@ class Web:
                     return
                 client.settimeout(5)
                 with contextlib.suppress(OSError, h11.RemoteProtocolError):
-                    self._answer(client)
+                    if self._context is None:
+                        self._answer(client)
+                        continue
+                    with self._context.wrap_socket(client, server_side=True) as secured:
+                        self._answer(secured)
 
     def _answer(self, client: socket.socket) -> None:
         connection = h11.Connection(h11.SERVER)
@@ -84,9 +90,9 @@ class Web:
 
 
 @contextlib.contextmanager
-def serving(reply: Callable[[Asked], Reply]) -> Iterator[Web]:
-    """A server while the block lasts."""
-    web = Web(reply)
+def serving(reply: Callable[[Asked], Reply], context: ssl.SSLContext | None = None) -> Iterator[Web]:
+    """A server while the block lasts; with a ``context``, over TLS."""
+    web = Web(reply, context)
     try:
         yield web
     finally:
