@@ -24,7 +24,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
-from statistics import NormalDist, fmean
+from statistics import NormalDist
 from typing import Literal
 
 import msgspec
@@ -72,10 +72,7 @@ class _Interval(msgspec.Struct, frozen=True):
     until: int
     by: int
     step: int
-
-    @property
-    def minutes(self) -> float:
-        return (self.until - self.since) / instants.MINUTE
+    minutes: float
 
 
 class _Usual(msgspec.Struct, frozen=True):
@@ -110,7 +107,7 @@ def _waves(readings: Sequence[Reading], since: int) -> Iterator[Flag]:
         if i + 1 < len(intervals):
             after = intervals[i + 1]
         elif still >= max(kept, interval.until - start):
-            after = _Interval(interval.until, readings[-1].at, readings[-1].at, 0, interval.step)
+            after = _interval(interval.until, readings[-1].at, readings[-1].at, 0, interval.step)
         else:
             continue  # too early to tell
         flag = _wave(_usual(history), interval, start, after)
@@ -151,22 +148,26 @@ def _intervals(readings: Sequence[Reading]) -> list[_Interval]:
     for before, now in pairwise(readings):
         if now.value != before.value:
             start = found[-1].until if found else readings[0].at
-            found.append(_Interval(start, before.at, now.at, now.value - before.value, max(before.step, now.step)))
+            found.append(_interval(start, before.at, now.at, now.value - before.value, max(before.step, now.step)))
     return found
 
 
+def _interval(since: int, seen: int, until: int, by: int, step: int) -> _Interval:
+    return _Interval(since, seen, until, by, step, (until - since) / instants.MINUTE)
+
+
 def _usual(history: Sequence[_Interval]) -> _Usual:
-    paces = sorted((one.by / one.minutes, one.minutes) for one in history)
-    half = sum(minutes for _, minutes in paces) / 2
+    paces = sorted([(one.by / one.minutes, one.minutes) for one in history])
+    half = sum([minutes for _, minutes in paces]) / 2
     pace = paces[-1][0]
     for value, minutes in paces:
         half -= minutes
         if half <= 0:
             pace = value
             break
-    off = sorted((one.by - pace * one.minutes) ** 2 / one.minutes for one in history)
+    off = sorted([(value - pace) ** 2 * minutes for value, minutes in paces])
     kept = off[: len(off) - max(1, len(off) // _LEFT_OUT)]
-    return _Usual(pace, max(fmean(kept), abs(pace)))
+    return _Usual(pace, max(sum(kept) / len(kept), abs(pace)))
 
 
 def _even(readings: Sequence[Reading], since: int) -> Iterator[Flag]:
