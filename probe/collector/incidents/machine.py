@@ -14,12 +14,16 @@ HALF, FEW, SOME = 0.5, 0.25, 1 / 3
 
 
 class Phase(Enum):
+    """Where a series stands."""
+
     QUIET = "quiet"
     SUSPECTED = "suspected"
     OPEN = "open"
 
 
 class Sign(Enum):
+    """What its homes say together."""
+
     BAD = "bad"
     GOOD = "good"
     ODD = "odd"  # some say so, too few for more
