@@ -85,7 +85,10 @@ def _test(finding: Finding, seen: Details | None, lost: Counter[str]) -> Test:
         resolver = seen.resolver if isinstance(seen, Injection | Resolver) else ""
         return Test("web_connectivity", web.input, web.keys, resolver)
     if isinstance(seen, Looks):
-        return Test("http_header_field_manipulation", None, ooni_other.headers(finding, seen))
+        keys = ooni_other.headers(finding, seen)
+        # What was changed in the answer, or in the order of headers, is none of theirs.
+        if finding.verdict != "interfered" or any(keys["tampering"].values()):
+            return Test("http_header_field_manipulation", None, keys)
     stun = _stun(finding, seen)
     if stun is not None:
         return stun

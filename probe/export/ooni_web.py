@@ -36,13 +36,15 @@ def injection(finding: Finding, seen: Injection) -> Web | None:
     """``dns_injection``: the first answer of each trial is what a program on the line takes; the control is what came
     from the resolver's own distance. None where the two don't tell what the finding says."""
     line = [trial[0] for trial in lookups.trials(finding, seen)]
-    return _dns(finding, line, lookups.genuine(finding, seen), {})
+    return _dns(finding, line, lookups.genuine(finding, seen), set())
 
 
 def resolver(finding: Finding, seen: Resolver) -> Web | None:
     """``dns_resolver``: the line's own resolver beside the trusted one, and the servers that the latter names."""
     line, control = (lookups.asked(finding, seen, who) for who in ("resolver", "control"))
-    return _dns(finding, line, control, {address: one.right for address, one in seen.servers.before.items()})
+    proven = {address for address, one in seen.servers.before.items() if one.right}
+    proven |= {address for address, looks in seen.servers.other.items() if any(one.right for one in looks)}
+    return _dns(finding, line, control, proven)
 
 
 def connections(finding: Finding, seen: Connections) -> Web | None:
@@ -119,19 +121,21 @@ def replaced(finding: Finding, seen: Looks) -> Web | None:
     return Web(link, keys)
 
 
-def _dns(finding: Finding, line: list[Lookup], control: list[Lookup], servers: dict[str, bool]) -> Web | None:
-    """``servers``: addresses that the control names → whether they proved to be the name's."""
+def _dns(finding: Finding, line: list[Lookup], control: list[Lookup], proven: set[str]) -> Web | None:
+    """``proven``: addresses of servers that showed the name's certificate."""
     if not line or not control:
         return None
     known = frozenset(address for one in control for address in one.addresses)
     consistent = all(_agrees(one, known) for one in line)
     if finding.verdict == "interfered" and consistent:
         return None  # OONI's own comparison would find nothing: what is wrong is who answers
+    if finding.verdict == "clean" and not any(_agrees(one, known | proven if known else known) for one in line):
+        return None  # … or would accuse, where other grounds say that other addresses are the name's too
     keys = _keys()
     keys["queries"] = [parts.query(one, "system", number) for number, one in enumerate(line, 1)]
     keys["tls_handshakes"] = [
         parts.tls_handshake(address, 443, name_of(finding), None, 0.0, number)
-        for number, (address, right) in enumerate(servers.items(), len(line) + 1) if right
+        for number, address in enumerate(sorted(proven), len(line) + 1)
     ]  # fmt: skip
     keys["control"] = {
         "dns": {"failure": None if known else parts.unresolved(control[0]), "addrs": sorted(known)},

@@ -140,6 +140,14 @@ def test_what_no_test_of_theirs_judges_is_an_urlgetter(measurement: str, own: di
     assert lost == {}
 
 
+def test_an_answer_that_is_changed_is_none_of_theirs() -> None:
+    looks = {"http, trial, known port, target name": [{"touched": True, "changes": ["the answer got 'x-cache'"]}] * 3}
+    own = {"far": "192.0.2.9", "ports": {"http": [80, 14865]}, "looks": looks}
+    exported, lost = export(made("tampering", own, "header_tampering"))
+    assert exported["test_name"] == "urlgetter"
+    assert lost == {"verdict header_tampering of tampering: no OONI test judges it, in x_colibri only": 1}
+
+
 def test_a_call_s_stun_is_theirs() -> None:
     exported, lost = export(made("voip", {"questions": {}}, "voip_stun", address="2001:db8::1", port=0))
     assert (exported["test_name"], exported["input"]) == ("stunreachability", "stun://[2001:db8::1]:3478")

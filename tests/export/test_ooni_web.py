@@ -125,8 +125,12 @@ def test_a_name_that_the_line_s_resolver_denies() -> None:
 def test_a_clean_resolver_and_a_server_that_proved_itself() -> None:
     proven = {REAL: {"right": True}, MAIL: {"right": False, "failure": "timeout"}}
     assert verdict(resolver(said(REAL), said(REAL), servers=proven)) == (False, True, "consistent")
-    # Other addresses, as large sites give them: the rules asked their certificates.
-    assert verdict(resolver(said(MAIL), said(REAL), servers=proven)) == (False, True, "consistent")
+    # Other addresses, as large sites give them: the rules asked their certificates, or had other grounds.
+    own = resolver(said(MAIL), said(REAL)).details
+    own["servers"] = {"before": {}, "other": {MAIL: [{"right": True}]}}
+    assert verdict(made("dns_resolver", own)) == (False, True, "consistent")
+    assert [one["address"] for one in keys(made("dns_resolver", own))["tls_handshakes"]] == [f"{MAIL}:443"]
+    assert web(resolver(said(MAIL), said(REAL), servers=proven)) is None
     assert verdict(resolver(said(REAL), said(REAL))) == (False, None, "consistent")
 
 
