@@ -119,7 +119,7 @@ def morocco(*, period: int = 6 * HOUR, share: float = 0.6, liars: int = 1) -> Hi
     for target in SERVICES:
         series = Series("MA", "AS36925", "mobile", "voip", target, "voip_media")
         for number in (7, 8):
-            guest = Story(cut(), *map(at, FAIR), period=period, seed=number)
+            guest = Story(cut(), at(FAIR[0]), at(FAIR[1]), period=period, seed=number)
             history.sights[series] += sights_of(f"fair-{number}", guest.results(0))
     return history
 
