@@ -53,20 +53,36 @@ def refresh(db: sqlite3.Connection, touched: Iterable[tuple[int, int]], control:
     for series, hour in touched:
         low, high = spans.get(series, (hour, hour))
         spans[series] = min(low, hour), max(high, hour)
-    for series, (low, high) in sorted(spans.items()):
-        for technique in _concerned(db, series, low, high):
-            _refresh(db, series, technique, control)
+    concerned = {
+        pair for series, (low, high) in spans.items()
+        for pair in (*_concerned(db, series, low, high), *_elsewhere(db, series, low, high))
+    }  # fmt: skip
+    for series, technique in sorted(concerned):
+        _refresh(db, series, technique, control)
 
 
-def _concerned(db: sqlite3.Connection, series: int, low: int, high: int) -> list[Technique]:
-    """Techniques of which there was anything around those hours, or of which an incident covers them."""
+def _concerned(db: sqlite3.Connection, series: int, low: int, high: int) -> list[tuple[int, Technique]]:
+    """The series with each technique of which there was anything around those hours, or of which an incident covers
+    them."""
     rows = db.execute(
         "SELECT DISTINCT what FROM hourly WHERE series = ? AND what NOT IN ('clean', 'down', 'inconclusive')"
         " AND hour BETWEEN ? AND ?"
         " UNION SELECT technique FROM incidents WHERE series = ? AND since <= ? AND until >= ?",
         (series, low - _REACH, high + _REACH, series, high + _REACH, low - _REACH),
     )
-    return sorted(what for (what,) in rows if what in _TECHNIQUES)
+    return [(series, what) for (what,) in rows if what in _TECHNIQUES]
+
+
+def _elsewhere(db: sqlite3.Connection, series: int, low: int, high: int) -> list[tuple[int, Technique]]:
+    """Other series of the same target that looked like an outage in those hours: what is found here tells them."""
+    rows = db.execute(
+        "SELECT DISTINCT h.series, h.what FROM series mine"
+        " JOIN series s ON s.measurement = mine.measurement AND s.target = mine.target AND s.id <> mine.id"
+        " JOIN hourly h ON h.series = s.id AND h.what NOT IN ('clean', 'down', 'inconclusive')"
+        " AND h.hour BETWEEN ? AND ? WHERE mine.id = ?",
+        (low - _REACH, high + _REACH, series),
+    )
+    return [(other, what) for other, what in rows if what in OUTAGE_LIKE]
 
 
 def _refresh(db: sqlite3.Connection, number: int, technique: Technique, control: Collection[str]) -> None:

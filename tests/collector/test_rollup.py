@@ -111,6 +111,16 @@ def test_an_outage_opens_none(desks: Callable[..., Desk], probes: Probes) -> Non
     assert told(told_down) == []
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_what_is_found_outside_tells_whenever_it_comes(desks: Callable[..., Desk], probes: Probes, seed: int) -> None:
+    random, here = Random(seed), findings(probes, homes=2)
+    fails, works = desks("fails"), desks("works")
+    give(fails, random.sample(both := here + findings(probes, line=TUNISIA, prefix="abroad", homes=2), len(both)))
+    give(works, random.sample(both := here + findings(probes, lambda _: "good", line=TUNISIA, homes=1), len(both)))
+    assert told(fails) == []
+    assert len(told(works)) == 1
+
+
 def test_the_control_vantage_is_no_home_and_tells_an_outage(desks: Callable[..., Desk], probes: Probes) -> None:
     seen = findings(probes, homes=2) + findings(probes, prefix="control", homes=1)
     desk = desks("control", control={"control0"})

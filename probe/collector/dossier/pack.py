@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import zipfile
+import zlib
 from collections.abc import Iterable
 
 from probe.model.errors import MalformedRecord
@@ -35,5 +36,5 @@ def unpack(data: bytes, where: str) -> dict[str, bytes]:
             if len({entry.filename for entry in entries}) < len(entries):
                 raise MalformedRecord(where, "names a file twice")
             return {entry.filename: archive.read(entry) for entry in entries}
-    except (zipfile.BadZipFile, EOFError, OSError, RuntimeError, NotImplementedError, ValueError) as error:
+    except (zipfile.BadZipFile, zlib.error, EOFError, OSError, RuntimeError, ValueError) as error:
         raise MalformedRecord(where, f"no whole zip: {error}") from None
