@@ -14,6 +14,7 @@ PATHS = (
     "measure.authorities", "measure.prefixes", "targets.files", "collector.database",
     "collector.notify.secret_file", "collector.notify.ca", "collector.notify.password_file",
     "collector.notify.token_file",
+    "homeassistant.password_file", "homeassistant.tls.ca", "homeassistant.tls.certificate", "homeassistant.tls.key",
 )  # fmt: skip
 """Options that hold a path, or a list of paths; empty ones stay empty."""
 
