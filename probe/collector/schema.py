@@ -7,6 +7,8 @@ already run it.
 from __future__ import annotations
 
 import sqlite3
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from probe.model.errors import StoreError
@@ -262,6 +264,19 @@ def open_reader(path: str) -> sqlite3.Connection:
     except sqlite3.Error as error:
         raise StoreError(f"the database {path} can't be read: {error}") from error
     return connection
+
+
+@contextmanager
+def transaction(db: sqlite3.Connection) -> Iterator[None]:
+    """All of it, or nothing. Raises sqlite3.Error."""
+    db.execute("BEGIN IMMEDIATE")
+    try:
+        yield
+        db.execute("COMMIT")
+    except BaseException:
+        if db.in_transaction:
+            db.execute("ROLLBACK")
+        raise
 
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:

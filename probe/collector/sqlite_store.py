@@ -8,7 +8,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from probe.collector import captures, present, quarantine, rollup
 from probe.collector.cells import cell_key
-from probe.collector.schema import open_writer
+from probe.collector.schema import open_writer, transaction
 from probe.collector.verdicts import Introduction, Judged, NewEvidence, NewFinding, Outcome, Presence, Rejected
 from probe.model.errors import StoreError
 
@@ -34,14 +34,8 @@ class SqliteStore:
 
     def commit(self, batch: Sequence[Judged]) -> list[Outcome]:
         try:
-            self._db.execute("BEGIN IMMEDIATE")
-            try:
+            with transaction(self._db):
                 outcomes = _Transaction(self._db, self._control).write(batch)
-                self._db.execute("COMMIT")
-            except BaseException:
-                if self._db.in_transaction:
-                    self._db.execute("ROLLBACK")
-                raise
         except sqlite3.Error as error:
             raise StoreError(f"a batch of {len(batch)} messages could not be stored: {error}") from error
         self._on_commit()

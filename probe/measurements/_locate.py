@@ -19,6 +19,7 @@ from probe.model.finding import Location, Placement
 from probe.model.packet import Icmp, Packet
 
 AGREE = 3  # sweeps that must give the same answer
+PAIRS = 3  # triggers and twins of each round that rules out chance
 _MOST = 8  # sweeps at the most
 _UNSEEN = 0.01  # how seldom an actor may be overlooked at a TTL that is called clean
 _APART = 6  # TTLs: no two ways between the same ends differ so much in length
@@ -108,6 +109,15 @@ def sweep(
         near = min((s.ttl for s in shots if s.elicited), default=max(wanted))
         wanted = [t for t in range(near - 2, near + 2) if t >= 1]
     return shots
+
+
+def again(first: int, arrives: int, *, lucky: bool) -> list[int]:
+    """TTLs to shoot at once more, so that chance is ruled out: where it happens and, where somebody in the home may
+    have spared early ones by luck (``_proof.spared_by_luck``), before and behind that too."""
+    if not lucky:
+        return [first] * PAIRS
+    early = [first - 1 - i % min(first - 1, PAIRS) for i in range(2 * PAIRS)] if first > 1 else []
+    return [*early, *[first] * PAIRS, *[min(first + 1, arrives - 1)] * PAIRS]
 
 
 def _volley(

@@ -15,7 +15,7 @@ from probe.measurements._dns.queries import Asker, replies, shot
 from probe.measurements._dns.seen import Seen
 from probe.measurements._dns.verdict import judge
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import SHORT_BY, TRIAL_TTLS, Place, Shot, expired_at, place, sweep
+from probe.measurements._locate import PAIRS, SHORT_BY, TRIAL_TTLS, Place, Shot, again, expired_at, place, sweep
 from probe.measurements._together import together
 from probe.model.errors import UsageError
 from probe.model.exchange import Exchange, Step, UdpStep
@@ -25,8 +25,7 @@ VERSION = "4"
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_TRIALS = 9
 _NEED = 3  # agreeing trials before anything is claimed
-_CONFIRM = 4  # rounds at the most that rule out chance …
-_PAIRS = 3  # … by so many queries of each kind
+_CONFIRM = 4  # rounds at the most that rule out chance
 _FLOWS = 4  # on which to look for whoever acts on some flows, or now and then, until he shows himself
 _NO_PORT = 33434  # where traceroute begins: nothing listens there
 _FARTHEST = 30  # no path on the Internet is longer
@@ -204,8 +203,7 @@ def _confirm(
         if not lucky and (seen.place.mirrored or seen.at_silent or seen.proven()):
             return
         ttl = seen.place.first_ttl
-        early = [ttl - 1 - i % min(ttl - 1, _PAIRS) for i in range(2 * _PAIRS)] if lucky and ttl > 1 else []
-        wanted = [*early, *[ttl] * _PAIRS, *[min(ttl + 1, arrives - 1)] * (_PAIRS if lucky else 0)]
+        wanted = again(ttl, arrives, lucky=lucky)
         exchanges = iter((yield [step for one in wanted for step in make(one, 1)]))
         for one, trigger, control in zip(wanted, exchanges, exchanges, strict=True):
             read(one, [trigger, control])
@@ -219,7 +217,7 @@ def _shortest_way(o: Options, seen: Seen, asker: Asker) -> Part[None]:
         if arrives is None or arrives < 2:
             return
         ttl, wait = arrives - 1, _patience(seen)
-        flows = [f"way{number}.{i}" for i in range(2 * _PAIRS)]
+        flows = [f"way{number}.{i}" for i in range(2 * PAIRS)]
         batch: list[Step] = [asker.ask(o.control_name, o.resolver, flow=f, ttl=ttl, wait=wait) for f in flows]
         seen.swept_twins += [(ttl, bool(replies(exchange))) for exchange in (yield batch)]
         if seen.arrives == arrives:

@@ -11,6 +11,7 @@ from probe.measurements._locate import (
     TRIAL_TTLS,
     Place,
     Shot,
+    again,
     copies_ttl,
     expired_at,
     place,
@@ -194,3 +195,18 @@ def test_who_acts_on_a_share_makes_the_link_wider() -> None:
     always = place([Shot(3, elicited=False), Shot(4, elicited=True), Shot(5, elicited=True)], {})
     assert always is not None
     assert (always.clean_ttl, always.first_ttl) == (3, 4)
+
+
+@pytest.mark.parametrize(
+    ("first", "arrives", "lucky", "ttls"),
+    [
+        (5, 9, False, [5, 5, 5]),
+        (5, 9, True, [4, 3, 2, 4, 3, 2, 5, 5, 5, 6, 6, 6]),
+        (2, 3, True, [1] * 6 + [2] * 6),  # nothing arrives that should not
+        (1, 3, True, [1, 1, 1, 2, 2, 2]),
+    ],
+)
+def test_where_luck_is_not_ruled_out_early_ones_and_later_ones_go_too(
+    first: int, arrives: int, lucky: bool, ttls: list[int]
+) -> None:
+    assert again(first, arrives, lucky=lucky) == ttls

@@ -2,16 +2,10 @@
 
 from __future__ import annotations
 
-import sqlite3
-import threading
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import msgspec
 
+from probe.collector.beside import Beside
 from probe.collector.counters.numbers import Count
-from probe.collector.schema import open_writer
-from probe.model.errors import StoreError
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -41,17 +35,10 @@ class Host(msgspec.Struct, frozen=True):
     robots_at: int = 0
 
 
-class Ledger:
+class Ledger(Beside):
     """May be used from several threads. Every call raises StoreError."""
 
-    def __init__(self, path: str) -> None:
-        """Raises StoreError."""
-        self._db = open_writer(path)
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
+    trouble = "the counters can't be read or written"
 
     def readings(self, counter: str, since: int) -> list[Reading]:
         """Those from an instant on, oldest first."""
@@ -81,7 +68,7 @@ class Ledger:
 
     def put(self, counter: str, source: str, page: Page, at: int, count: Count | None = None) -> None:
         """Remember what came of asking at an instant, and the number that was read, if any."""
-        with self._use() as db:
+        with self._writing() as db:
             if count is not None:
                 db.execute(
                     "INSERT OR REPLACE INTO counter_readings VALUES (?, ?, ?, ?)",
@@ -102,29 +89,8 @@ class Ledger:
 
     def put_host(self, host: str, known: Host) -> None:
         """Remember a server."""
-        with self._use() as db:
+        with self._writing() as db:
             db.execute(
                 "INSERT OR REPLACE INTO counter_hosts VALUES (?, ?, ?, ?, ?)",
                 (host, known.asked_at, known.wait_until, known.robots, known.robots_at),
             )
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Beside the store's writer, without waiting for it."""
-        with self._lock:
-            try:
-                yield self._db
-            except sqlite3.Error as error:
-                raise StoreError(f"the counters can't be read or written: {error}") from error
-
-    @contextmanager
-    def _use(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise

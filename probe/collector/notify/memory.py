@@ -7,18 +7,15 @@ in between delivers it again under the same id.
 from __future__ import annotations
 
 import sqlite3
-import threading
-from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Sequence
 
 import msgspec
 
+from probe.collector.beside import Beside
 from probe.collector.notify.changes import Change, News, Told
 from probe.collector.notify.message import Notification
-from probe.collector.schema import open_writer
 from probe.collector.store import IncidentRow
 from probe.model.config import NotifyConfig
-from probe.model.errors import StoreError
 
 _ROW = msgspec.json.Decoder(IncidentRow)
 _NOTIFICATION = msgspec.json.Decoder(Notification)
@@ -34,17 +31,10 @@ class Outgoing(msgspec.Struct, frozen=True):
     next_at: int
 
 
-class Memory:
+class Memory(Beside):
     """May be used from several threads. Every call raises StoreError."""
 
-    def __init__(self, path: str) -> None:
-        """Raises StoreError."""
-        self._db = open_writer(path)
-        self._lock = threading.Lock()
-
-    def close(self) -> None:
-        with self._lock:
-            self._db.close()
+    trouble = "notifications can't be remembered"
 
     def begin(self, config: NotifyConfig) -> tuple[bool, int]:
         """Whether a subscription, or what it is about, is new; and when something was last told (ms; 0: never)."""
@@ -65,7 +55,7 @@ class Memory:
     ) -> None:
         """Remember what a look found: its notes, and ``tell`` with the messages that say it. All of it, or nothing."""
         name = config.name
-        with self._transaction() as db:
+        with self._writing() as db:
             db.execute(
                 "INSERT INTO notify_subscriptions VALUES (?, ?, ?) ON CONFLICT (name) DO UPDATE SET"
                 " choice = excluded.choice, told_at = max(told_at, excluded.told_at)",
@@ -96,37 +86,16 @@ class Memory:
 
     def done(self, seq: int) -> None:
         """A message was delivered, or is given up."""
-        with self._transaction() as db:
+        with self._writing() as db:
             db.execute("DELETE FROM notify_outbox WHERE seq = ?", (seq,))
 
     def failed(self, seq: int, next_at: int, trouble: str) -> None:
         """A message could not be delivered; it is due again at ``next_at`` (ms)."""
-        with self._transaction() as db:
+        with self._writing() as db:
             db.execute(
                 "UPDATE notify_outbox SET failures = failures + 1, next_at = ?, trouble = ? WHERE seq = ?",
                 (next_at, trouble, seq),
             )
-
-    @contextmanager
-    def _reading(self) -> Iterator[sqlite3.Connection]:
-        """Beside the store's writer, without waiting for it."""
-        with self._lock:
-            try:
-                yield self._db
-            except sqlite3.Error as error:
-                raise StoreError(f"notifications can't be remembered: {error}") from error
-
-    @contextmanager
-    def _transaction(self) -> Iterator[sqlite3.Connection]:
-        with self._reading() as db:
-            db.execute("BEGIN IMMEDIATE")
-            try:
-                yield db
-                db.execute("COMMIT")
-            except BaseException:
-                if db.in_transaction:
-                    db.execute("ROLLBACK")
-                raise
 
 
 def choice(config: NotifyConfig) -> str:

@@ -9,7 +9,7 @@ import msgspec
 
 from probe.measurements import Part
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import AGREE, SHORT_BY, TRIAL_TTLS, Shot, place, place_drop, sweep
+from probe.measurements._locate import AGREE, PAIRS, SHORT_BY, TRIAL_TTLS, Shot, again, place, place_drop, sweep
 from probe.measurements._tcp.seen import Seen
 from probe.measurements._tcp.triggers import Reaction, Trigger, path, react, shot
 from probe.model.baseline import Usual
@@ -19,8 +19,7 @@ _FARTHEST = 30
 _MOST_TRIALS = 9
 _SPEAK = 4.0  # seconds for a server's first words: a slow one is not an absent one
 _VANISHED = 0.8  # seconds after which a trigger with no echo at all is taken for gone: two retransmissions
-_CONFIRM = 4  # rounds at the most that rule out chance …
-_PAIRS = 3  # … by so many triggers and twins each
+_CONFIRM = 4  # rounds at the most that rule out chance
 _DROPS = 7  # rounds at the most that find where triggers vanish, and rule out chance and the home
 _EARLY = 4  # triggers of each such round that should still be reported
 _PAUSES = (2.0, 4.0, 8.0, 16.0, 32.0, 64.0)  # residual blocking seen in the field lasts up to three minutes
@@ -227,9 +226,8 @@ def _find_answer(plan: Plan, seen: Seen, random: Random, ttls: Iterable[int]) ->
         if ttl >= arrives:
             break
         yield from recover(plan, seen, random)
-        yield from _sweep_twins(plan, seen, random, [ttl] * _PAIRS)
-        early = [ttl - 1 - i % min(ttl - 1, _PAIRS) for i in range(2 * _PAIRS)] if lucky and ttl > 1 else []
-        wanted = [*early, *[ttl] * _PAIRS, *[min(ttl + 1, arrives - 1)] * (_PAIRS if lucky else 0)]
+        yield from _sweep_twins(plan, seen, random, [ttl] * PAIRS)
+        wanted = again(ttl, arrives, lucky=lucky)
         exchanges = yield [step for one in wanted for step in make(one, 1)]
         for one, exchange in zip(wanted, exchanges, strict=True):
             read(one, [exchange])
@@ -243,7 +241,7 @@ def _shortest_way(plan: Plan, seen: Seen, random: Random) -> Part[None]:
         if arrives is None or arrives < 2:
             return
         yield from recover(plan, seen, random)
-        yield from _sweep_twins(plan, seen, random, [arrives - 1] * 2 * _PAIRS)
+        yield from _sweep_twins(plan, seen, random, [arrives - 1] * 2 * PAIRS)
         if seen.arrives == arrives:
             return
 
