@@ -16,17 +16,17 @@ from probe.measurements._voip.alg import place_gateway, rewritten
 from probe.measurements._voip.ask import Line, Stopwatch
 from probe.measurements._voip.call import OVER_TCP
 from probe.measurements._voip.grid import Grid, Protocol
-from probe.measurements._voip.media import LASTING, SPARSE, Stream
+from probe.measurements._voip.media import BEGINNING, LASTING, SPARSE, Stream
 from probe.measurements._voip.seen import QUESTIONS, Finding, Seen
 from probe.measurements._voip.service import Asked, Endpoint, Side, ask, endpoint, resolve
 from probe.measurements._voip.suspects import SENDING, locate_all, locate_udp
 from probe.measurements._voip.verdict import judge
 from probe.model.errors import UsageError
 
-VERSION = "6"
+VERSION = "7"
 
 _PAIRS = 5  # calls of each kind in one round
-_SHORT, _LONG = 1.5, 10.0  # seconds of sound: a stream that begins, and a call that lasts
+_SHORT, _LONG = BEGINNING, 10.0  # seconds of sound: a stream that begins, and a call that lasts
 _BEGIN = 4  # streams of each kind that begin
 _ROUND, _ENDING, _PLACE = 8.0, 1.0, 7.0  # seconds: a round of calls, behind a stream's last packet, a sweep
 _SWEEPS = 8  # rounds of a sweep that show a place on a line that loses one packet in ten
@@ -148,7 +148,8 @@ def _is_open(seen: Seen, name: str, most: int) -> bool:
     if name == "rtp_long":
         # One stream of each kind proves nothing: one that is cut is reason enough to look again.
         uneven = grid.promising() or seen.real_cut()
-        return uneven and not grid.explain(QUESTIONS) and grid.failed(twin=False)[1] < most
+        explained = grid.explain(QUESTIONS) or seen.grids["rtp"].explain(QUESTIONS)
+        return uneven and not explained and grid.failed(twin=False)[1] < most
     if name == "rtp":
         return _unclear(grid) and grid.made < most and not lasting.explain(QUESTIONS)
     return _unclear(grid) and grid.made + _PAIRS <= most

@@ -16,7 +16,7 @@ from probe.model.reflector import StreamReport
 from probe.wire import dns
 
 _CELLS = ((True, False), (True, True), (False, True), (False, False))
-_RUN, _MORE = 43.0, 5.0  # seconds that a run may take; and so many more for each call beyond ten
+_RUN, _MANY, _MORE = 40.0, 20, 5.0  # seconds until the last controls; for each call beyond so many, more of them
 _TOKEN = 240.0  # … and never more than a token is good for
 _FARTHEST = 30
 _PACE = 180  # packets that leave in a second, by the default budget
@@ -26,12 +26,12 @@ _PACKETS: dict[type, int] = {UdpStep: 1, SynStep: 1, TcpStep: 4}
 class Stopwatch:
     """About how many seconds have passed: a measurement has no clock, but what it asked for and heard has times.
 
-    ``calls``: how many of each kind were asked for; a run that makes more than ten may take longer.
+    ``calls``: how many of each kind were asked for; a run that makes more than twenty may take longer than 45 s.
     """
 
-    def __init__(self, calls: int = 10) -> None:
+    def __init__(self, calls: int = _MANY) -> None:
         self.passed = 0.0
-        self._most = min(_TOKEN, _RUN + _MORE * max(0, calls - 10))
+        self._most = min(_TOKEN, _RUN + _MORE * max(0, calls - _MANY))
 
     def during(self, part: Part[T]) -> Part[T]:
         """Runs a part and counts what it takes."""

@@ -17,6 +17,8 @@ from probe.wire.counters import datagram, number_of
 
 FULL, SPARSE = 0.02, 0.06
 """Seconds between packets: 160 samples each, the usual; 480, so that many streams fit the line's budget."""
+BEGINNING = 1.5
+"""Seconds of sound in which a call begins."""
 LASTING = 3.0
 """Seconds from which on a stream counts among the calls that last."""
 _SILENT = 1.0  # seconds without a packet that end a stream for good, if none comes after
@@ -56,6 +58,12 @@ class Stream(msgspec.Struct, frozen=True, kw_only=True):
     def lasting(self) -> bool:
         """Whether it is one of the streams that last as calls do, rather than one that only begins."""
         return self.plan.seconds >= LASTING
+
+    @property
+    def beginning(self) -> float:
+        """Share of the packets of its first :data:`BEGINNING` seconds that did not come back."""
+        first = self.back[: round(BEGINNING / self.plan.interval)]
+        return 1 - sum(first) / len(first) if first else 1.0
 
     @property
     def failed(self) -> bool:

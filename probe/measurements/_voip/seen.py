@@ -56,11 +56,14 @@ class Seen:
             self.grids[one.call.protocol].add(one.call.known, one.call.twin, 0.0 if one.answered else 1.0)
 
     def play(self, streams: Iterable[Stream]) -> None:
-        """Count streams."""
+        """Count streams. One that lasts has begun, too: what acts from the first packet on is seen in each of them."""
         for one in streams:
             self.streams.append(one)
-            grid = self.grids["rtp_long" if one.lasting else "rtp"]
-            grid.add(one.plan.known, one.plan.twin, one.loss, one.failed)
+            if one.lasting:
+                self.grids["rtp_long"].add(one.plan.known, one.plan.twin, one.loss, one.failed)
+                self.grids["rtp"].add(one.plan.known, one.plan.twin, one.beginning)
+            else:
+                self.grids["rtp"].add(one.plan.known, one.plan.twin, one.loss, one.failed)
 
     def used(self) -> list[Grid]:
         """Grids that were asked at all."""
@@ -73,8 +76,9 @@ class Seen:
         return cut.count(False) > cut.count(True)
 
     def datagrams(self) -> int:
-        """Calls and streams over UDP that were made."""
-        return sum(grid.failed()[1] for grid in self.used() if grid.protocol not in OVER_TCP)
+        """Calls and streams over UDP that were made. Streams that last are among those that begin."""
+        counted = [self.grids[protocol] for protocol in PROTOCOLS if protocol not in OVER_TCP]
+        return sum(grid.failed()[1] for grid in counted)
 
     def working(self, side: Side) -> dict[str, bool]:
         """Endpoints of one side, and whether they ever answered."""

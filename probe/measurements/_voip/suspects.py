@@ -52,7 +52,7 @@ def _suspect(line: Line, seen: Seen, found: Finding) -> Suspect:
     known = True if cause in ("port", "payload_on_port") else bad[0]
     twin_known = False if cause == "port" else known
     if protocol == "rtp":
-        same = [s for s in seen.streams if s.lasting == (found.grid == "rtp_long")]
+        same = [s for s in seen.streams if s.lasting or found.grid == "rtp"]
         bad_ones = [s for s in same if s.plan.twin is bad[1] and known in (None, s.plan.known)]
         twins = [s for s in same if s.plan.twin and twin_known in (None, s.plan.known) and not s.failed]
         # Flows that are cut stay cut; where sound is thinned out instead, those that suffer most.

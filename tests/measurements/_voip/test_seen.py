@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from probe.measurements._voip.call import Call, Said
 from probe.measurements._voip.grid import Protocol
+from probe.measurements._voip.media import Plan, Stream
 from probe.measurements._voip.seen import GRIDS, QUESTIONS, Seen, protocol_of
 from probe.measurements._voip.service import Asked, endpoint
+from probe.model.exchange import StreamStep
 
 
 def said(protocol: Protocol, answered: bool, *, known: bool = False, twin: bool = True, trip: float = 0.02,
@@ -52,6 +54,21 @@ def test_an_endpoint_that_answered_once_works() -> None:
     seen.asked = [Asked(one, "calls", 5, 0), Asked(other, "calls", 5, 0), Asked(one, "calls", 5, 1, True)]
     assert seen.working("calls") == {str(one): True, str(other): False}
     assert seen.working("chat") == {}
+
+
+def test_a_stream_that_lasts_has_begun_too() -> None:
+    def stream(back: tuple[bool, ...], *, twin: bool) -> Stream:
+        plan = Plan(5004, True, twin, 1, interval=0.5, seconds=5.0)
+        made = StreamStep(address="203.0.113.9", port=5004, payload=b"x" * 20, count=10, interval=0.5)
+        return Stream(plan=plan, step=made, ssrc=1, back=back)
+
+    seen = Seen("t", "r", "")
+    seen.play([stream((True,) * 6 + (False,) * 4, twin=False), stream((False,) * 10, twin=False),
+               stream((True,) * 10, twin=True)])  # fmt: skip
+    assert seen.grids["rtp_long"].failed(twin=False) == (2, 2)  # one was cut after three seconds
+    assert seen.grids["rtp"].scores(twin=False) == [0.0, 1.0]  # and had begun as it should
+    assert (seen.grids["rtp"].failed(twin=False), seen.grids["rtp"].failed(twin=True)) == ((1, 2), (0, 1))
+    assert seen.datagrams() == 3
 
 
 def test_grids_and_questions() -> None:
