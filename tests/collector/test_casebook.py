@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from probe.collector.casebook import case_of, cases
+from probe.collector.casebook import case_of, cases, gathered, rows_of, told
 from probe.collector.incidents.cases import Abroad, Company
+from probe.model.finding import Line
 from tests.collector.test_rollup import END, TUNISIA, Probes, findings, give
 
 if TYPE_CHECKING:
     from tests.collector.conftest import Desk
+
+NEIGHBOUR = Line("Oasis", 327931, "DZ", "mobile")
 
 
 def test_incidents_are_gathered_with_how_others_fared(desk: Desk, probes: Probes) -> None:
@@ -30,3 +33,15 @@ def test_looks_count_homes(desk: Desk, probes: Probes) -> None:
     assert (look.good, look.bad) == (1, 2)
     assert (look.operator, look.group, look.target) == ("AS36947", "octenium", "196.20.66.10")
     assert desk.reader.looks(0, 1) == []
+
+
+def test_who_else_measured_the_subject_at_home_is_told(desk: Desk, probes: Probes) -> None:
+    give(desk, findings(probes, homes=2))
+    give(desk, findings(probes, lambda _: "good", prefix="other", homes=2, line=NEIGHBOUR))
+    give(desk, findings(probes, lambda _: "good", prefix="abroad", homes=1, line=TUNISIA))
+    (rows,) = gathered(desk.reader.incidents(10))
+    assert rows == rows_of(desk.reader, rows[0].id)
+    assert rows_of(desk.reader, "0" * 16) == []
+    found = told(desk.reader, rows, END)
+    assert found.measured == ("AS327931", "AS36947")
+    assert found.case == case_of(desk.reader, rows[0].id, END)
