@@ -64,8 +64,8 @@ endef
 .PHONY: lock
 lock: install ## Write the locks anew after a change of pyproject.toml
 	@test -x .venv/bin/uv || $(PYTHON) -m pip install --quiet uv
-	$(call compile_lock,dev,--extra collector --extra dev)
-	$(call compile_lock,collector,--extra collector)
+	$(call compile_lock,dev,--extra collector --extra dossier --extra dev)
+	$(call compile_lock,collector,--extra collector --extra dossier)
 	$(call compile_lock,probe,)
 
 .PHONY: clean

@@ -55,13 +55,24 @@ want_system() {
     want pkg-config has pkg-config
     want libsystemd-dev pkg-config --exists libsystemd
     want ca-certificates test -e /etc/ssl/certs/ca-certificates.crt
+    # A dossier's cover as PDF: WeasyPrint draws with Pango, in Liberation (Latin) and Amiri (Arabic).
+    want libpango-1.0-0 has_library libpango-1.0.so.0
+    want libpangoft2-1.0-0 has_library libpangoft2-1.0.so.0
+    want libharfbuzz-subset0 has_library libharfbuzz-subset.so.0
+    want fonts-liberation has_font LiberationSans-Regular.ttf
+    want fonts-hosny-amiri has_font Amiri-Regular.ttf
 }
+
+has_library() { ldconfig -p | grep -F "$1"; } # no -q: it would end the pipe early, which counts as a failure
+has_font() { [ -n "$(find /usr/share/fonts -name "$1" -print -quit)" ]; }
 
 is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; }
 
 want_tests() {
     want git has git
     want tshark has tshark
+    want poppler-utils has pdftotext
+    want openssl has openssl
     if has chromium || has google-chrome; then
         has google-chrome || want chromium-driver has chromedriver
     elif is_ubuntu; then

@@ -45,6 +45,8 @@ ONLY_IN = {
     "uvicorn": ("probe/collector/",),
     "babel": ("probe/collector/",),
     "jinja2": ("probe/collector/",),
+    "rfc3161_client": ("probe/collector/dossier/",),
+    "weasyprint": ("probe/collector/dossier/",),
     "systemd": ("probe/agent/",),
 }
 
@@ -58,7 +60,7 @@ IMPURE = {
 
 HEAVY = {
     "asyncio", "babel", "cryptography", "email", "jinja2", "logging", "msgspec", "paho", "pyroute2", "scapy", "socket",
-    "ssl", "starlette", "subprocess", "uvicorn",
+    "ssl", "starlette", "subprocess", "uvicorn", "weasyprint",
 }  # fmt: skip
 MODULE_BUDGET = 20
 """Modules that `colibri --version` may import beyond those of a bare Python (`-S`); half are `os` and its kin."""

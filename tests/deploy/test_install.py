@@ -25,6 +25,8 @@ echo "apt-get $*" >>calls
 case "$*" in *install*) [ ! -e apt-fails ] || { echo "E: Unable to locate package" >&2; exit 100; } ;; esac
 """
 PKG_CONFIG = "#!/bin/sh\n[ ! -e systemd-missing ]\n"
+LDCONFIG = "#!/bin/sh\n[ -e pango-missing ] || echo libpango-1.0.so.0 libpangoft2-1.0.so.0 libharfbuzz-subset.so.0\n"
+FIND = "#!/bin/sh\n[ -e fonts-missing ] || echo /usr/share/fonts/some.ttf\n"
 BASICS = ["bash", "cat", "cp", "dirname", "env", "grep", "id", "mkdir", "mktemp", "rm", "sh", "sha256sum", "tail"]
 """All of the real machine that the stand-in has: what else is on this one must not show."""
 STUB = "#!/bin/sh\nexit 0\n"
@@ -37,9 +39,10 @@ def machine(tmp_path: Path) -> Path:
     for part in ("deploy/install.sh", "locks/dev.txt", "pyproject.toml"):
         (tmp_path / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / part)
-    present = ["ip", "nft", "iptables", "mosquitto", "gcc", "git", "tshark", "chromium", "chromedriver"]
+    present = ["ip", "nft", "iptables", "mosquitto", "gcc", "git", "tshark", "chromium", "chromedriver", "openssl",
+               "pdftotext"]  # fmt: skip
     tools = dict.fromkeys(present, STUB)
-    tools |= {"python3": PYTHON, "apt-get": APT, "pkg-config": PKG_CONFIG}
+    tools |= {"python3": PYTHON, "apt-get": APT, "pkg-config": PKG_CONFIG, "ldconfig": LDCONFIG, "find": FIND}
     (tmp_path / "bin").mkdir()
     for tool in BASICS:
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
@@ -75,6 +78,17 @@ def test_a_machine_that_has_all_gets_the_environment_alone(machine: Path) -> Non
     assert "--require-hashes -r locks/dev.txt" in locked
     assert "--no-deps" in own
     assert own.endswith("-e .")
+
+
+@pytest.mark.parametrize(("lacking", "packages"), [
+    ("pango-missing", "libpango-1.0-0 libpangoft2-1.0-0 libharfbuzz-subset0"),
+    ("fonts-missing", "fonts-liberation fonts-hosny-amiri"),
+])  # fmt: skip
+def test_what_the_cover_of_a_dossier_is_drawn_with_is_installed(machine: Path, lacking: str, packages: str) -> None:
+    (machine / lacking).touch()
+    add(machine, "id", "#!/bin/sh\necho 0\n")
+    install(machine)
+    assert calls(machine, "apt-get")[-1].endswith(f"install --no-install-recommends {packages}")
 
 
 def test_a_second_run_does_and_says_nothing(machine: Path) -> None:
