@@ -22,6 +22,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 from paho.mqtt.subscribeoptions import SubscribeOptions
 
+from probe.collector.homes import BROKER_LOG
 from probe.model import feed
 from probe.model.config import Config, TlsConfig
 from probe.model.errors import ConfigError
@@ -60,6 +61,7 @@ class Connection:
         self._bytes = 0
         self._lost = ""
         self._subscribed = False
+        self._log_mid: int | None = None
         self._client = self._prepare(config)
         self._selector = selectors.DefaultSelector()
         self._wake_here, self._wake_there = socket.socketpair()
@@ -195,10 +197,14 @@ class Connection:
             self._lost = f"the broker refused: {code}"
             return
         client.subscribe([(topic, SubscribeOptions(qos=1)) for topic in TOPICS])
+        # A broker may keep its log to itself: its answer to this one is not waited for.
+        _, self._log_mid = client.subscribe(BROKER_LOG, options=SubscribeOptions(qos=0))
 
     def _on_subscribe(
-        self, _client: mqtt.Client, _userdata: object, _mid: int, codes: list[ReasonCode], _properties: object
+        self, _client: mqtt.Client, _userdata: object, mid: int, codes: list[ReasonCode], _properties: object
     ) -> None:
+        if mid == self._log_mid:
+            return
         if any(code.is_failure for code in codes):
             self._lost = f"the broker refused a subscription: {', '.join(str(code) for code in codes)}"
         self._subscribed = True

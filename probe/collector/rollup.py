@@ -12,6 +12,7 @@ from typing import get_args
 
 import msgspec
 
+from probe.collector import homes_table
 from probe.collector.cells import operator_key
 from probe.collector.incidents.homes import STALE, WINDOW
 from probe.collector.incidents.model import HOUR, Incident, Series, Sight
@@ -47,8 +48,11 @@ def add(db: sqlite3.Connection, finding: Finding, at: int) -> tuple[int, int]:
     return series, hour
 
 
-def refresh(db: sqlite3.Connection, touched: Iterable[tuple[int, int]], control: Collection[str]) -> None:
-    """Bring the incidents of these (series, hour) pairs up to date. ``control``: probes of the control vantage."""
+def refresh(
+    db: sqlite3.Connection, touched: Iterable[tuple[int, int]], control: Collection[str], *, own_homes: bool = False
+) -> None:
+    """Bring the incidents of these (series, hour) pairs up to date. ``control``: probes of the control vantage;
+    ``own_homes``: probes of which the broker did not tell are homes of their own."""
     spans: dict[int, tuple[int, int]] = {}
     for series, hour in touched:
         low, high = spans.get(series, (hour, hour))
@@ -58,7 +62,7 @@ def refresh(db: sqlite3.Connection, touched: Iterable[tuple[int, int]], control:
         for pair in (*_concerned(db, series, low, high), *_elsewhere(db, series, low, high))
     }  # fmt: skip
     for series, technique in sorted(concerned):
-        _refresh(db, series, technique, control)
+        _refresh(db, series, technique, control, own_homes=own_homes)
 
 
 def _concerned(db: sqlite3.Connection, series: int, low: int, high: int) -> list[tuple[int, Technique]]:
@@ -85,13 +89,16 @@ def _elsewhere(db: sqlite3.Connection, series: int, low: int, high: int) -> list
     return [(other, what) for other, what in rows if what in OUTAGE_LIKE]
 
 
-def _refresh(db: sqlite3.Connection, number: int, technique: Technique, control: Collection[str]) -> None:
+def _refresh(
+    db: sqlite3.Connection, number: int, technique: Technique, control: Collection[str], *, own_homes: bool
+) -> None:
     series = _series(db, number, technique)
     failed = _failing(db, series, control) if technique in OUTAGE_LIKE else frozenset()
     sights = _sights(db, number, technique, control)
     # No clock: what lasts is told up to the last word that there is, so that the same findings always tell the same.
     now = max((sight.hour for sight in sights), default=0) + HOUR
-    found = incidents(series, sights, now=now, failing=failed)
+    homes = homes_table.names(db, sights, own=own_homes)
+    found = incidents(series, sights, now=now, failing=failed, prefix_of=homes)
     known = {
         row[0]: msgspec.json.decode(row[1], type=Incident)
         for row in db.execute(

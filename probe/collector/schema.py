@@ -233,6 +233,31 @@ MIGRATIONS = (
       SELECT json_extract(CAST(target AS TEXT), '$.name'), key FROM cells WHERE CAST(target AS TEXT) ->> 'name' <> '';
     CREATE INDEX findings_remarkable ON findings (verdict, coalesce(at, received_at)) WHERE verdict <> 'clean';
     """,
+    """
+    CREATE TABLE secrets (           -- keys that never leave the store
+      name TEXT PRIMARY KEY,
+      value BLOB NOT NULL
+    ) WITHOUT ROWID;
+
+    CREATE TABLE homes (             -- which public prefix a probe was behind, as the broker's log told: a keyed hash
+      probe TEXT NOT NULL,
+      since INTEGER NOT NULL,        -- ms
+      home TEXT NOT NULL,
+      PRIMARY KEY (probe, since)
+    ) WITHOUT ROWID;
+
+    CREATE TABLE life (              -- signed heartbeats by the hour, as sets of its twelfths (bits)
+      probe TEXT NOT NULL,
+      hour INTEGER NOT NULL,         -- its beginning, ms
+      alive INTEGER NOT NULL,        -- in which one was made
+      prompt INTEGER NOT NULL,       -- in which one was made that also came in time
+      busy INTEGER NOT NULL,         -- in which anything was measured
+      linked INTEGER NOT NULL,       -- in which there was a link
+      first TEXT NOT NULL,           -- id of the first one
+      body BLOB NOT NULL,            -- the first one as it came, signed; empty once it is old
+      PRIMARY KEY (probe, hour)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

@@ -81,7 +81,10 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
     done = asyncio.Event()
     with contextlib.ExitStack() as stack:
         wake: list[Callable[[], None]] = []
-        store = SqliteStore(config.collector.database, lambda: _call_all(wake), config.collector.control)
+        store = SqliteStore(
+            config.collector.database, lambda: _call_all(wake), config.collector.control,
+            own_homes=config.collector.unknown_homes == "own",
+        )  # fmt: skip
         stack.callback(store.close)
         reader = SqliteReader(config.collector.database)
         stack.callback(reader.close)

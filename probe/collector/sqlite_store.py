@@ -6,10 +6,20 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Collection, Sequence
 
-from probe.collector import captures, present, quarantine, rollup
+from probe.collector import captures, homes_table, present, quarantine, rollup
 from probe.collector.cells import cell_key
 from probe.collector.schema import open_writer, transaction
-from probe.collector.verdicts import Introduction, Judged, NewEvidence, NewFinding, Outcome, Presence, Rejected
+from probe.collector.verdicts import (
+    Connected,
+    Introduction,
+    Judged,
+    NewEvidence,
+    NewFinding,
+    Outcome,
+    Presence,
+    Rejected,
+    Unheeded,
+)
 from probe.model.errors import StoreError
 
 _NOTED = Outcome("noted")
@@ -19,12 +29,15 @@ class SqliteStore:
     """Implements :class:`probe.collector.store.Store`. ``on_commit`` is called after every commit, in this thread."""
 
     def __init__(
-        self, path: str, on_commit: Callable[[], None] = lambda: None, control: Collection[str] = ()
-    ) -> None:
-        """``control``: probes of the control vantage. Raises StoreError."""
+        self, path: str, on_commit: Callable[[], None] = lambda: None, control: Collection[str] = (), *,
+        own_homes: bool = False,
+    ) -> None:  # fmt: skip
+        """``control``: probes of the control vantage; ``own_homes``: a probe whose prefix the broker does not tell
+        is a home of its own. Raises StoreError."""
         self._db = open_writer(path)
         self._on_commit = on_commit
         self._control = frozenset(control)
+        self._own_homes = own_homes
 
     def close(self) -> None:
         self._db.close()
@@ -32,10 +45,16 @@ class SqliteStore:
     def pinned_keys(self) -> dict[str, str]:
         return dict(self._db.execute("SELECT id, key FROM probes WHERE key <> ''"))
 
+    def home_secret(self) -> bytes:
+        try:
+            return homes_table.secret(self._db)
+        except sqlite3.Error as error:
+            raise StoreError(f"the secret of the homes can't be read: {error}") from error
+
     def commit(self, batch: Sequence[Judged]) -> list[Outcome]:
         try:
             with transaction(self._db):
-                outcomes = _Transaction(self._db, self._control).write(batch)
+                outcomes = _Transaction(self._db, self._control, own_homes=self._own_homes).write(batch)
         except sqlite3.Error as error:
             raise StoreError(f"a batch of {len(batch)} messages could not be stored: {error}") from error
         self._on_commit()
@@ -45,8 +64,8 @@ class SqliteStore:
 class _Transaction:
     """What a batch gathers between BEGIN and COMMIT."""
 
-    def __init__(self, db: sqlite3.Connection, control: Collection[str]) -> None:
-        self._db, self._control = db, control
+    def __init__(self, db: sqlite3.Connection, control: Collection[str], *, own_homes: bool) -> None:
+        self._db, self._control, self._own_homes = db, control, own_homes
         self._counts: Counter[str] = Counter()
         self._touched: set[tuple[str, str]] = set()  # (cell, probe)
         self._counted: set[tuple[int, int]] = set()  # (series, hour)
@@ -55,7 +74,7 @@ class _Transaction:
     def write(self, batch: Sequence[Judged]) -> list[Outcome]:
         outcomes = [self._one(message) for message in batch]
         present.refresh(self._db, self._touched)
-        rollup.refresh(self._db, self._counted, self._control)
+        rollup.refresh(self._db, self._counted, self._control, own_homes=self._own_homes)
         self._counts["rejects_dropped"] += quarantine.shrink(self._db, self._rejecting)
         self._db.executemany(
             "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",
@@ -64,6 +83,12 @@ class _Transaction:
         return outcomes
 
     def _one(self, message: Judged) -> Outcome:
+        match message.judgement:
+            case Connected(probe=probe, home=home):
+                self._counted.update(homes_table.put(self._db, probe, home, message.received_at))
+                return _NOTED
+            case Unheeded():
+                return _NOTED
         self._counts["received"] += 1
         match message.judgement:
             case NewFinding() as new:

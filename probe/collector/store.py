@@ -83,6 +83,12 @@ class Store(Protocol):
     def pinned_keys(self) -> dict[str, str]:
         """Probe id → the first key that was seen for it."""
 
+    def home_secret(self) -> bytes:
+        """Key of the hashes by which homes are told apart (:mod:`probe.collector.homes`), the same for ever.
+
+        Raises StoreError.
+        """
+
     def close(self) -> None:
         """Let go of the files."""
 

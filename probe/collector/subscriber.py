@@ -17,6 +17,7 @@ from collections.abc import Callable, Sequence
 import msgspec
 
 from probe.collector.connection import Connection, Message
+from probe.collector.homes import BROKER_LOG, judge_line
 from probe.collector.ingest import judge_message
 from probe.collector.instants import now as wall_clock
 from probe.collector.keyring import Keyring
@@ -59,6 +60,7 @@ class Subscriber:
         self._chance = chance or random.Random()
         self._public = public
         self._keyring = self._load_keys()
+        self._home_secret = store.home_secret()
         self._stop = threading.Event()
         self._connection: Connection | None = None
         self.trouble = "not connected yet"
@@ -143,6 +145,8 @@ class Subscriber:
 
     def _judge(self, message: Message) -> Judged:
         received_at = self._now()
+        if message.topic == BROKER_LOG:  # the line itself holds an address: it goes no further
+            return Judged("", b"", received_at, judge_line(message.payload, self._home_secret))
         judgement = judge_message(message.topic, message.payload, received_at, self._keyring)
         if isinstance(judgement, NewFinding):
             # In this batch already: the next message of the probe must be held against it.

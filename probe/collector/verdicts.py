@@ -1,4 +1,4 @@
-"""What becomes of a message: accepted as one of four things, or rejected with a reason. Plain values."""
+"""What becomes of a message: accepted as one of a few things, or rejected with a reason. Plain values."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Rejected(msgspec.Struct, frozen=True):
 
 
 class NewFinding(msgspec.Struct, frozen=True):
-    """A finding to store. ``body``: the JSON as it came; ``digest``: SHA-256 of its canonical content, 32 bytes.
+    """A finding to store. ``body``: the JSON as it came; ``digest``: of its content (`ingest.digest_of`).
 
     ``at``: when it was measured, in ms; None where no trustworthy clock vouches for it. ``key``: empty if unsigned.
     """
@@ -73,7 +73,18 @@ class Introduction(msgspec.Struct, frozen=True):
     body: bytes
 
 
-Accepted = NewFinding | NewEvidence | Presence | Introduction
+class Connected(msgspec.Struct, frozen=True):
+    """The broker says that a probe connected. ``home``: keyed hash of the public prefix it came from."""
+
+    probe: str
+    home: str
+
+
+class Unheeded(msgspec.Struct, frozen=True):
+    """Something that is none of the collector's business, and of which nothing is kept."""
+
+
+Accepted = NewFinding | NewEvidence | Presence | Introduction | Connected | Unheeded
 
 
 class Judged(msgspec.Struct, frozen=True):

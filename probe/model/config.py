@@ -210,6 +210,10 @@ class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         list[Token],
         _doc("Probes of the control vantage: what fails for them as well is an outage. They count as no home."),
     ] = []
+    unknown_homes: Annotated[
+        Literal["shared", "own"],
+        _doc("Probes whose prefix the broker did not tell, once it tells of any: one home together, or each one."),
+    ] = "shared"
     consents: Annotated[
         list[str], _doc("Probes whose owners agreed to be their operator's only one in public; others need company.")
     ] = []

@@ -93,9 +93,11 @@ def probes() -> Callable[..., FakeProbe]:
 class Desk:
     """Ingest and store without a broker: ``give`` commits messages as one batch and returns the outcomes."""
 
-    def __init__(self, path: Path, trusted: dict[str, str] | None = None, control: Collection[str] = ()) -> None:
+    def __init__(
+        self, path: Path, trusted: dict[str, str] | None = None, control: Collection[str] = (), own_homes: bool = False
+    ) -> None:
         self.path = str(path)
-        self.store = SqliteStore(self.path, control=control)
+        self.store = SqliteStore(self.path, control=control, own_homes=own_homes)
         self.reader = SqliteReader(self.path)
         self.trusted = trusted or {}
 
@@ -134,8 +136,10 @@ def desks(tmp_path: Path) -> Iterator[Callable[..., Desk]]:
     """Open a desk on a store of the given name; closed at the end."""
     with contextlib.ExitStack() as stack:
 
-        def make(name: str, trusted: dict[str, str] | None = None, control: Collection[str] = ()) -> Desk:
-            desk = Desk(tmp_path / name, trusted, control)
+        def make(
+            name: str, trusted: dict[str, str] | None = None, control: Collection[str] = (), own_homes: bool = False
+        ) -> Desk:
+            desk = Desk(tmp_path / name, trusted, control, own_homes)
             stack.callback(desk.close)
             return desk
 

@@ -7,12 +7,18 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from itertools import accumulate
 
-from probe.collector.incidents.model import HOUR, Sight, Stance
+import msgspec
+
+from probe.collector.incidents.model import HOUR, Counted, Sight, Stance
 
 WINDOW = 24 * HOUR
 """What a home saw in this time is its present word: a share of calls, or some hours of the day, is seen within it."""
 STALE = 72 * HOUR
 """Where a home measures seldom, its last two results count, if they are no older than this."""
+TOLD = 30 * 24 * HOUR
+"""Probes that were behind one prefix at the same time, no longer ago than this, are of one home."""
+BY_PREFIX = "~"
+"""Begins the name of a home that was told apart by its prefix, or could have been: no probe's id does."""
 _TWICE = 2  # results that make a word: one alone may be anything
 
 _PRIOR_FOR, _PRIOR = 4, 5  # a home nobody knows is believed as one that agreed four times of five
@@ -72,11 +78,57 @@ def words_of(homes: Mapping[str, Home]) -> dict[int, dict[str, Stance]]:
 
 
 def homes_of(sights: Iterable[Sight], prefix_of: Mapping[str, str]) -> dict[str, Home]:
-    """Homes by name: the public prefix where it is known (``prefix_of``: probe → any name of it), else the probe."""
+    """Homes by name: as :func:`together` says (``prefix_of``: probe → its home's name), else the probe's own."""
     apart: dict[str, list[Sight]] = {}
     for sight in sights:
         apart.setdefault(prefix_of.get(sight.probe, sight.probe), []).append(sight)
     return {name: Home(some) for name, some in sorted(apart.items())}
+
+
+class Stay(msgspec.Struct, frozen=True):
+    """A probe was behind a prefix (any name of it) from an instant on; ``until``: the next one's (both ms)."""
+
+    probe: str
+    prefix: str
+    since: int
+    until: int
+
+
+def together(first: Mapping[str, int], stays: Iterable[Stay], *, own: bool = False) -> dict[str, str]:
+    """Probe → its home's name. ``first``: the hour in which each probe first measured what is followed.
+
+    A probe joins the home of one that began before it and that was behind its prefix at the same time, within a month
+    before that hour; else it is a home of its own. So it stays one home wherever its address moves, and probes that
+    showed two prefixes at once are two homes, though a pool hands both the same one later. Nothing at all is told apart
+    (and the answer is empty) where the broker never told of anybody. Where it does, those whom it did not tell of are
+    one home together, so that whoever hides from the log gains nothing by numbers; with ``own``, each is its own.
+    """
+    behind: dict[str, list[Stay]] = {}
+    for stay in stays:
+        behind.setdefault(stay.probe, []).append(stay)
+    if not behind:
+        return {}
+    found: dict[str, str] = {}
+    there: dict[str, list[Stay]] = {}  # prefix → stays of those that have a home by now
+    for probe, hour in sorted(first.items(), key=lambda one: (one[1], one[0])):
+        mine = [stay for stay in behind.get(probe, ()) if stay.since < hour + HOUR and stay.until > hour - TOLD]
+        if not mine:
+            found[probe] = probe if own else BY_PREFIX
+            continue
+        met = (
+            found[other.probe] for stay in mine for other in there.get(stay.prefix, ())
+            if max(stay.since, other.since, hour - TOLD) < min(stay.until, other.until, hour + HOUR)
+        )  # fmt: skip
+        found[probe] = min(met, default=BY_PREFIX + probe)
+        for stay in behind[probe]:
+            there.setdefault(stay.prefix, []).append(stay)
+    return found
+
+
+def counted(names: Iterable[str]) -> Counted:
+    """How homes of these names were told apart."""
+    known = [name.startswith(BY_PREFIX) for name in names]
+    return "probe" if not any(known) else "prefix" if all(known) else "mixed"
 
 
 def weights(words: Mapping[int, Mapping[str, Stance]]) -> dict[str, float]:

@@ -10,6 +10,7 @@ from probe.model.finding import Access, Technique
 
 State = Literal["suspected", "open", "closed"]
 Stance = Literal["good", "bad", "mixed"]
+Counted = Literal["probe", "prefix", "mixed"]
 
 HOUR = 3_600_000
 
@@ -67,7 +68,8 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     that were good or bad, at the middle one of the homes that saw it; ``hours``: of all of them, by hour of the day
     (UTC), as (bad, all).
     ``silent``: intervals in which nobody measured. ``sure``: lower end of the 95 % interval of the share of homes that
-    saw it (Wilson, 1927).
+    saw it (Wilson, 1927). ``counted``: what told homes apart: their public prefixes or, where the broker tells none,
+    the probes alone, several of which may then be of one home.
     """
 
     series: Series
@@ -83,3 +85,4 @@ class Incident(msgspec.Struct, frozen=True, kw_only=True):
     exemptions: tuple[Exemption, ...]
     silent: tuple[tuple[int, int], ...]
     sure: float
+    counted: Counted = "probe"

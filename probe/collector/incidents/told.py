@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Mapping
 
 from probe.collector.incidents.edges import began, ended
-from probe.collector.incidents.homes import WINDOW, Home
+from probe.collector.incidents.homes import WINDOW, Home, counted
 from probe.collector.incidents.model import HOUR, Exemption, Incident, Series
 from probe.measurements._judge import wilson_lower
 
@@ -62,6 +62,7 @@ def tell(
         dissent=tuple(sorted(p for s in spans if not s.bad and not spared[s.name] for p in s.home.probes)),
         share=_middle(shares), hours=_by_hour(saw), intermittent=_middle(shares) < _NOT_ALWAYS,
         exemptions=_together(spared, homes), silent=_silent(spans, start, end), sure=wilson_lower(len(saw), len(spans)),
+        counted=counted(s.name for s in spans),
     )  # fmt: skip
 
 

@@ -1,0 +1,71 @@
+"""The store's part of telling homes apart: which prefix (its keyed hash) each probe was behind, since when."""
+
+from __future__ import annotations
+
+import os
+import sqlite3
+from collections.abc import Iterable
+
+from probe.collector.homes import SECRET_BYTES
+from probe.collector.incidents.homes import Stay, together
+from probe.collector.incidents.model import Sight
+
+END = 1 << 62
+"""Until when the last one lasts."""
+MOST = 1000
+"""Most changes of prefix that are kept for a probe; the oldest go first. One a day is three years of them."""
+
+Touched = tuple[int, int]
+"""(series, hour): from there on something else may follow from what is stored."""
+
+
+def secret(db: sqlite3.Connection) -> bytes:
+    """The key of the hashes, made at its first use and never told. Raises sqlite3.Error."""
+    db.execute("INSERT OR IGNORE INTO secrets VALUES ('homes', ?)", (os.urandom(SECRET_BYTES),))
+    (value,) = db.execute("SELECT value FROM secrets WHERE name = 'homes'").fetchone()
+    return bytes(value)
+
+
+def put(db: sqlite3.Connection, probe: str, home: str, at: int) -> list[Touched]:
+    """A probe has connected from a prefix, at an instant (ms). Returns what has to be computed anew: nothing, unless
+    it is the first word of this probe, or of any."""
+    known = db.execute("SELECT home FROM homes WHERE probe = ? ORDER BY since DESC LIMIT 1", (probe,)).fetchone()
+    if known is not None and known[0] == home:
+        return []
+    none = db.execute("SELECT 1 FROM homes LIMIT 1").fetchone() is None
+    db.execute("INSERT OR REPLACE INTO homes VALUES (?, ?, ?)", (probe, at, home))
+    if known is not None:
+        db.execute(
+            "DELETE FROM homes WHERE probe = ? AND since <="
+            " (SELECT since FROM homes WHERE probe = ? ORDER BY since DESC LIMIT 1 OFFSET ?)",
+            (probe, probe, MOST),
+        )
+        return []
+    return db.execute(
+        "SELECT series, min(hour) FROM hourly WHERE series IN"
+        " (SELECT series FROM hourly WHERE what NOT IN ('clean', 'down', 'inconclusive') AND (? OR probe = ?))"
+        " AND (? OR probe = ?) GROUP BY series"
+        " UNION SELECT series, max(hour) FROM hourly WHERE series IN"
+        " (SELECT series FROM hourly WHERE what NOT IN ('clean', 'down', 'inconclusive')) AND (? OR probe = ?)"
+        " GROUP BY series",
+        (none, probe) * 3,
+    ).fetchall()
+
+
+def names(db: sqlite3.Connection, sights: Iterable[Sight], *, own: bool) -> dict[str, str]:
+    """Probe → the name of its home among those that saw a series, as :func:`together` tells them apart."""
+    first: dict[str, int] = {}
+    for sight in sights:
+        first[sight.probe] = min(sight.hour, first.get(sight.probe, sight.hour))
+    return together(first, _stays(db), own=own)
+
+
+def _stays(db: sqlite3.Connection) -> list[Stay]:
+    """A probe was behind its first prefix before, too, as far as anybody knows."""
+    return [
+        Stay(probe, home, since if before else 0, END if until is None else until)
+        for probe, home, since, until, before in db.execute(
+            "SELECT probe, home, since, lead(since) OVER w, lag(since) OVER w FROM homes"
+            " WINDOW w AS (PARTITION BY probe ORDER BY since)"
+        )
+    ]
