@@ -1,7 +1,12 @@
-"""Judge one message of the feed (contract 3). Pure: bytes in, a value out; nothing that arrives can raise."""
+"""Judge one message of the feed (contract 3). Pure: bytes in, a value out; nothing that arrives can raise.
+
+In two steps, because what takes longest, the signature, can be checked by other threads in between: `draft` says what
+becomes of a message if its signature is right, `conclude` holds it against the answer and the keyring.
+"""
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import zlib
 from typing import Any
@@ -9,9 +14,11 @@ from typing import Any
 import msgspec
 
 from probe.collector import instants
-from probe.collector.keyring import Keyring, canonical_key
+from probe.collector.keyring import Keyring
+from probe.collector.signatures import Claim, genuine
 from probe.collector.verdicts import Accepted, Introduction, NewEvidence, NewFinding, Presence, Rejected
 from probe.model import canonical, feed
+from probe.model.errors import MalformedRecord
 from probe.model.finding import Finding, Token, Uuid
 
 MAX_FINDING = 256 * 1024
@@ -30,6 +37,9 @@ VOUCHED = 10 * instants.MINUTE
 """An unsynchronised clock this close to the collector's own is believed all the same."""
 
 
+_FINDING = msgspec.json.Decoder(Finding)
+
+
 class _Claimant(msgspec.Struct):
     id: str
 
@@ -42,61 +52,112 @@ class _Claim(msgspec.Struct):
 _PCAPNG = b"\x0a\x0d\x0d\x0a"  # type of the section header block that opens every file (draft-ietf-opsawg-pcapng, 4.1)
 
 
+class Draft(msgspec.Struct, frozen=True):
+    """What becomes of a message, if nothing else is said against it. ``finding``: of a finding that was understood; its
+    probe's key is still to be asked for. ``claim``: its signature; ``unfit``: it has one that can't be right."""
+
+    judgement: Accepted | Rejected
+    finding: Finding | None = None
+    claim: Claim | None = None
+    unfit: bool = False
+
+
 def judge_message(topic: str, payload: bytes, received_at: int, keyring: Keyring) -> Accepted | Rejected:
     """Decide about one message. ``received_at`` in ms. Reads the keyring, never changes it."""
+    one = draft(topic, payload, received_at)
+    return conclude(one, one.claim is not None and genuine(one.claim), keyring)
+
+
+def draft(topic: str, payload: bytes, received_at: int) -> Draft:
+    """The first step: everything but the signature and the keyring."""
     levels = topic.removeprefix(f"{feed.ROOT}/").split("/")
-    if not topic.startswith(f"{feed.ROOT}/") or not _is(levels[0], Token):
-        return Rejected("unknown_topic", f"no probe's topic: {topic[:200]!r}")
+    if not topic.startswith(f"{feed.ROOT}/") or not _is_token(levels[0]):
+        return Draft(Rejected("unknown_topic", f"no probe's topic: {topic[:200]!r}"))
     match levels:
         case [probe, "finding", measurement]:
-            return _judge_finding(probe, measurement, payload, received_at, keyring)
+            return _draft_finding(probe, measurement, payload, received_at)
         case [probe, "evidence", finding_id] if _is(finding_id, Uuid):
-            return _judge_evidence(probe, finding_id, payload)
+            return Draft(_judge_evidence(probe, finding_id, payload))
         case [probe, "availability"]:
             if payload in (feed.AVAILABLE, feed.GONE):
-                return Presence(probe, payload == feed.AVAILABLE)
-            return Rejected("bad_schema", "availability is online or offline", probe)
+                return Draft(Presence(probe, payload == feed.AVAILABLE))
+            return Draft(Rejected("bad_schema", "availability is online or offline", probe))
         case [probe, "info"]:
-            return _judge_info(probe, payload)
-    return Rejected("unknown_topic", f"contract 3 has no topic {topic[:200]!r}", levels[0])
+            return Draft(_judge_info(probe, payload))
+    return Draft(Rejected("unknown_topic", f"contract 3 has no topic {topic[:200]!r}", levels[0]))
 
 
-def _judge_finding(
-    probe: str, measurement: str, payload: bytes, received_at: int, keyring: Keyring
-) -> NewFinding | Rejected:
-    if len(payload) > MAX_FINDING:
-        return Rejected("too_large", f"{len(payload)} bytes, allowed are {MAX_FINDING}", probe)
-    try:
-        content = msgspec.json.decode(payload)
-        digest = _digest(content)
-    except (ValueError, RecursionError) as error:
-        return Rejected("bad_json", str(error)[:500], probe)
-    try:
-        finding = msgspec.convert(content, Finding)
-        started_at = instants.from_text(finding.started_at)
-    except ValueError as error:
-        return Rejected("bad_schema", str(error)[:500], probe, _claimed_id(probe, content))
-    if finding.probe.id != probe:
-        return Rejected("wrong_probe", f"topic of {probe}, finding of {finding.probe.id}", probe)
-    if finding.signature is not None and not canonical.verify(content):
+def conclude(one: Draft, is_genuine: bool, keyring: Keyring) -> Accepted | Rejected:
+    """The second step. ``is_genuine``: whether the draft's claim is true."""
+    finding = one.finding
+    if finding is None:
+        return one.judgement
+    probe = finding.probe.id
+    if one.unfit or (one.claim is not None and not is_genuine):
         return Rejected("bad_signature", "the signature does not fit the content", probe, finding.id)
-    key = canonical_key(finding.signature.key) if finding.signature is not None else ""
-    refusal = keyring.objection(probe, key)
+    # A key that a true signature was checked with is in its one spelling.
+    refusal = keyring.objection(probe, one.claim.key if one.claim is not None else "")
     if refusal is not None:
         return msgspec.structs.replace(refusal, probe=probe, finding_id=finding.id)
+    return one.judgement
+
+
+def digest_of(payload: bytes) -> bytes:
+    """The same for the same content, whatever the order of its keys and its white space; 16 bytes of SHA-256.
+
+    Raises ValueError or RecursionError for what is no JSON, TypeError for what is no object.
+    """
+    return _digest(payload)[0]
+
+
+def _draft_finding(probe: str, measurement: str, payload: bytes, received_at: int) -> Draft:
+    if len(payload) > MAX_FINDING:
+        return Draft(Rejected("too_large", f"{len(payload)} bytes, allowed are {MAX_FINDING}", probe))
+    digest, signed = b"", None
+    try:
+        digest, signed = _digest(payload)
+    except TypeError:
+        pass  # no object: the types say what they expected
+    except (ValueError, RecursionError) as error:
+        return Draft(Rejected("bad_json", str(error)[:500], probe))
+    try:
+        finding = _FINDING.decode(payload)
+        started_at = instants.from_text(finding.started_at)
+    except RecursionError as error:
+        return Draft(Rejected("bad_json", str(error)[:500], probe))
+    except ValueError as error:
+        return Draft(Rejected("bad_schema", str(error)[:500], probe, _claimed_id(probe, payload)))
+    if finding.probe.id != probe:
+        return Draft(Rejected("wrong_probe", f"topic of {probe}, finding of {finding.probe.id}", probe))
+    signature = finding.signature
+    claim = Claim(signed, signature.key, signature.value) if signature is not None and signed is not None else None
+    at, absurd = _measured_at(finding, started_at, received_at)
+    judgement: NewFinding | Rejected
     if finding.measurement != measurement:
         detail = f"topic of {measurement}, finding of {finding.measurement}"
-        return Rejected("wrong_measurement", detail, probe, finding.id)
-    at, absurd = _measured_at(finding, started_at, received_at)
-    if absurd:
-        return Rejected("bad_clock", absurd, probe, finding.id)
-    return NewFinding(finding, payload, digest, at, key)
+        judgement = Rejected("wrong_measurement", detail, probe, finding.id)
+    elif absurd:
+        judgement = Rejected("bad_clock", absurd, probe, finding.id)
+    else:
+        judgement = NewFinding(finding, payload, digest, at, signature.key if signature is not None else "")
+    return Draft(judgement, finding, claim, unfit=signature is not None and claim is None)
 
 
-def _claimed_id(probe: str, content: object) -> str:
+def _digest(payload: bytes) -> tuple[bytes, bytes | None]:
+    """The digest of a finding's content, and what its signature is made over; None where it has no canonical form."""
+    try:
+        text, signature = canonical.signed_text(payload)
+    except MalformedRecord:
+        return hashlib.sha256(msgspec.json.encode(msgspec.json.decode(payload), order="sorted")).digest()[:16], None
+    whole = hashlib.sha256(text)
+    whole.update(msgspec.json.encode(signature, order="sorted"))
+    return whole.digest()[:16], text
+
+
+def _claimed_id(probe: str, payload: bytes) -> str:
     """The id of a finding that is otherwise not understood, so that its probe can be told; empty if there is none."""
     try:
-        claim = msgspec.convert(content, _Claim)
+        claim = msgspec.json.decode(payload, type=_Claim)
     except msgspec.ValidationError:
         return ""
     return claim.id if claim.probe.id == probe else ""
@@ -152,9 +213,9 @@ def _judge_info(probe: str, payload: bytes) -> Introduction | Rejected:
     return Introduction(info, payload)
 
 
-def _digest(content: object) -> bytes:
-    """SHA-256 of the content, whatever the order of its keys and its white space."""
-    return hashlib.sha256(msgspec.json.encode(content, order="sorted")).digest()
+@functools.lru_cache(100_000)
+def _is_token(text: str) -> bool:
+    return _is(text, Token)
 
 
 def _is(text: str, kind: Any) -> bool:
@@ -165,4 +226,6 @@ def _is(text: str, kind: Any) -> bool:
     return True
 
 
-__all__ = ["MAX_CAPTURE", "MAX_EVIDENCE", "MAX_FINDING", "judge_message", "unpack"]
+__all__ = [
+    "MAX_CAPTURE", "MAX_EVIDENCE", "MAX_FINDING", "Draft", "conclude", "digest_of", "draft", "judge_message", "unpack",
+]  # fmt: skip

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import binascii
+import re
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -38,6 +39,52 @@ def signing_bytes(finding: dict[str, Any]) -> bytes:
     Raises MalformedRecord as :func:`canonical` does.
     """
     return canonical({key: value for key, value in finding.items() if key != "signature"})
+
+
+def signed_text(payload: bytes) -> tuple[bytes, object]:
+    """Of a finding as it was sent: what its signature is made over, and its field ``signature`` (None: there is none).
+
+    The same as ``signing_bytes(msgspec.json.decode(payload))`` in a tenth of the time, for whoever checks thousands a
+    second. Raises ValueError or RecursionError for what is no JSON, TypeError for JSON that is no object, and
+    MalformedRecord as :func:`canonical` does.
+    """
+    content = _DECODER.decode(payload)
+    if not isinstance(content, dict):
+        raise TypeError("not a JSON object")
+    signature = content.pop("signature", None)
+    text = msgspec.json.encode(content, order="sorted")
+    # Two things that RFC 8785 wants otherwise, or not at all. Both are rare; what looks for them finds too many.
+    classes = text.translate(_CLASSES)
+    if b"F" in classes or (_DIGITS in classes and _LONG_INTEGER.search(text)):
+        return canonical({key: value for key, value in msgspec.json.decode(payload).items() if key != "signature"}), (
+            signature
+        )
+    return text, signature
+
+
+_DIGITS = b"0" * 16
+_CLASSES = bytes(0x30 if chr(byte).isdigit() and byte < 0x80 else 0x46 if byte >= 0xF0 else 0x20 for byte in range(256))
+"""Digits become 0; what begins a character beyond U+FFFF becomes F: such keys have another order in UTF-16 (3.2.3)."""
+_LONG_INTEGER = re.compile(rb"[:,\[]-?\d{16}")
+"""Integers that may be beyond ±2^53."""
+
+
+def _number(text: str) -> msgspec.Raw:
+    """A JSON number with a point or an exponent in the form of RFC 8785, 3.2.2.3 (ECMAScript's)."""
+    # Up to 15 digits without a zero at the end are the shortest that mean this number: they stand as they are.
+    if len(text) <= 16 and text[-1] != "0" and not ("e" in text or "E" in text or "0.00000" in text):
+        return msgspec.Raw(text)
+    if text.endswith(".0") and len(text) <= 16:
+        return msgspec.Raw(text[:-2] if text != "-0.0" else "0")
+    value = float(text)
+    if value in (float("inf"), float("-inf")):
+        raise ValueError(f"a number is out of range: {text[:40]}")
+    import rfc8785
+
+    return msgspec.Raw(rfc8785.dumps(value))
+
+
+_DECODER = msgspec.json.Decoder(float_hook=_number)
 
 
 def sign(finding: Finding, key: Ed25519PrivateKey) -> Finding:

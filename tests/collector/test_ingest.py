@@ -13,7 +13,16 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.collector import instants
-from probe.collector.ingest import MAX_CAPTURE, MAX_EVIDENCE, MAX_FINDING, judge_message, unpack
+from probe.collector.ingest import (
+    MAX_CAPTURE,
+    MAX_EVIDENCE,
+    MAX_FINDING,
+    conclude,
+    digest_of,
+    draft,
+    judge_message,
+    unpack,
+)
 from probe.collector.keyring import Keyring
 from probe.collector.verdicts import Introduction, NewEvidence, NewFinding, Presence, Rejected
 from probe.model import feed
@@ -73,6 +82,42 @@ def test_the_digest_ignores_the_order_of_keys(probes: Probes, wire: Wire) -> Non
     backwards = msgspec.json.encode(dict(reversed(msgspec.json.decode(payload).items())))
     assert backwards != payload
     assert judge(topic, backwards).digest == judge(topic, payload).digest
+
+
+def test_the_digest_tells_contents_apart_and_covers_the_signature(probes: Probes, wire: Wire) -> None:
+    probe = probes()
+    payloads = {wire(probe.finding(reasons=[text]))[1] for text in ("one", "two")}
+    payloads.add(changed(("", min(payloads)), signature=None)[1])
+    payloads.add(changed(("", min(payloads)), details={"n": 2**60})[1])
+    assert len({digest_of(payload) for payload in payloads}) == 4
+    assert {len(digest_of(payload)) for payload in payloads} == {16}
+
+
+@given(st.data())
+def test_keys_that_come_twice_are_judged_by_what_was_signed(data: st.DataObject) -> None:
+    content = msgspec.json.decode(SIGNED)
+    twice = data.draw(st.sampled_from(["verdict", "probe", "line", "details", "id", "trials"]))
+    others = ['"interfered"', '{"id":"p-one","software":""}', "{}", "null", '{"made":9,"agreed":9}']
+    other = data.draw(st.sampled_from(others))
+    payload = SIGNED.replace(f'"{twice}":'.encode(), f'"{twice}":{other},"{twice}":'.encode(), 1)
+    judgement = judge(feed.finding("p-one", "dns_injection"), payload)
+    if isinstance(judgement, NewFinding):
+        assert msgspec.to_builtins(judgement.finding) == content
+    turned = SIGNED.replace(b'"started_at"', f'"{twice}":{other},"started_at"'.encode(), 1)
+    judgement = judge(feed.finding("p-one", "dns_injection"), turned)
+    assert isinstance(judgement, Rejected) or msgspec.to_builtins(judgement.finding) == content
+
+
+def test_what_follows_is_of_the_first_objection(probes: Probes, wire: Wire) -> None:
+    _, payload = changed(wire(probes().finding(started_at="1970-01-01T00:00:07.000Z")), rule="other")
+    assert rejected(feed.finding("p-one", "voip"), payload).reason == "bad_signature"
+    _, payload = wire(probes().finding(started_at="1970-01-01T00:00:07.000Z"))
+    assert rejected(feed.finding("p-one", "voip"), payload).reason == "wrong_measurement"
+    one = draft(feed.finding("p-one", "dns_injection"), payload, NOON)
+    assert one.claim is not None
+    assert conclude(one, False, Keyring({}, {})) == Rejected(
+        "bad_signature", "the signature does not fit the content", "p-one", msgspec.json.decode(payload)["id"]
+    )
 
 
 @pytest.mark.parametrize(

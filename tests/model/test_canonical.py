@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from probe.model.canonical import canonical, sign, signing_bytes, verify
+from probe.model.canonical import canonical, sign, signed_text, signing_bytes, verify
 from probe.model.errors import MalformedRecord
 from probe.model.finding import Evidence, Finding, Line, Probe, Tally, Target
 
@@ -68,6 +68,69 @@ def test_the_signature_covers_every_field_and_names_its_key() -> None:
     for name in signed.keys() - {"signature"}:
         assert not verify({**signed, name: "changed"}), name
         assert not verify({k: v for k, v in signed.items() if k != name}), name
+
+
+def objects(pairs: list[tuple[str, str]]) -> str:
+    """A JSON object, spelled with white space, in this order, keys that come twice included."""
+    return "{ " + " ,".join(f"{msgspec.json.encode(key).decode()} : {value}" for key, value in pairs) + "}"
+
+
+NUMBERS = st.builds(
+    "{}{}{}{}".format,
+    st.sampled_from(["", "-"]),
+    st.integers(0, 10**18).map(str) | st.sampled_from(["0", "1", "9007199254740991", "9007199254740992"]),
+    st.just("") | st.text("0123456789", min_size=1, max_size=20).map(lambda digits: f".{digits}"),
+    st.just("") | st.tuples(st.sampled_from("eE"), st.sampled_from(["", "+", "-"]), st.integers(0, 330)).map(
+        lambda parts: "".join(map(str, parts))
+    ),
+)
+TEXTS = st.text(max_size=6) | st.text("\ue000\uffff\U0001f600a\"\\\x00\x1f\x7f\u2028/", max_size=4)
+SENT = st.recursive(
+    st.sampled_from(["null", "true", "false"]) | NUMBERS | TEXTS.map(lambda text: msgspec.json.encode(text).decode()),
+    lambda inner: st.lists(inner, max_size=4).map(lambda some: f"[{', '.join(some)}]")
+    | st.lists(st.tuples(TEXTS, inner), max_size=4).map(objects),
+    max_leaves=12,
+)
+
+
+@settings(deadline=None, max_examples=150)
+@given(st.lists(st.tuples(TEXTS | st.sampled_from(["signature", "id", "details"]), SENT), max_size=5).map(objects))
+def test_the_quick_way_gives_what_the_library_gives(sent: str) -> None:
+    payload = sent.encode()
+    try:
+        content = msgspec.json.decode(payload)
+    except ValueError:
+        with pytest.raises(ValueError, match=r"[a-z]"):
+            signed_text(payload)
+        return
+    try:
+        expected = signing_bytes(content)
+    except MalformedRecord:
+        with pytest.raises(MalformedRecord):
+            signed_text(payload)
+        return
+    text, signature = signed_text(payload)
+    assert text == expected
+    assert (signature is None) == (content.get("signature") is None)
+
+
+@settings(deadline=None, max_examples=150)
+@given(NUMBERS)
+def test_every_spelling_of_a_number_has_one_form(number: str) -> None:
+    payload = f'{{"details":{{"n":{number}}},"signature":{{"key":"k"}}}}'.encode()
+    try:
+        expected = signing_bytes(msgspec.json.decode(payload))
+    except (ValueError, MalformedRecord) as error:
+        with pytest.raises(type(error)):
+            signed_text(payload)
+        return
+    assert signed_text(payload) == (expected, {"key": "k"})
+
+
+@pytest.mark.parametrize("payload", [b"[]", b"7", b"null", b'"text"', b"1.5"])
+def test_what_is_no_object_has_nothing_to_sign(payload: bytes) -> None:
+    with pytest.raises(TypeError, match="object"):
+        signed_text(payload)
 
 
 def test_signing_again_replaces_the_signature() -> None:
