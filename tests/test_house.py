@@ -39,7 +39,7 @@ ROOMS: dict[str, set[str]] = {
 # Library → where alone it may be imported: it is heavy, or it touches what only those rooms may touch.
 ONLY_IN = {
     "scapy": ("probe/engine/", "probe/lab/"),
-    "pyroute2": ("probe/engine/", "probe/lab/", "probe/agent/line.py"),
+    "pyroute2": ("probe/lab/",),
     "paho": ("probe/agent/", "probe/collector/", "probe/cli/", "probe/lab/"),
     "starlette": ("probe/collector/",),
     "uvicorn": ("probe/collector/",),

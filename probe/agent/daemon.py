@@ -7,10 +7,15 @@ import logging
 import signal
 from collections.abc import Callable
 from pathlib import Path
+from random import SystemRandom
 from typing import Literal
 
+from probe.agent import enrol_task
+from probe.agent.backoff import Backoff
 from probe.agent.config import find, load, load_targets
-from probe.agent.notify import Notifier
+from probe.agent.enrol import Enrolment
+from probe.agent.enrol_files import EnrolFiles, applied
+from probe.agent.notify import Heartbeats, Notifier
 from probe.agent.runner import Runner
 from probe.agent.session import MakeRunner, Session, TaskDiedError
 from probe.model.config import Config, TargetEntry
@@ -19,7 +24,9 @@ from probe.model.finding import Finding
 
 log = logging.getLogger(__name__)
 
-_STATUS_EVERY = 30.0
+_ENROLLING = 30.0  # seconds within which enrolment has to show that it goes on
+
+_STATUS_EVERY = 60.0
 
 Signal = Literal["stop", "reload"]
 Settings = tuple[Config, list[TargetEntry]]
@@ -52,7 +59,7 @@ def run(
 
 def read(path: Path | None) -> Settings:
     """All that a start and a reload check. Raises ConfigError."""
-    config = load(path)
+    config = applied(load(path))
     return config, load_targets(config)
 
 
@@ -68,18 +75,46 @@ class _Daemon:
             loop.add_signal_handler(number, self._signals.put_nowait, "stop")
         loop.add_signal_handler(signal.SIGHUP, self._signals.put_nowait, "reload")
         try:
-            await self._run((config, targets))
+            settings = (config, targets) if self._once else await self._enrolled((config, targets))
+            if settings is not None:
+                await self._run(settings)
         except TaskDiedError as death:
             log.critical("%s", death, exc_info=death.__cause__)
             self._notifier.stopping(str(death))
             return 1
         return 0
 
+    async def _enrolled(self, settings: Settings) -> Settings | None:
+        """Wait until the device has its certificate, if it is to get one: the settings then; None: told to stop."""
+        while settings[0].enrol.server and EnrolFiles(settings[0].probe.state_dir).membership is None:
+            beats = Heartbeats()
+            enrolment = Enrolment(settings[0].enrol, EnrolFiles(settings[0].probe.state_dir))
+            beat = beats.expect("enrolment", _ENROLLING)
+            work = enrol_task.enrol(enrolment, Backoff(SystemRandom(), most=600.0), beat, self._notifier.status)
+            self._notifier.ready("waiting to be enrolled")
+            enrolling = asyncio.ensure_future(work)
+            watchdog = asyncio.ensure_future(self._notifier.feed_watchdog(beats))
+            word = asyncio.ensure_future(self._signals.get())
+            try:
+                await asyncio.wait((enrolling, word), return_when=asyncio.FIRST_COMPLETED)
+                if enrolling.done():
+                    enrolling.result()  # raises what ended it
+                elif word.result() == "stop":
+                    self._notifier.stopping("stopping")
+                    return None
+                settings = read(self._path)
+            except ConfigError as error:
+                log.error("the new configuration is refused, the former stays in force: %s", error)
+            finally:
+                for task in (enrolling, watchdog, word):
+                    task.cancel()
+        return settings
+
     async def _run(self, current: Settings) -> None:
         former: Settings | None = None
         while True:
             try:
-                following = await self._hold(Session(*current, self._make_runner, once=self._once, show=self._show))
+                following = await self._hold(self._session(current))
             except (ConfigError, CannotMeasure) as error:
                 if former is None:
                     raise
@@ -90,6 +125,12 @@ class _Daemon:
             if following is None:
                 return
             current, former = following, current
+
+    def _session(self, settings: Settings) -> Session:
+        def reload() -> None:
+            self._signals.put_nowait("reload")
+
+        return Session(*settings, self._make_runner, once=self._once, show=self._show, reload=reload)
 
     async def _hold(self, session: Session) -> Settings | None:
         """Hold a session until it is to end; the configuration of the next one, or None for no next."""

@@ -36,7 +36,7 @@ async def examine(path: str | Path | None) -> list[Check]:
     """Look at everything; a bad configuration is a finding of the first check, and the rest goes by the defaults."""
     first, config = _configuration(path)
     running = await _daemon(config)
-    return [first, running, _permission(running.ok), _clock(), await _route(), await _broker(config), _disk(config)]
+    return [first, running, _permission(running.ok), _clock(), _route(), await _broker(config), _disk(config)]
 
 
 def _configuration(path: str | Path | None) -> tuple[Check, Config]:
@@ -89,10 +89,10 @@ def _clock() -> Check:
     return Check("clock", False, "not synchronised: findings bear no trustworthy date", mend)
 
 
-async def _route() -> Check:
+def _route() -> Check:
     try:
-        link = await line.detect()
-    except (OSError, KeyError) as error:
+        link = line.detect()
+    except OSError as error:
         return Check("route", False, f"can't be looked at: {error}", "allow AF_NETLINK sockets to this process")
     if not link.up:
         return Check("route", False, "no default route, or no address", "plug in the cable, or join the Wi-Fi")

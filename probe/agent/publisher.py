@@ -21,19 +21,21 @@ from probe.agent.connection import Acknowledged, Closed, Connection, Event, Mess
 from probe.agent.connection import connect as connect_to_broker
 from probe.agent.spool import Entry, Spool
 from probe.agent.states import States
-from probe.model import feed
+from probe.agent.waiting import Waiting
+from probe.model import feed, heartbeat
 from probe.model.config import MqttConfig
 from probe.model.finding import SCHEMA, Finding, Token
 
 log = logging.getLogger(__name__)
 
-TICK = 5.0
+TICK = 40.0
 """Longest the publisher's task sleeps: each wake-up is a heartbeat for the watchdog."""
 _STALLED = 120.0  # seconds without any PUBACK for what is under way: the connection is taken as dead
 _LASTED = 60.0  # seconds after which a connection counts as a good one, and the back-off begins anew
 _INFO_EVERY = 300.0
 _EXPIRY = 7 * 86400  # what a collector has not fetched from its broker in a week, the spool still has
 _LEAST_RESEND = 0.2
+_HEARTBEATS = 5  # most of them under way at once: after a long cut they must not hold up the findings
 _HEADERS = 256  # bytes of a PUBLISH besides topic and payload, generously
 
 
@@ -48,6 +50,7 @@ class _Flight(msgspec.Struct):
     mid: int
     sent_at: float
     resend_at: float | None = None  # unknown until the broker has acknowledged
+    heartbeat: bool = False
 
 
 class Publisher:
@@ -64,9 +67,12 @@ class Publisher:
         beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
         dial: Dial = connect_to_broker,
+        waiting: Waiting | None = None,
     ) -> None:
+        """``waiting``: heartbeats, which go the same way as the findings of ``spool``."""
         self._config, self._probe, self._spool, self._info = config, probe, spool, info
         self._backoff, self._beat, self._clock, self._dial = backoff, beat, clock, dial
+        self._waiting = waiting
         self._link: Connection | None = None
         self._flights: dict[str, _Flight] = {}
         self._too_large: set[str] = set()
@@ -99,6 +105,11 @@ class Publisher:
     def refresh(self) -> None:
         """Publish ``info`` anew: something that it tells has changed."""
         self._info_due = 0.0
+        if self._link is not None:
+            self._link.wake()
+
+    def wake(self) -> None:
+        """A heartbeat has been made: send it if there is a connection."""
         if self._link is not None:
             self._link.wake()
 
@@ -189,6 +200,7 @@ class Publisher:
             self._beat()
             self._expire(now)
             self._send_info(link, now)
+            self._send_heartbeats(link, now)
             self._fill(link, now)
             if link.outstanding and now - self._heard_at > _STALLED:
                 return f"nothing acknowledged in {_STALLED:.0f} s"
@@ -219,12 +231,17 @@ class Publisher:
                     log.error("the broker refuses us the topic on which the collector says 'stored': %s", failure)
                 case Closed(reason):
                     lost = reason
-        if safe and self._spool.remove(safe):
+        if safe and self._let_go(safe):
             self._backoff.reset()
             for finding_id in safe:
                 self._flights.pop(finding_id, None)
             self._changed.set()
         return lost
+
+    def _let_go(self, ids: list[str]) -> int:
+        heartbeats = self._waiting.remove(ids) if self._waiting is not None else 0
+        # A commit on the card is a finding's; a heartbeat alone makes none.
+        return heartbeats + (self._spool.remove(ids) if heartbeats < len(ids) else 0)
 
     def _read_stored(self, message: Message) -> list[str]:
         if self._config.acknowledged_by != "collector" or message.topic != feed.stored(self._probe):
@@ -235,7 +252,7 @@ class Publisher:
             log.warning("the collector's 'stored' can't be read: %s", error)
             return []
         for finding_id, reason in stored.refused.items():
-            log.error("the collector refused finding %s: %s", finding_id, reason)
+            log.error("the collector refused %s: %s", finding_id, reason)
         return stored.ids
 
     def _read_acknowledgement(self, event: Acknowledged) -> list[str]:
@@ -254,10 +271,10 @@ class Publisher:
         for finding_id in late:
             del self._flights[finding_id]
         if late:
-            log.info("%d findings were not stored in time: sending them again", len(late))
+            log.info("%d messages were not stored in time: sending them again", len(late))
 
     def _fill(self, link: Connection, now: float) -> None:
-        room = self._config.window - len(self._flights)
+        room = self._config.window - sum(not flight.heartbeat for flight in self._flights.values())
         if room <= 0:
             return
         skip = self._flights.keys() | self._too_large
@@ -280,6 +297,15 @@ class Publisher:
             link.publish(feed.evidence(self._probe, entry.id), entry.evidence, properties=kind)
         mid = link.publish(topic, entry.json, properties=properties_for("application/json", SCHEMA, _EXPIRY))
         self._flights[entry.id] = _Flight(mid, now)
+
+    def _send_heartbeats(self, link: Connection, now: float) -> None:
+        if self._waiting is None or not len(self._waiting):
+            return
+        under_way = {name for name, flight in self._flights.items() if flight.heartbeat}
+        kind = properties_for("application/json", heartbeat.SCHEMA, _EXPIRY)
+        for name, body in self._waiting.next(_HEARTBEATS - len(under_way), under_way):
+            mid = link.publish(feed.heartbeat(self._probe), body, properties=kind)
+            self._flights[name] = _Flight(mid, now, heartbeat=True)
 
     def _send_info(self, link: Connection, now: float) -> None:
         if now < self._info_due:

@@ -21,7 +21,7 @@ LIMIT = 900.0
 """Seconds after which a measurement is cancelled."""
 _GRACE = 60.0  # seconds for a cancelled one to end; after that the worker shows no progress any more
 _RETRY = 120.0  # seconds after which a measurement that could not take place has another turn
-_TICK = 5.0
+_TICK = 40.0  # seconds, the longest it sleeps: each wake-up is a sign of life for the watchdog
 
 
 class Worker:

@@ -24,7 +24,7 @@ from probe.lab.scenario import Expectation
 from probe.lab.score import Outcome, measured
 
 _LAZY = (
-    "probe.cli.measure", "probe.cli.show", "probe.agent.adhoc", "probe.agent.config", "probe.engine.run", "ifaddr",
+    "probe.cli.measure", "probe.cli.show", "probe.agent.adhoc", "probe.agent.config", "probe.engine.run",
     "rfc8785", "cryptography.hazmat.primitives.ciphers",
 )  # fmt: skip
 """What a measurement imports only when it is needed."""

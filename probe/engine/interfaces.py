@@ -8,6 +8,7 @@ import socket
 
 import msgspec
 
+from probe.engine import netlink
 from probe.model.errors import NoRoute
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -42,20 +43,12 @@ class Own(msgspec.Struct, frozen=True):
 
 
 def own_addresses() -> Own:
-    """Read the addresses of all interfaces of this network namespace, loopback left out."""
-    import ifaddr
-
-    interfaces: list[Interface] = []
-    index: dict[str, int] = {}
-    for adapter in ifaddr.get_adapters():
-        for ip in adapter.ips:
-            text = ip.ip[0] if isinstance(ip.ip, tuple) else ip.ip
-            interface = ipaddress.ip_interface(f"{text}/{ip.network_prefix}")
-            if interface.ip.is_loopback:
-                continue
-            interfaces.append(interface)
-            index[str(interface.ip)] = adapter.index or 0
-    return Own(tuple(interfaces), index)
+    """Read the addresses of all interfaces of this network namespace, loopback left out. Raises OSError where the
+    kernel does not tell them."""
+    _, addresses = netlink.look()
+    found = [(ipaddress.ip_interface(f"{one.address}/{one.length}"), one.interface) for one in addresses]
+    outside = [(interface, index) for interface, index in found if not interface.ip.is_loopback]
+    return Own(tuple(one for one, _ in outside), {str(one.ip): index for one, index in outside})
 
 
 def source_for(address: str, interface: str = "") -> str:

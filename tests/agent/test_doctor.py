@@ -23,7 +23,7 @@ pytestmark = pytest.mark.loopback
 def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A device on which all is well but that no daemon runs."""
 
-    async def up() -> Link:
+    def up() -> Link:
         return Link("eth0", "192.0.2.1", ("192.0.2.2",))
 
     monkeypatch.setattr(doctor, "synchronised", lambda: True)
@@ -80,7 +80,7 @@ def test_no_targets_is_a_problem(config: Path, tmp_path: Path) -> None:
 
 
 def test_every_problem_has_its_cure(config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    async def down() -> Link:
+    def down() -> Link:
         return Link()
 
     with socket.socket() as free:

@@ -42,7 +42,7 @@ async def main():
             except TimeoutError:
                 break
         print(msgspec.json.encode(found).decode(), flush=True)
-    assert await detect() == found
+    assert detect() == found
     watcher.cancel()
     await asyncio.wait([watcher])
 
