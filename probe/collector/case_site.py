@@ -1,4 +1,4 @@
-"""The handlers of what has a history: incidents, their feed, and the timelines of a target."""
+"""The handlers of what has a history: cases, incidents, their feeds, and the timelines of a target."""
 
 from __future__ import annotations
 
@@ -6,9 +6,13 @@ from collections.abc import Callable, Mapping
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, Response
+from starlette.responses import HTMLResponse, RedirectResponse, Response
 
-from probe.collector import incident_views, timelines, views
+from probe.collector import case_views, incident_views, timelines, views
+from probe.collector.case_views import CaseView
+from probe.collector.case_words import Names
+from probe.collector.casebook import MOST as MOST_INCIDENTS
+from probe.collector.casebook import gathered, rows_of, told
 from probe.collector.history import WHOLE
 from probe.collector.incident_views import IncidentView
 from probe.collector.incidents.model import HOUR
@@ -20,7 +24,9 @@ from probe.collector.store import FindingRow, IncidentRow, Reader
 LISTED = 200
 """Incidents in a list; each keeps its own address whatever its age."""
 GOING = 10
-"""Of them at most, on the live page."""
+"""Cases at most, on the live page."""
+LOCATED, EACH = 8, 60
+"""Where a case lies is told by so many of its incidents, and the newest findings of each."""
 _DAYS = {str(days): days for days in timelines.SPANS}
 _USUAL = "7"
 
@@ -37,9 +43,35 @@ class CaseSite:
         self._pages = pages
         self._now = now
 
-    def going(self, pages: Pages) -> list[IncidentView]:
-        """Incidents that go on, for the live page."""
-        return self._views(self._reader.incidents(GOING, open_only=True), pages)
+    def going(self, pages: Pages) -> list[CaseView]:
+        """Cases that go on, for the live page; each by what of it goes on."""
+        return self._cases(self._reader.incidents(MOST_INCIDENTS, open_only=True), pages, GOING)
+
+    def cases(self, request: Request) -> Response:
+        """The list of cases."""
+        pages = self._in(request)
+        return HTMLResponse(pages.cases(self._cases(self._reader.incidents(MOST_INCIDENTS), pages, LISTED)))
+
+    def case(self, request: Request) -> Response:
+        """One case's permanent page. It is reached by any of its incidents, so that a link outlives late findings."""
+        pages, now, asked = self._in(request), self._now(), request.path_params["id"]
+        rows = rows_of(self._reader, asked)
+        if not rows:
+            raise HTTPException(404, mark("No case has this number."))
+        if rows[0].id != asked:
+            return RedirectResponse(f"/{pages.language.code}/case/{rows[0].id}", 302)
+        names = Names.of(self._reader.cells(), rows)
+        known = told(self._reader, rows, now)
+        view = case_views.view(rows, names, now, pages.language)
+        places = case_views.places([(row, self._located(row, now)) for row in rows[-LOCATED:]], pages.language)
+        listed = self._views(rows[-LISTED:], pages)
+        return HTMLResponse(pages.case(view, known, names, places, listed, self._site(request)))
+
+    def case_feed(self, request: Request) -> Response:
+        """The list of cases as Atom."""
+        pages = self._in(request)
+        shown = self._cases(self._reader.incidents(MOST_INCIDENTS), pages, LISTED)
+        return Response(pages.feed(shown, self._site(request), "case"), media_type="application/atom+xml")
 
     def incidents(self, request: Request) -> Response:
         """The list."""
@@ -54,6 +86,8 @@ class CaseSite:
         pages, one = self._in(request), row.incident
         since = one.began.until
         until = self._now() + 1 if one.ended is None else one.ended.after + 1
+        of = rows_of(self._reader, row.id)
+        part_of = self._cases(of, pages, 1) if len(of) > 1 else []
         history = self._reader.history([one.series.target], since // HOUR * HOUR, until, WHOLE)
         return HTMLResponse(
             pages.incident(
@@ -61,6 +95,7 @@ class CaseSite:
                 incident_views.places(one, self._findings(row, since, until), pages.language),
                 incident_views.others(one, history, pages.language),
                 self._site(request),
+                part_of[0] if part_of else None,
             )
         )
 
@@ -92,12 +127,22 @@ class CaseSite:
     def _in(self, request: Request) -> Pages:
         return self._pages[request.path_params["language"]]
 
-    def _findings(self, row: IncidentRow, since: int, until: int) -> list[FindingRow]:
+    def _cases(self, rows: list[IncidentRow], pages: Pages, most: int) -> list[CaseView]:
+        """The newest cases of these incidents; those that go on first."""
+        cases = sorted(gathered(rows), key=_recent, reverse=True)[:most]
+        names, now = Names.of(self._reader.cells()), self._now()
+        return [case_views.view(some, names, now, pages.language) for some in cases]
+
+    def _located(self, row: IncidentRow, now: int) -> list[FindingRow]:
+        one = row.incident
+        return self._findings(row, one.began.until, now + 1 if one.ended is None else one.ended.after + 1, EACH)
+
+    def _findings(self, row: IncidentRow, since: int, until: int, limit: int = MOST) -> list[FindingRow]:
         series = row.incident.series
         return self._reader.search(
             Search(
                 operators=frozenset({(series.country, series.operator)}), target=series.target, verdict="interfered",
-                measurement=series.measurement, since=since, until=until, limit=MOST,
+                measurement=series.measurement, since=since, until=until, limit=limit,
             )
         )  # fmt: skip
 
@@ -109,3 +154,8 @@ class CaseSite:
             incident_views.view(row, names.get(key, ""), now, pages.language)
             for row, key in zip(rows, keys, strict=True)
         ]
+
+
+def _recent(rows: list[IncidentRow]) -> tuple[bool, int]:
+    """By what goes on, then by what changed last."""
+    return any(row.incident.ended is None for row in rows), max(incident_views.changed(row.incident) for row in rows)

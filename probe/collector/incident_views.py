@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Mapping, Sequence
 
 import msgspec
 from markupsafe import Markup
@@ -115,7 +115,7 @@ def view(row: IncidentRow, target: str, now: int, language: Language) -> Inciden
         share=language.percent(one.share),
         intermittent=one.intermittent,
         dissent=one.dissent,
-        exemptions=[_exemption(exemption, language) for exemption in one.exemptions],
+        exemptions=[exemption(spared, language) for spared in one.exemptions],
         silent=[
             language.html("from %(since)s to %(until)s", since=_stamp(a, language), until=_stamp(b, language))
             for a, b in one.silent
@@ -164,15 +164,25 @@ def ended(bounds: Bounds | None, language: Language) -> Markup:
     )  # fmt: skip
 
 
-def places(one: Incident, findings: Iterable[FindingRow], language: Language) -> list[Place]:
+def places(one: Incident, findings: Sequence[FindingRow], language: Language) -> list[Place]:
     """Where on the path, by the findings of the incident; the link that most probes name first."""
+    return ordered(named(one, findings, language))
+
+
+def named(one: Incident, findings: Sequence[FindingRow], language: Language) -> dict[Markup, set[str]]:
+    """Link → the probes whose findings of the incident name it."""
     end = one.ended.after if one.ended is not None else max((f.at or 0 for f in findings), default=0)
-    named: dict[Markup, set[str]] = {}
+    found: dict[Markup, set[str]] = {}
     for finding in findings:
         what = finding.interference
         within = finding.at is not None and one.began.until <= finding.at <= end
         if within and what is not None and what.technique == one.series.technique and what.location is not None:
-            named.setdefault(words.place(what.location, language), set()).add(finding.probe)
+            found.setdefault(words.place(what.location, language), set()).add(finding.probe)
+    return found
+
+
+def ordered(named: Mapping[Markup, set[str]]) -> list[Place]:
+    """The link that most probes name first."""
     found = [Place(place, len(probes)) for place, probes in named.items()]
     return sorted(found, key=lambda place: (-place.probes, place.place))
 
@@ -198,7 +208,8 @@ def others(one: Incident, history: Sequence[HistoryRow], language: Language) -> 
     return sorted(told.values(), key=lambda other: (other.operator, other.access))
 
 
-def _exemption(one: Exemption, language: Language) -> Markup:
+def exemption(one: Exemption, language: Language) -> Markup:
+    """Homes for which it worked while it was cut for the others."""
     since = _stamp(one.since, language)
     if not one.until:
         return language.htmls(

@@ -13,12 +13,15 @@ import msgspec
 from markupsafe import Markup, escape
 
 from probe import __version__
-from probe.collector import timelines, views, words
+from probe.collector import case_lanes, case_words, timelines, views, words
+from probe.collector.case_views import CaseView
+from probe.collector.case_words import Names
+from probe.collector.casebook import Told
 from probe.collector.cells import Cell
 from probe.collector.events import Update, encode
 from probe.collector.incident_views import IncidentView, Other, Place
 from probe.collector.instants import to_text
-from probe.collector.languages.language import CODES, NAMES, Language
+from probe.collector.languages.language import CODES, NAMES, Language, mark
 from probe.collector.store import FindingRow, ProbeRow, StoredFinding
 from probe.collector.timelines import Timeline
 from probe.collector.views import Time
@@ -26,6 +29,7 @@ from probe.model.finding import Finding
 
 HERE = Path(__file__).parent
 
+_FEEDS = {"incident": mark("Colibri: incidents"), "case": mark("Colibri: cases")}
 _NAMES = uuid.UUID("0a3d6d0e-6f0e-5b0b-9a36-3f6c1c2d7e55")
 # What XML 1.0 (section 2.2) can't hold, not even escaped; a probe may write any of it.
 _NO_XML = re.compile("[^\t\n\r\u0020-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
@@ -54,9 +58,9 @@ class Pages:
 
     def monitor(
         self, cells: list[Cell], probes: list[ProbeRow], counters: dict[str, int], now: int,
-        going: Sequence[IncidentView] = (),
+        going: Sequence[CaseView] = (),
     ) -> str:  # fmt: skip
-        """The live page. ``going``: incidents that go on."""
+        """The live page. ``going``: cases that go on."""
         page = views.monitor(cells, now, self.language)
         when = Time.of(now, self.language)
         return self.render("monitor.html", "/", page=page, probes=probes, counters=counters, now=when, going=going)
@@ -86,22 +90,44 @@ class Pages:
         going = sum(view.open for view in shown)
         return self.render("incidents.html", "/incidents", incidents=shown, going=going)
 
-    def incident(self, view: IncidentView, places: list[Place], others: list[Other], site: str) -> str:
-        """The permanent page of one incident. ``site``: the monitor's own address, without a slash at its end."""
+    def incident(
+        self, view: IncidentView, places: list[Place], others: list[Other], site: str, part_of: CaseView | None = None
+    ) -> str:
+        """The permanent page of one incident. ``site``: the monitor's own address, without a slash at its end;
+        ``part_of``: the case that it is of, if there are others in it."""
         path = f"/incident/{view.id}"
-        permanent = f"{site}/{self.language.code}{path}"
-        return self.render("incident.html", path, i=view, places=places, others=others, permanent=permanent)
+        return self.render(
+            "incident.html", path, i=view, places=places, others=others, part_of=part_of,
+            permanent=f"{site}/{self.language.code}{path}",
+        )  # fmt: skip
 
-    def feed(self, shown: Sequence[IncidentView], site: str) -> str:
-        """Incidents as Atom 1.0 (RFC 4287), in the order given. ``site`` as above."""
+    def cases(self, shown: Sequence[CaseView]) -> str:
+        """The list of cases, in the order given."""
+        return self.render("cases.html", "/cases", cases=shown, going=sum(view.open for view in shown))
+
+    def case(
+        self, view: CaseView, told: Told, names: Names, places: list[Place], incidents: Sequence[IncidentView],
+        site: str,
+    ) -> str:  # fmt: skip
+        """The permanent page of one case. ``incidents``: its own; ``site`` as above."""
+        path = f"/case/{view.id}"
+        return self.render(
+            "case.html", path, c=view, sentences=case_words.sentences(told, names, self.language),
+            spared=case_words.spared(told, self.language), measured=len(told.measured), places=places,
+            incidents=incidents, width=case_lanes.WIDTH, permanent=f"{site}/{self.language.code}{path}",
+        )  # fmt: skip
+
+    def feed(self, shown: Sequence[IncidentView] | Sequence[CaseView], site: str, name: str = "incident") -> str:
+        """Incidents or, by that ``name``, cases as Atom 1.0 (RFC 4287), in the order given. ``site`` as above."""
+        code = self.language.code
         entries = [
-            {"view": view, "id": _urn(f"{self.language.code}/incident/{view.id}"), "updated": to_text(view.changed)}
+            {"view": view, "id": _urn(f"{code}/{name}/{view.id}"), "updated": to_text(view.changed),
+             "state": view.state}
             for view in shown
-        ]
-        updated = to_text(max((view.changed for view in shown), default=0))
+        ]  # fmt: skip
         page = self.render(
-            "incidents.xml", "", entries=entries, site=site, updated=updated,
-            feed_id=_urn(f"{self.language.code}/incidents"),
+            "feed.xml", "", entries=entries, site=site, name=name, feed_id=_urn(f"{code}/{name}s"),
+            title=self.language.text(_FEEDS[name]), updated=to_text(max((view.changed for view in shown), default=0)),
         )  # fmt: skip
         return _NO_XML.sub("\ufffd", page)
 

@@ -51,9 +51,10 @@ def cut(desk: Desk, probes: Probes) -> Callable[..., None]:
     """Two days in which it works, then one in which three homes on Atlas see forged answers and one does not; on Rif it
     works all the time."""
 
+    homes = [probes(f"p-{n}") for n in range(4)]
+    there = probes("p-rif", RIF)
+
     def happen(target: Target = NEWS, mend: bool = False) -> None:
-        homes = [probes(f"p-{n}") for n in range(4)]
-        there = probes("p-rif", RIF)
         for hour in range(0, 96 if mend else 72, 4):
             bad = 48 <= hour < 72
             at = NOON - 24 * HOUR + hour * HOUR
@@ -77,7 +78,8 @@ def text(page: str) -> str:
 
 def test_an_incident_from_findings_to_its_page(desk: Desk, cut: Callable[..., None], get: Get) -> None:
     cut()
-    assert f'href="/en/incident/{only(desk)}"' in get("/en/").text, "the live page leads to it"
+    assert f'href="/en/case/{only(desk)}"' in get("/en/").text, "the live page leads to it"
+    assert f'href="/en/incident/{only(desk)}"' in get(f"/en/case/{only(desk)}").text
     listed = get("/en/incidents")
     assert listed.status_code == 200
     assert f'href="/en/incident/{only(desk)}"' in listed.text
@@ -96,6 +98,68 @@ def test_an_incident_from_findings_to_its_page(desk: Desk, cut: Callable[..., No
     ):
         assert expected in said, said
     assert re.search(r"Since when between [^,]*, [\d:]* UTC , when it last worked", said)
+
+
+@pytest.fixture
+def company(cut: Callable[..., None]) -> None:
+    """Two names of one company are cut, a third target works."""
+    for name in ("a.press.example", "b.press.example"):
+        cut(Target(name, name, "", 53, "press"))
+
+
+@pytest.mark.usefixtures("company")
+def test_a_case_from_findings_to_its_page(desk: Desk, get: Get, probes: Probes) -> None:
+    other = Target("shop.example", "shop.example", "", 53, "shops")
+    for n in range(3):
+        home = probes(f"p-more-{n}")
+        desk.give(*(home.finding("clean", NOON + hour * HOUR, target=other) for hour in range(24, 48, 8)))
+    first, second = sorted((row.incident.began.until, row.id) for row in desk.reader.incidents(10))
+    listed = get("/en/cases")
+    assert f'href="/en/case/{first[1]}"' in listed.text
+    assert "1 goes on." in text(listed.text)
+    assert "Forged DNS answers: Press (2 targets) on Atlas Telecom" in text(listed.text)
+    page = get(f"/en/case/{first[1]}")
+    said = text(page.text)
+    for expected in (
+        "Forged DNS answers: Press (2 targets) on Atlas Telecom",
+        "Going on",
+        "between 2 Mar 2026, 08:00 UTC , when it last worked, and 2 Mar 2026, 12:00 UTC , when it first did not",
+        "3 of 4 independent homes that measured it saw it.",
+        "It was seen on 1 of 2 operators of the country that were measured.",
+        "On Atlas Telecom it is found with 2 of 2 addresses or names of this group.",
+        "1 target of others works there meanwhile.",
+        "It works on other operators of the country that measured it: Rif Mobile .",
+        "on the link between hop 4 ( 198.18.4.1 ) and hop 5 ( 198.18.5.1 ) (3 probes)",
+        "1 disagrees",
+        f"https://monitor.example/en/case/{first[1]}",
+    ):
+        assert expected in said, (expected, said)
+    for one in (first, second):
+        assert f'href="/en/incident/{one[1]}"' in page.text
+        assert f'href="/en/case/{first[1]}"' in get(f"/en/incident/{one[1]}").text, "and back"
+    moved = get(f"/fr/case/{second[1]}")
+    assert (moved.status_code, moved.headers["location"]) == (302, f"/fr/case/{first[1]}")
+
+
+@pytest.mark.usefixtures("company")
+def test_the_feed_of_cases(desk: Desk, get: Get) -> None:
+    feed = ET.fromstring(get("/fr/cases.atom").content)  # noqa: S314 - our own
+    (entry,) = feed.findall(f"{ATOM}entry")
+    link = entry.find(f"{ATOM}link")
+    assert link is not None
+    assert re.fullmatch(r"https://monitor.example/fr/case/[0-9a-f]{16}", link.get("href") or "")
+    assert entry.findtext(f"{ATOM}updated") == "2026-03-02T12:00:00.001Z"
+    assert (entry.findtext(f"{ATOM}title") or "").startswith("En cours · Réponses DNS forgées")
+    assert feed.findtext(f"{ATOM}id") != ET.fromstring(get("/fr/incidents.atom").content).findtext(f"{ATOM}id")  # noqa: S314
+
+
+def test_a_case_that_is_over_is_listed_and_no_longer_on_the_live_page(
+    desk: Desk, cut: Callable[..., None], get: Get
+) -> None:
+    cut(mend=True)
+    assert f'href="/ar/case/{only(desk)}"' in get("/ar/cases").text
+    assert "/case/" not in get("/ar/").text
+    assert "It is part of a case" not in get(f"/en/incident/{only(desk)}").text, "there is nothing else in it"
 
 
 @pytest.mark.parametrize("code", CODES)
@@ -143,7 +207,8 @@ def test_the_feed_of_nothing_is_atom_too(get: Get) -> None:
 def test_what_a_probe_wrote_is_text_everywhere(desk: Desk, cut: Callable[..., None], get: Get) -> None:
     cut(Target(NASTY, NASTY, group="x"))
     key = re.findall(r"/target/([0-9a-f]{16})", get("/en/").text)[0]
-    for path in ("/en/incidents", f"/ar/incident/{only(desk)}", f"/fr/target/{key}"):
+    for path in ("/en/incidents", f"/ar/incident/{only(desk)}", f"/fr/target/{key}",
+                 f"/ar/case/{only(desk)}", "/en/cases"):  # fmt: skip
         page = get(path)
         assert page.status_code == 200
         assert "<script>\u202e" not in page.text
@@ -187,7 +252,7 @@ def test_permanent_addresses_are_those_of_the_public_monitor(desk: Desk, cut: Ca
 
 
 def test_what_is_not_there(get: Get) -> None:
-    for path in ("/en/incident/0", "/en/target/0"):
+    for path in ("/en/incident/0", "/en/target/0", "/en/case/0"):
         assert get(path).status_code == 404
 
 

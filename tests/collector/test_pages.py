@@ -13,13 +13,17 @@ from typing import TYPE_CHECKING
 import msgspec
 import pytest
 
-from probe.collector import incident_views, instants, timelines, words
+from probe.collector import case_views, incident_views, instants, timelines, words
+from probe.collector.case_words import Names
+from probe.collector.casebook import Told
 from probe.collector.history import HistoryRow
+from probe.collector.incidents.cases import Member, case
 from probe.collector.incidents.model import HOUR, Bounds, Exemption, Incident, Series
 from probe.collector.languages.language import CODES, NAMES, Code, Language, load
 from probe.collector.pages import Pages, breakable
 from probe.collector.store import IncidentRow
 from probe.model.finding import Finding, Hop, Interference, Line, Location, Target
+from tests.collector.test_case_views import SENTENCES
 
 if TYPE_CHECKING:
     from tests.collector.conftest import Desk, FakeProbe
@@ -29,7 +33,8 @@ Probes = Callable[..., "FakeProbe"]
 EN = load("en")
 NASTY = "<script>alert('x')</script><img src=//evil.example onerror=alert(1)>\" onmouseover=\"x\u202e"
 CASES = {
-    "monitor with incidents", "incidents", "no incidents", "incident", "incident over", "target", "target unmeasured",
+    "monitor with cases", "cases", "no cases", "case", "case alone", "incident of a case",
+    "incidents", "no incidents", "incident", "incident over", "target", "target unmeasured",
 }  # fmt: skip
 VOID = {"meta", "link", "img", "wbr", "path", "circle", "rect", "br"}
 
@@ -110,8 +115,13 @@ def cases(pages: Pages) -> dict[str, str]:
         lasting, state="closed", began=Bounds(0, NOON), ended=Bounds(NOON + HOUR, 0), dissent=(), exemptions=(),
         silent=(),
     )  # fmt: skip
-    shown = [incident_views.view(IncidentRow(f"{n:016x}", n, one, "Atlas", "press"), "news.example", NOON, language)
-             for n, one in enumerate((lasting, over))]  # fmt: skip
+    rows = [IncidentRow(f"{n:016x}", n, one, "Atlas", "press") for n, one in enumerate((lasting, over))]
+    shown = [incident_views.view(row, "news.example", NOON, language) for row in rows]
+    names = Names({"AS64501": "Atlas", "AS64502": "Rif"}, {"news.example": "news.example"})
+    some = [case_views.view(of, names, NOON, language) for of in (rows, rows[1:])]
+    traits = tuple(trait for trait, _ in SENTENCES)
+    one = case([Member(row.id, row.group, row.incident) for row in rows], ())
+    told = Told(msgspec.structs.replace(one, traits=traits), tuple(rows), ("AS64501", "AS64502"))
     place = incident_views.Place(words.place(Location(4, 5, Hop("198.18.4.1")), language), 3)
     other = incident_views.Other("Rif", words.access("mobile", language), 0, 9, 1)
     start = timelines.bounds(7, NOON)[0]
@@ -122,7 +132,11 @@ def cases(pages: Pages) -> dict[str, str]:
     ]  # fmt: skip
     line = timelines.timeline("news.example", rows, 7, NOON, language)
     return {
-        "monitor with incidents": pages.monitor([], [], {}, NOON, shown),
+        "monitor with cases": pages.monitor([], [], {}, NOON, some),
+        "cases": pages.cases(some), "no cases": pages.cases([]),
+        "case": pages.case(some[0], told, names, [place], shown, "https://monitor.example"),
+        "case alone": pages.case(some[1], Told(told.case, (rows[1],), ()), names, [], shown, "https://monitor.example"),
+        "incident of a case": pages.incident(shown[0], [place], [other], "https://monitor.example", some[0]),
         "incidents": pages.incidents(shown), "no incidents": pages.incidents([]),
         "incident": pages.incident(shown[0], [place], [other], "https://monitor.example"),
         "incident over": pages.incident(shown[1], [], [], "https://monitor.example"),

@@ -34,12 +34,18 @@ _ISOLATE, _POP = "\u2068", "\u2069"
 # The Maghreb writes Western digits in Arabic text too.
 _DIGITS = "latn"
 _WHEN = {"fr": "d MMM y 'à' HH:mm 'UTC'", "ar": "d MMM y، HH:mm 'UTC'", "en": "d MMM y, HH:mm 'UTC'"}
+_MONTH = "MMM y"
 _DAY = {"fr": "d MMM", "ar": "d MMM", "en": "d MMM"}
 
 
 def mark(message: str) -> str:
     """A message that is translated where it is shown; here it is only marked to be found."""
     return message
+
+
+def marks(one: str, many: str) -> tuple[str, str]:
+    """The same for a message that has a plural."""
+    return one, many
 
 
 class Language:
@@ -85,11 +91,19 @@ class Language:
         """Day and month of an instant (ms)."""
         return _format(at // instants.MINUTE, _DAY[self.code], self._locale)
 
+    def month(self, at: int) -> str:
+        """Month and year of an instant (ms)."""
+        return _format(at // instants.MINUTE, _MONTH, self._locale)
+
     def duration(self, span: int) -> str:
         """A span (ms) in whole days, or in hours if it is shorter than two days."""
         if span >= 2 * instants.DAY:
             return self.texts("%(num)s day", "%(num)s days", span // instants.DAY)
         return self.texts("%(num)s hour", "%(num)s hours", span // (60 * instants.MINUTE))
+
+    def country(self, code: str) -> str:
+        """What a country (ISO 3166-1 alpha-2) is called; the code where it has no name, as the unknown one."""
+        return str(self._locale.territories.get(code, code))
 
     def listed(self, items: Iterable[str]) -> Markup:
         """``a, b and c`` as HTML, each isolated unless it is ``Markup``."""
@@ -114,16 +128,26 @@ class Language:
 
 
 @cache
-def load(code: Code) -> Language:
-    """A language, with its catalogue. Raises OSError if the catalogue can't be read."""
+def load(code: Code, *domains: str) -> Language:
+    """A language, with its catalogue and that of further domains (``DOMAIN.CODE.po``), which the monitor does not read.
+
+    Raises OSError if a catalogue can't be read.
+    """
     if code == SOURCE:
         return Language(code, gettext.NullTranslations())
-    with (Path(__file__).parent / f"{code}.po").open("rb") as file:
+    catalogue = _compiled(f"{code}.po", code)
+    for domain in domains:
+        catalogue.add_fallback(_compiled(f"{domain}.{code}.po", code))
+    return Language(code, catalogue)
+
+
+def _compiled(name: str, code: Code) -> gettext.GNUTranslations:
+    with (Path(__file__).parent / name).open("rb") as file:
         catalogue = read_po(file, locale=code, abort_invalid=True)
     compiled = io.BytesIO()
     write_mo(compiled, catalogue)
     compiled.seek(0)
-    return Language(code, gettext.GNUTranslations(compiled))
+    return gettext.GNUTranslations(compiled)
 
 
 def _isolated(value: object) -> Markup:
