@@ -24,28 +24,69 @@ from probe.model.finding import Finding, Technique
 OPEN_END = 1 << 62
 """End of an incident that lasts, in the table."""
 _TECHNIQUES = frozenset(get_args(Technique))
+REMEMBERED = 100_000
+"""Most series in memory, at some 400 bytes each."""
+_BAD_AROUND = (
+    "EXISTS (SELECT 1 FROM hourly h WHERE h.series = t.series AND h.what = t.what AND h.hour BETWEEN ?2 AND ?3"
+    " AND h.what NOT IN ('clean', 'down', 'inconclusive'))"
+)
 _WORDS: tuple[Word, ...] = ("good", "down", "bad")
 _REACH = WINDOW + STALE
 """How far a result can move an incident: it may end a window after its last bad result, or be joined within one."""
 
 
-def add(db: sqlite3.Connection, finding: Finding, at: int) -> tuple[int, int]:
-    """Count a dated finding; returns (series, hour)."""
-    line, target = finding.line, finding.target
-    (series,) = db.execute(
-        "INSERT INTO series (country, operator, access, measurement, target, grouped, named)"
-        " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (country, operator, access, measurement, target)"
-        " DO UPDATE SET grouped = excluded.grouped, named = excluded.named RETURNING id",
-        (line.country, operator_key(line), line.access, finding.measurement, target.input, target.group, line.operator),
-    ).fetchone()
-    what = finding.interference.technique if finding.verdict == "interfered" and finding.interference else ""
-    hour = at // HOUR * HOUR
-    db.execute(
-        "INSERT INTO hourly VALUES (?, ?, ?, ?, 1, ?, ?) ON CONFLICT (series, hour, probe, what)"
-        " DO UPDATE SET n = n + 1, first = min(first, excluded.first), last = max(last, excluded.last)",
-        (series, hour, finding.probe.id, what or finding.verdict, at, at),
+class Known:
+    """What the writer remembers of the series. It has to forget all of it when a transaction fails."""
+
+    def __init__(self) -> None:
+        self.series: dict[tuple[str, str, str, str, str], tuple[int, str, str]] = {}  # → id; group, operator as told
+
+    def forget(self) -> None:
+        """All of it."""
+        self.series.clear()
+
+
+def add(db: sqlite3.Connection, known: Known, findings: Iterable[tuple[Finding, int]]) -> set[tuple[int, int]]:
+    """Count dated findings, each with its instant (ms); returns the (series, hour) pairs that they are of."""
+    counts: dict[tuple[int, int, str, str], list[int]] = {}
+    bad: set[tuple[int, str]] = set()
+    for finding, at in findings:
+        what: str = finding.verdict
+        number = _number(db, known, finding)
+        if what == "interfered" and finding.interference is not None:
+            what = finding.interference.technique
+            bad.add((number, what))
+        key = number, at // HOUR * HOUR, finding.probe.id, what
+        count = counts.get(key)
+        if count is None:
+            counts[key] = [1, at, at]
+        else:
+            count[:] = count[0] + 1, min(count[1], at), max(count[2], at)
+    db.executemany(
+        "INSERT INTO hourly VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (series, hour, probe, what)"
+        " DO UPDATE SET n = n + excluded.n, first = min(first, excluded.first), last = max(last, excluded.last)",
+        [(*key, *count) for key, count in sorted(counts.items())],
     )
-    return series, hour
+    db.executemany("INSERT OR IGNORE INTO techniques VALUES (?, ?)", sorted(bad))
+    return {(number, hour) for number, hour, _, _ in counts}
+
+
+def _number(db: sqlite3.Connection, known: Known, finding: Finding) -> int:
+    """The id of a finding's series."""
+    line, target = finding.line, finding.target
+    key = line.country, operator_key(line), line.access, finding.measurement, target.input
+    series = known.series.get(key)
+    if series is None or series[1:] != (target.group, line.operator):
+        if len(known.series) > REMEMBERED:
+            known.forget()
+        (number,) = db.execute(
+            "INSERT INTO series (country, operator, access, measurement, target, grouped, named)"
+            " VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (country, operator, access, measurement, target)"
+            " DO UPDATE SET grouped = excluded.grouped, named = excluded.named RETURNING id",
+            (*key, target.group, line.operator),
+        ).fetchone()
+        series = known.series[key] = number, target.group, line.operator
+    return series[0]
 
 
 def refresh(
@@ -69,10 +110,10 @@ def _concerned(db: sqlite3.Connection, series: int, low: int, high: int) -> list
     """The series with each technique of which there was anything around those hours, or of which an incident covers
     them."""
     rows = db.execute(
-        "SELECT DISTINCT what FROM hourly WHERE series = ? AND what NOT IN ('clean', 'down', 'inconclusive')"
-        " AND hour BETWEEN ? AND ?"
-        " UNION SELECT technique FROM incidents WHERE series = ? AND since <= ? AND until >= ?",
-        (series, low - _REACH, high + _REACH, series, high + _REACH, low - _REACH),
+        f"SELECT what FROM techniques t WHERE series = ?1 AND ({_BAD_AROUND}"  # noqa: S608 - of this module
+        " OR EXISTS (SELECT 1 FROM incidents i"
+        " WHERE i.series = ?1 AND i.technique = t.what AND i.since <= ?3 AND i.until >= ?2))",
+        (series, low - _REACH, high + _REACH),
     )
     return [(series, what) for (what,) in rows if what in _TECHNIQUES]
 
@@ -80,11 +121,10 @@ def _concerned(db: sqlite3.Connection, series: int, low: int, high: int) -> list
 def _elsewhere(db: sqlite3.Connection, series: int, low: int, high: int) -> list[tuple[int, Technique]]:
     """Other series of the same target that looked like an outage in those hours: what is found here tells them."""
     rows = db.execute(
-        "SELECT DISTINCT h.series, h.what FROM series mine"
+        "SELECT t.series, t.what FROM series mine"  # noqa: S608 - of this module
         " JOIN series s ON s.measurement = mine.measurement AND s.target = mine.target AND s.id <> mine.id"
-        " JOIN hourly h ON h.series = s.id AND h.what NOT IN ('clean', 'down', 'inconclusive')"
-        " AND h.hour BETWEEN ? AND ? WHERE mine.id = ?",
-        (low - _REACH, high + _REACH, series),
+        f" JOIN techniques t ON t.series = s.id WHERE mine.id = ?1 AND {_BAD_AROUND}",
+        (series, low - _REACH, high + _REACH),
     )
     return [(other, what) for other, what in rows if what in OUTAGE_LIKE]
 

@@ -258,6 +258,15 @@ MIGRATIONS = (
       PRIMARY KEY (probe, hour)
     ) WITHOUT ROWID;
     """,
+    """
+    CREATE TABLE techniques (        -- which interference there ever was in a series
+      series INTEGER NOT NULL,
+      what TEXT NOT NULL,
+      PRIMARY KEY (series, what)
+    ) WITHOUT ROWID;
+    INSERT INTO techniques
+      SELECT DISTINCT series, what FROM hourly WHERE what NOT IN ('clean', 'down', 'inconclusive', 'interfered');
+    """,
 )
 
 
