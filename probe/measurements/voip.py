@@ -23,7 +23,7 @@ from probe.measurements._voip.suspects import SENDING, locate_all, locate_udp
 from probe.measurements._voip.verdict import judge
 from probe.model.errors import UsageError
 
-VERSION = "7"
+VERSION = "8"
 
 _PAIRS = 5  # calls of each kind in one round
 _SHORT, _LONG = BEGINNING, 10.0  # seconds of sound: a stream that begins, and a call that lasts
@@ -134,7 +134,7 @@ def _more(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int)
             seen.play((yield from watch.during(line.streams(_LONG_MORE, SPARSE, seconds, known=False))))
         elif calls and room > _ROUND:
             yield from _calls(line, seen, watch, calls)
-        elif "rtp" in seen.left_open and room > _SHORT + _ENDING:
+        elif ("rtp" in seen.left_open or _lone(seen, most)) and room > _SHORT + _ENDING:
             seen.play((yield from watch.during(line.streams(2, SPARSE, _SHORT))))
         elif lasting:
             seen.play((yield from watch.during(line.streams(_LONG_MORE, SPARSE, seconds, known=False))))
@@ -153,6 +153,14 @@ def _is_open(seen: Seen, name: str, most: int) -> bool:
     if name == "rtp":
         return _unclear(grid) and grid.made < most and not lasting.explain(QUESTIONS)
     return _unclear(grid) and grid.made + _PAIRS <= most
+
+
+def _lone(seen: Seen, most: int) -> bool:
+    """Whether sound failed where its twins did not: too seldom to promise anything, and seldom enough by chance (a line
+    has to lose half of a stream) to look again."""
+    grid = seen.grids["rtp"]
+    uneven = grid.failed(twin=False)[0] > grid.failed(twin=True)[0]
+    return uneven and grid.made < most and not grid.explain(QUESTIONS) and not seen.grids["rtp_long"].explain(QUESTIONS)
 
 
 def _unclear(grid: Grid) -> bool:

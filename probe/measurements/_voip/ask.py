@@ -16,7 +16,7 @@ from probe.model.reflector import StreamReport
 from probe.wire import dns
 
 _CELLS = ((True, False), (True, True), (False, True), (False, False))
-_RUN, _MANY, _MORE = 40.0, 20, 5.0  # seconds until the last controls; for each call beyond so many, more of them
+_RUN, _MANY, _MORE = 41.0, 20, 5.0  # seconds until the last controls; for each call beyond so many, more of them
 _TOKEN = 240.0  # … and never more than a token is good for
 _FARTHEST = 30
 _PACE = 180  # packets that leave in a second, by the default budget

@@ -111,8 +111,10 @@ class Seen:
         return max((ttl for ttl in ttls if ttl is not None), default=None)
 
     def round_trip(self) -> float:
-        """Seconds of the slowest answer at the first sending; 0.5 where there was none."""
-        trips = [s.round_trip for s in self.said if s.round_trip is not None and s.sendings == 1]
+        """Seconds of the slowest answer to a datagram at its first sending; 0.5 where there was none. (A connection may
+        have lost its SYN, and a kernel that sends it again says nothing of it.)"""
+        trips = [s.round_trip for s in self.said
+                 if s.round_trip is not None and s.sendings == 1 and s.call.protocol not in OVER_TCP]  # fmt: skip
         return max(trips, default=0.5)
 
     def patience(self) -> float:

@@ -46,6 +46,8 @@ def test_the_line_s_own_measure() -> None:
     seen.take([said("stun", True, trip=0.3, ttl=50), said("stun", True, trip=0.01, ttl=52)])
     assert (seen.reply_ttl(), seen.round_trip()) == (52, 0.3)
     assert 0.89 < seen.patience() < 0.91
+    seen.take([said("sip_tcp", True, trip=1.1)])  # its SYN was lost
+    assert seen.round_trip() == 0.3
 
 
 def test_an_endpoint_that_answered_once_works() -> None:
