@@ -26,6 +26,7 @@ from probe.collector.ingest import unpack
 from probe.collector.languages.language import CODES, Code, load, mark
 from probe.collector.languages.negotiate import preferred
 from probe.collector.pages import HERE, Pages
+from probe.collector.seats import Seats
 from probe.collector.store import FindingRow, Reader
 from probe.model.errors import StoreError
 from probe.model.finding import Finding
@@ -81,6 +82,7 @@ class Site:
         }
         self.cases = CaseSite(reader, self._pages, now, address)
         self._kept: dict[Code, tuple[tuple[int, ...], str]] = {}
+        self.seats = Seats()
         self.hub = Hubs({code: self._changes(code) for code in CODES})
 
     def newest(self) -> int:
@@ -126,11 +128,11 @@ class Site:
         return Response(unpack(packed), media_type="application/x-pcapng", headers={"Content-Disposition": disposition})
 
     async def events(self, request: Request) -> Response:
-        if self.hub.viewers >= VIEWERS:
-            raise HTTPException(503, mark("Too many viewers; reload the page instead."))
+        if self.hub.streams >= VIEWERS or not self.seats.free(request):
+            raise HTTPException(503, mark("Too many viewers; reload the page instead."), {"Retry-After": "60"})
         after = _number(request.headers.get("last-event-id") or request.query_params.get("after", "0"), 0, 2**62)
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        stream = self.hub.stream(request.path_params["language"], after)
+        stream = self.seats.taken(request, self.hub.stream(request.path_params["language"], after))
         return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
 
     def api_state(self, _: Request) -> Response:
@@ -171,7 +173,7 @@ class Site:
         first = request.url.path.split("/")[1]
         pages = self._pages[next((code for code in CODES if code == first), _liked(request))]
         if isinstance(error, HTTPException) and said != HTTPStatus(status).phrase:
-            return HTMLResponse(pages.error(status, said), status)
+            return HTMLResponse(pages.error(status, said), status, error.headers)
         return HTMLResponse(pages.error(status, _WENT_WRONG.get(status, _TROUBLE), said), status)
 
     def _in(self, request: Request) -> Pages:

@@ -25,8 +25,8 @@ class Log:
         return Update([(n, encode("cell", {"n": n}, n)) for n in numbers], self.newest)
 
 
-def ids(text: str) -> list[int]:
-    return [int(line[4:]) for line in text.splitlines() if line.startswith("id: ")]
+def ids(text: bytes) -> list[int]:
+    return [int(line[4:]) for line in text.decode().splitlines() if line.startswith("id: ")]
 
 
 def in_loop(test: Callable[[Log, Hub], Awaitable[None]]) -> Log:
@@ -44,7 +44,7 @@ def in_loop(test: Callable[[Log, Hub], Awaitable[None]]) -> Log:
     return log
 
 
-async def take(stream: AsyncIterator[str], count: int) -> list[int]:
+async def take(stream: AsyncIterator[bytes], count: int) -> list[int]:
     seen: list[int] = []
     while len(seen) < count:
         seen += ids(await anext(stream))
@@ -63,7 +63,7 @@ def test_a_viewer_gets_what_it_missed_and_then_everything_new_once() -> None:
     async def scenario(log: Log, hub: Hub) -> None:
         log.newest = 3
         stream = hub.stream(after=1)
-        assert (await anext(stream)).startswith("retry: ")
+        assert (await anext(stream)).startswith(b"retry: ")
         assert await take(stream, 2) == [2, 3]
         for new in ([4], [5, 6], [7]):
             log.newest = new[-1]
@@ -105,9 +105,10 @@ def test_a_slow_viewer_is_dropped_and_the_others_are_served(monkeypatch: pytest.
             hub.wake()
             assert await take(quick, 1) == [newest]
         assert hub.dropped == 1
+        assert (hub.viewers, hub.streams) == (1, 2), "its connection is still held"
         with pytest.raises(StopAsyncIteration):
             await anext(slow)
-        assert hub.viewers == 1
+        assert (hub.viewers, hub.streams) == (1, 1)
 
     in_loop(scenario)
 
@@ -118,8 +119,74 @@ def test_silence_is_filled_with_comments(monkeypatch: pytest.MonkeyPatch) -> Non
     async def scenario(log: Log, hub: Hub) -> None:
         stream = hub.stream(0)
         await anext(stream)
-        assert (await anext(stream)).startswith(":")
-        assert (await anext(stream)).startswith(":")
+        assert (await anext(stream)).startswith(b":")
+        assert (await anext(stream)).startswith(b":")
+
+    in_loop(scenario)
+
+
+def test_changes_that_are_not_for_the_viewers_do_not_keep_the_signs_of_life_back(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(events, "KEEP_ALIVE", 0.05)
+
+    async def scenario(log: Log, hub: Hub) -> None:
+        async def hurry() -> None:
+            while True:
+                hub.wake()  # of an operator that is not shown, say
+                await asyncio.sleep(0)
+
+        stream = hub.stream(0)
+        await anext(stream)
+        hurrying = asyncio.create_task(hurry())
+        assert (await asyncio.wait_for(anext(stream), 10)).startswith(b":")
+        hurrying.cancel()
+
+    in_loop(scenario)
+
+
+def test_who_was_told_something_needs_no_sign_of_life(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(events, "KEEP_ALIVE", 60)
+
+    async def scenario(log: Log, hub: Hub) -> None:
+        stream = hub.stream(0)
+        await anext(stream)
+        for newest in (1, 2, 3):
+            log.newest = newest
+            hub.wake()
+            assert await take(stream, 1) == [newest]
+
+    in_loop(scenario)
+
+
+def test_a_crowd_is_told_in_the_same_bytes_and_left_alone_for_longer_the_longer_it_took(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    paused: list[float] = []
+    real = asyncio.sleep
+
+    async def sleep(seconds: float) -> None:
+        paused.append(seconds)
+        await real(0)
+
+    async def scenario(log: Log, hub: Hub) -> None:
+        crowd = [hub.stream(0) for _ in range(50)]
+        for stream in crowd:
+            await anext(stream)
+        waiting = [asyncio.ensure_future(anext(stream)) for stream in crowd]
+        await real(0.01)
+        with monkeypatch.context() as patch:
+            patch.setattr(asyncio, "sleep", sleep)
+            log.newest = 2
+            hub.wake()
+            told = await asyncio.gather(*waiting)
+            await real(0.01)
+        assert len({id(text) for text in told}) == 1
+        assert ids(told[0]) == [1, 2]
+        assert paused[0] == 0, "until all have had their turn"
+        assert paused[1] > 0, "then a pause, by the time it took"
+        for stream in crowd:
+            await stream.aclose()  # type: ignore[attr-defined]
 
     in_loop(scenario)
 
@@ -159,7 +226,7 @@ def test_a_viewer_follows_its_own_language() -> None:
         hubs = Hubs({language: log.since for language, log in logs.items()}, pause=0)
         running = asyncio.create_task(hubs.run(0))
         french = hubs.stream("fr", 0)
-        assert await anext(french) == "retry: 3000\n\n"
+        assert await anext(french) == b"retry: 3000\n\n"
         waiting = asyncio.ensure_future(take(french, 2))
         await asyncio.sleep(0)
         assert (hubs.viewers, hubs.dropped) == (1, 0)
