@@ -8,31 +8,23 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Collection, Iterable
-from typing import get_args
 
 import msgspec
 
 from probe.collector import homes_table
 from probe.collector.cells import operator_key
-from probe.collector.incidents.homes import STALE, WINDOW
+from probe.collector.incidents import retold
 from probe.collector.incidents.model import HOUR, Incident, Series, Sight
-from probe.collector.incidents.outage import Word, failing
+from probe.collector.incidents.retold import REACH, TECHNIQUES
 from probe.collector.incidents.timeline import OUTAGE_LIKE, incidents
-from probe.model.feed import short_hash
 from probe.model.finding import Finding, Technique
 
-OPEN_END = 1 << 62
-"""End of an incident that lasts, in the table."""
-_TECHNIQUES = frozenset(get_args(Technique))
 REMEMBERED = 100_000
 """Most series in memory, at some 400 bytes each."""
 _BAD_AROUND = (
     "EXISTS (SELECT 1 FROM hourly h WHERE h.series = t.series AND h.what = t.what AND h.hour BETWEEN ?2 AND ?3"
     " AND h.what NOT IN ('clean', 'down', 'inconclusive'))"
 )
-_WORDS: tuple[Word, ...] = ("good", "down", "bad")
-_REACH = WINDOW + STALE
-"""How far a result can move an incident: it may end a window after its last bad result, or be joined within one."""
 
 
 class Known:
@@ -113,9 +105,9 @@ def _concerned(db: sqlite3.Connection, series: int, low: int, high: int) -> list
         f"SELECT what FROM techniques t WHERE series = ?1 AND ({_BAD_AROUND}"  # noqa: S608 - of this module
         " OR EXISTS (SELECT 1 FROM incidents i"
         " WHERE i.series = ?1 AND i.technique = t.what AND i.since <= ?3 AND i.until >= ?2))",
-        (series, low - _REACH, high + _REACH),
+        (series, low - REACH, high + REACH),
     )
-    return [(series, what) for (what,) in rows if what in _TECHNIQUES]
+    return [(series, what) for (what,) in rows if what in TECHNIQUES]
 
 
 def _elsewhere(db: sqlite3.Connection, series: int, low: int, high: int) -> list[tuple[int, Technique]]:
@@ -124,7 +116,7 @@ def _elsewhere(db: sqlite3.Connection, series: int, low: int, high: int) -> list
         "SELECT t.series, t.what FROM series mine"  # noqa: S608 - of this module
         " JOIN series s ON s.measurement = mine.measurement AND s.target = mine.target AND s.id <> mine.id"
         f" JOIN techniques t ON t.series = s.id WHERE mine.id = ?1 AND {_BAD_AROUND}",
-        (series, low - _REACH, high + _REACH),
+        (series, low - REACH, high + REACH),
     )
     return [(other, what) for other, what in rows if what in OUTAGE_LIKE]
 
@@ -145,12 +137,10 @@ def _refresh(
             "SELECT id, body FROM incidents WHERE series = ? AND technique = ? ORDER BY since", (number, technique)
         )
     }
-    left = dict(known)
-    for one in found:
-        name = next((name for name, old in left.items() if _meet(old, one)), None) or _name(one)
-        if left.pop(name, None) != one:
-            _put(db, name, number, one)
-    for name in left:  # late deliveries have shown that it was none, or one with another
+    changed, gone = retold.reconcile(known, found)
+    for name, one in changed:
+        _put(db, name, number, one)
+    for name in gone:  # late deliveries have shown that it was none, or one with another
         db.execute("DELETE FROM incidents WHERE id = ?", (name,))
         _bump(db)
 
@@ -163,56 +153,32 @@ def _series(db: sqlite3.Connection, number: int, technique: Technique) -> Series
 
 
 def _sights(db: sqlite3.Connection, number: int, technique: str, control: Collection[str]) -> list[Sight]:
-    rows: dict[tuple[str, int], Sight] = {}
-    for hour, probe, what, n, first, last in db.execute(
-        "SELECT hour, probe, what, n, first, last FROM hourly WHERE series = ? AND what IN ('clean', 'down', ?)",
-        (number, technique),
-    ):
-        if probe in control:
-            continue
-        sight = rows.get((probe, hour)) or Sight(probe, hour)
-        if what == "clean":
-            sight = msgspec.structs.replace(sight, good=n, first_good=first, last_good=last)
-        elif what == "down":
-            sight = msgspec.structs.replace(sight, down=n)
-        else:
-            sight = msgspec.structs.replace(sight, bad=n, first_bad=first, last_bad=last)
-        rows[probe, hour] = sight
-    return list(rows.values())
+    return retold.sights(
+        db.execute(
+            "SELECT hour, probe, what, n, first, last FROM hourly WHERE series = ? AND what IN ('clean', 'down', ?)",
+            (number, technique),
+        ),
+        control,
+    )
 
 
 def _failing(db: sqlite3.Connection, series: Series, control: Collection[str]) -> frozenset[int]:
     """Hours in which it failed for everybody, of those in which it was bad here."""
-    outside: dict[str, dict[int, Word]] = {}
-    inside: dict[str, dict[int, Word]] = {}
-    for country, hour, probe, worst in db.execute(
+    rows = db.execute(
         "SELECT s.country, h.hour, h.probe, max(CASE h.what WHEN 'clean' THEN 0 WHEN 'down' THEN 1 ELSE 2 END)"
         " FROM hourly h JOIN series s ON s.id = h.series"
         " WHERE s.measurement = ? AND s.target = ? AND h.what <> 'inconclusive' GROUP BY 1, 2, 3",
         (series.measurement, series.target),
-    ):
-        words = outside if probe in control or country != series.country else inside
-        words.setdefault(probe, {})[hour] = _WORDS[worst]
-    return failing({hour for said in inside.values() for hour, word in said.items() if word == "bad"}, inside, outside)
-
-
-def _meet(old: Incident, new: Incident) -> bool:
-    """Whether two tellings are of one incident: they share some time."""
-    ends = [OPEN_END if one.ended is None else one.ended.after for one in (old, new)]
-    return old.began.until <= ends[1] and new.began.until <= ends[0]
-
-
-def _name(one: Incident) -> str:
-    """Permanent: it does not change when late deliveries move an end."""
-    return short_hash("\x1f".join((*msgspec.structs.astuple(one.series), str(one.began.until))))
+    )
+    return retold.failing_hours(rows, series.country, control)
 
 
 def _put(db: sqlite3.Connection, name: str, number: int, one: Incident) -> None:
-    until = OPEN_END if one.ended is None else one.ended.after
     db.execute(
         "INSERT OR REPLACE INTO incidents VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-        (name, _bump(db), number, one.series.technique, one.state, one.began.until, until, msgspec.json.encode(one)),
-    )
+        (name, _bump(db), number, one.series.technique, one.state, one.began.until, retold.end(one),
+         msgspec.json.encode(one)),
+    )  # fmt: skip
 
 
 def _bump(db: sqlite3.Connection) -> int:
