@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import resource
 import signal
 import socket
 import threading
@@ -14,6 +15,7 @@ import uvicorn
 
 from probe.collector import rest_metrics
 from probe.collector.app import Site, make_app
+from probe.collector.events import VIEWERS
 from probe.collector.errands import Errands
 from probe.collector.public_feed import PublicFeed
 from probe.collector.public_reader import PublicReader
@@ -28,6 +30,12 @@ _log = logging.getLogger(__name__)
 
 GRACE = 3
 """Seconds that open requests are given at the end."""
+FILES = 65_536
+"""Open files, and so viewers, that the process asks for: what a shell gives it (1,024) is too few."""
+CONNECTIONS = VIEWERS + 1000
+"""Most at a time; who comes beyond is told so (503). The rest is for those who only load pages."""
+UNREAD = 30
+"""Seconds after which a connection is closed whose other end takes nothing (TCP_USER_TIMEOUT, RFC 5482)."""
 
 
 class _Server(uvicorn.Server):
@@ -55,6 +63,7 @@ def run(config: Config, ready: Callable[[], None]) -> int:
     """
     if not config.mqtt.host:
         raise ConfigError("mqtt.host", "the collector needs a broker to subscribe to")
+    _more_files()
     with listen(config.collector.listen) as sock:
         return asyncio.run(_serve(config, sock, ready))
 
@@ -69,11 +78,20 @@ def listen(address: str) -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD * 1000)  # those it accepts inherit it
         sock.bind((host, int(port)))
     except OSError as error:
         sock.close()
         raise ConfigError("collector.listen", f"can't listen on {address}: {error.strerror or error}") from error
     return sock
+
+
+def _more_files() -> None:
+    """Raise the soft limit of open files towards the hard one."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < most:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
@@ -103,7 +121,8 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
         def present() -> rest_metrics.Now:
             return rest_metrics.Now(site.hub.viewers, site.hub.dropped, subscriber.trouble, public.waiting)
 
-        routes = [*Rest(reader, wall_clock, consents).routes, rest_metrics.route(reader, present), *errands.routes]
+        metrics = rest_metrics.route(reader, present, rest_metrics.token(config.collector))
+        routes = [*Rest(reader, wall_clock, consents).routes, metrics, *errands.routes]
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.add_signal_handler(number, done.set)
             stack.callback(loop.remove_signal_handler, number)
@@ -114,7 +133,7 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
 
         settings = uvicorn.Config(
             make_app(site, routes), log_config=None, log_level="warning", access_log=False, lifespan="off",
-            server_header=False, timeout_graceful_shutdown=GRACE,
+            server_header=False, timeout_graceful_shutdown=GRACE, limit_concurrency=CONNECTIONS,
         )  # fmt: skip
         server = _Server(settings, listening)
         died: list[BaseException] = []

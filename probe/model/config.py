@@ -218,6 +218,9 @@ class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         list[str], _doc("Probes whose owners agreed to be their operator's only one in public; others need company.")
     ] = []
     site: Annotated[str, _doc("Public address of the monitor, for links in messages; empty: no links.")] = ""
+    metrics_token: Annotated[
+        str, _doc("File with a token in its first line: who shows it may read /metrics from elsewhere, too.")
+    ] = ""
     notify: Annotated[
         list[WebhookConfig | EmailConfig | NtfyConfig],
         _doc("Who is told of incidents ([[collector.notify]]; docs/notifications.md)."),
