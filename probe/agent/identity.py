@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from probe.agent.files import write_whole
-from probe.model.canonical import sign
+from probe.model.canonical import Signed, sign
 from probe.model.errors import ConfigError
-from probe.model.finding import Finding, Token
+from probe.model.finding import Token
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -61,8 +61,8 @@ class Identity:
         """The public key, in base64: what a collector may be told to trust."""
         return base64.b64encode(self._key.public_key().public_bytes_raw()).decode()
 
-    def sign(self, finding: Finding) -> Finding:
-        """The finding, signed. Raises MalformedRecord where its details have no canonical form."""
+    def sign(self, finding: Signed) -> Signed:
+        """The finding (or heartbeat), signed. Raises MalformedRecord where its details have no canonical form."""
         return sign(finding, self._key)
 
 

@@ -18,6 +18,7 @@ from probe.agent.backoff import Backoff
 from probe.agent.control import ControlSocket, MeasureRequest
 from probe.agent.delivery import SOFTWARE, Delivery
 from probe.agent.findings import instant
+from probe.agent.heartbeat import Pulse, Vitals
 from probe.agent.household import Household
 from probe.agent.identity import Identity
 from probe.agent.jobs import Job, jobs
@@ -27,6 +28,7 @@ from probe.agent.publisher import Publisher
 from probe.agent.runner import Runner
 from probe.agent.schedule import Planner
 from probe.agent.spool import Spool
+from probe.agent.waiting import Waiting
 from probe.agent.worker import Worker
 from probe.measurements import load as load_measurement
 from probe.measurements import names as measurement_names
@@ -34,6 +36,7 @@ from probe.model import feed
 from probe.model.config import Config, TargetEntry
 from probe.model.errors import CannotMeasure, ColibriError, ConfigError, MalformedRecord
 from probe.model.finding import SCHEMA, Finding
+from probe.model.heartbeat import Heartbeat
 from probe.model.outcome import Outcome
 
 log = logging.getLogger(__name__)
@@ -68,6 +71,7 @@ class Session:
         self._jobs = jobs(targets, config)
         self._make_runner = make_runner
         self._link = line.Link()
+        self._link_known = False
         self._since = time.time()
         self._stack = AsyncExitStack()
         self._tasks: list[asyncio.Task[None]] = []
@@ -81,6 +85,7 @@ class Session:
                 self._identity = Identity(folder, self._config.probe.id)
                 self._memory = Memory(folder / "memory.json")
                 self._spool = Spool(folder / "spool.sqlite3", self._config.spool.max_bytes)
+                self._waiting = Waiting(folder / "heartbeats.jsonl", self._identity.sign)
             except OSError as error:
                 raise ConfigError("probe.state_dir", f"{folder} can't be used: {error}") from None
             stack.callback(self._spool.close)
@@ -96,6 +101,8 @@ class Session:
             self._start("worker", self._worker.run())
             if not self._once:
                 self._start("line", line.watch(self._line_changed))
+                if self._config.mqtt.host:
+                    self._start("pulse", self._pulse.run())
                 if self._config.homeassistant.host:
                     self._start("household", self._household.run())
             self._stack = stack.pop_all()
@@ -108,6 +115,7 @@ class Session:
                 task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
         await self._stack.aclose()
+        self._waiting.save()
         try:
             self._memory.save()
         except OSError as error:
@@ -122,7 +130,9 @@ class Session:
             self._info,
             backoff=Backoff(SystemRandom()),
             beat=beats.expect("publisher", _NO_PROGRESS),
+            waiting=self._waiting,
         )
+        self._pulse = Pulse(self._identity.id, SOFTWARE, self._vitals, self._take_heartbeat)
         self._household = Household(
             config.homeassistant, self._identity.id, SOFTWARE, backoff=Backoff(SystemRandom())
         )
@@ -186,13 +196,27 @@ class Session:
         return finding, outcome.pcapng
 
     def _line_changed(self, link: line.Link) -> None:
-        self._link = link
+        self._link, self._link_known = link, True
         if link.up:
             log.info("the line is up on %s", link.interface)
             self._publisher.hurry()
             self._publisher.refresh()
         else:
             log.warning("the line is down: no default route, or no address to send from")
+
+    def _vitals(self) -> Vitals:
+        counts = self._worker.counts
+        return Vitals(
+            measured=sum(counts.values()) - counts["failed"],
+            failed=counts["failed"],
+            spool_depth=self._spool.depth,
+            link="unknown" if not self._link_known else "up" if self._link.up else "down",
+            connected=self._publisher.connected,
+        )
+
+    def _take_heartbeat(self, heartbeat: Heartbeat, made: float) -> None:
+        self._waiting.add(heartbeat, made)
+        self._publisher.wake()
 
     def _info(self) -> feed.Info:
         return feed.Info(

@@ -16,6 +16,7 @@ DOCUMENTS = {
     "config": ("probe.model.config", "Config", "the configuration file (TOML)"),
     "targets": ("probe.model.config", "TargetList", "a target list (TOML)"),
     "info": ("probe.model.feed", "Info", "feed: what a probe says of itself"),
+    "heartbeat": ("probe.model.heartbeat", "Heartbeat", "feed: a probe's signed sign of life"),
     "state": ("probe.model.feed", "State", "feed: the last verdict on one target"),
     "stored": ("probe.model.feed", "Stored", "feed: the collector's word that findings are stored"),
     "public-state": ("probe.model.feed", "PublicState", "feed: the verdicts on one target and operator, for anyone"),

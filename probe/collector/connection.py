@@ -27,7 +27,7 @@ from probe.model import feed
 from probe.model.config import Config, TlsConfig
 from probe.model.errors import ConfigError
 
-TOPICS = tuple(f"{feed.ROOT}/+/{rest}" for rest in ("finding/+", "evidence/+", "availability", "info"))
+TOPICS = tuple(f"{feed.ROOT}/+/{rest}" for rest in ("finding/+", "evidence/+", "heartbeat", "availability", "info"))
 SESSION = 24 * 3600
 """Seconds that the broker keeps what arrives while the collector is away."""
 RECEIVE = 2000

@@ -13,13 +13,14 @@ from typing import Any
 
 import msgspec
 
-from probe.collector import instants
+from probe.collector import heartbeats, instants
 from probe.collector.keyring import Keyring
 from probe.collector.signatures import Claim, genuine
 from probe.collector.verdicts import Accepted, Introduction, NewEvidence, NewFinding, Presence, Rejected
 from probe.model import canonical, feed
 from probe.model.errors import MalformedRecord
 from probe.model.finding import Finding, Token, Uuid
+from probe.model.heartbeat import Heartbeat
 
 MAX_FINDING = 256 * 1024
 """Most bytes of a finding. A path of 64 hops with all its details is a tenth of this."""
@@ -28,14 +29,6 @@ MAX_EVIDENCE = 64 * 1024
 MAX_CAPTURE = 8 * 1024 * 1024
 """Most bytes of evidence once opened: a few zeros expand a thousandfold."""
 MAX_INFO = 64 * 1024
-
-EARLIEST = instants.from_text("2010-01-01T00:00:00.000Z")
-"""No probe is older: a synchronised clock that says so is none (a Pi without one wakes up in 1970)."""
-AHEAD = instants.DAY
-"""How far in the future a synchronised clock may be before it is called absurd."""
-VOUCHED = 10 * instants.MINUTE
-"""An unsynchronised clock this close to the collector's own is believed all the same."""
-
 
 _FINDING = msgspec.json.Decoder(Finding)
 
@@ -53,11 +46,12 @@ _PCAPNG = b"\x0a\x0d\x0d\x0a"  # type of the section header block that opens eve
 
 
 class Draft(msgspec.Struct, frozen=True):
-    """What becomes of a message, if nothing else is said against it. ``finding``: of a finding that was understood; its
-    probe's key is still to be asked for. ``claim``: its signature; ``unfit``: it has one that can't be right."""
+    """What becomes of a message, if nothing else is said against it. ``finding``: of a finding (or heartbeat) that was
+    understood; its probe's key is still to be asked for. ``claim``: its signature; ``unfit``: one that can't be right.
+    """
 
     judgement: Accepted | Rejected
-    finding: Finding | None = None
+    finding: Finding | Heartbeat | None = None
     claim: Claim | None = None
     unfit: bool = False
 
@@ -76,6 +70,9 @@ def draft(topic: str, payload: bytes, received_at: int) -> Draft:
     match levels:
         case [probe, "finding", measurement]:
             return _draft_finding(probe, measurement, payload, received_at)
+        case [probe, "heartbeat"]:
+            beat = heartbeats.draft(probe, payload, received_at)
+            return Draft(beat.judgement, beat.heartbeat, beat.claim)
         case [probe, "evidence", finding_id] if _is(finding_id, Uuid):
             return Draft(_judge_evidence(probe, finding_id, payload))
         case [probe, "availability"]:
@@ -92,7 +89,7 @@ def conclude(one: Draft, is_genuine: bool, keyring: Keyring) -> Accepted | Rejec
     finding = one.finding
     if finding is None:
         return one.judgement
-    probe = finding.probe.id
+    probe = finding.probe if isinstance(finding, Heartbeat) else finding.probe.id
     if one.unfit or (one.claim is not None and not is_genuine):
         return Rejected("bad_signature", "the signature does not fit the content", probe, finding.id)
     # A key that a true signature was checked with is in its one spelling.
@@ -131,7 +128,8 @@ def _draft_finding(probe: str, measurement: str, payload: bytes, received_at: in
         return Draft(Rejected("wrong_probe", f"topic of {probe}, finding of {finding.probe.id}", probe))
     signature = finding.signature
     claim = Claim(signed, signature.key, signature.value) if signature is not None and signed is not None else None
-    at, absurd = _measured_at(finding, started_at, received_at)
+    ended_at = started_at + round(finding.duration_s * instants.SECOND)
+    at, absurd = instants.believed(started_at, ended_at, received_at, synchronised=finding.clock == "synchronised")
     judgement: NewFinding | Rejected
     if finding.measurement != measurement:
         detail = f"topic of {measurement}, finding of {finding.measurement}"
@@ -161,16 +159,6 @@ def _claimed_id(probe: str, payload: bytes) -> str:
     except msgspec.ValidationError:
         return ""
     return claim.id if claim.probe.id == probe else ""
-
-
-def _measured_at(finding: Finding, started_at: int, received_at: int) -> tuple[int | None, str]:
-    """When it was measured, or None if nobody knows; and what is absurd about the date."""
-    if finding.clock == "synchronised":
-        if not EARLIEST <= started_at <= received_at + AHEAD:
-            return None, f"a synchronised clock said {finding.started_at}"
-        return started_at, ""
-    ended_at = started_at + round(finding.duration_s * instants.SECOND)
-    return (started_at if abs(received_at - ended_at) <= VOUCHED else None), ""
 
 
 def _judge_evidence(probe: str, finding_id: str, payload: bytes) -> NewEvidence | Rejected:

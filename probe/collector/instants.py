@@ -10,6 +10,11 @@ MINUTE = 60 * SECOND
 HOUR = 60 * MINUTE
 DAY = 24 * HOUR
 
+VOUCHED = 10 * MINUTE
+"""A clock that nobody keeps right, this close to the collector's own, is believed all the same."""
+AHEAD = DAY
+"""How far in the future a synchronised clock may be before it is called absurd."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -32,3 +37,19 @@ def moment(at: int) -> datetime:
 def to_text(at: int) -> str:
     """Milliseconds to RFC 3339 text with milliseconds."""
     return moment(at).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+EARLIEST = from_text("2010-01-01T00:00:00.000Z")
+"""No probe is older: a synchronised clock that says so is none (a Pi without one wakes up in 1970)."""
+
+
+def believed(said: int, ended: int, received_at: int, *, synchronised: bool) -> tuple[int | None, str]:
+    """When something was, or None if nobody knows; and what is absurd about its date (all in ms).
+
+    ``said``: when it was by the probe's clock, and when it was over; ``synchronised``: whether that was kept right.
+    """
+    if synchronised:
+        if not EARLIEST <= said <= received_at + AHEAD:
+            return None, f"a synchronised clock said {to_text(said)}"
+        return said, ""
+    return (said if abs(received_at - ended) <= VOUCHED else None), ""

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from probe.collector import captures, homes_table, present, quarantine, rollup
+from probe.collector import captures, heartbeats_table, homes_table, present, quarantine, rollup
 from probe.collector.cells import cell_name, column_key
 from probe.collector.ingest import digest_of
 from probe.collector.verdicts import (
@@ -21,6 +21,7 @@ from probe.collector.verdicts import (
     Judged,
     NewEvidence,
     NewFinding,
+    NewHeartbeat,
     Outcome,
     Presence,
     Rejected,
@@ -95,20 +96,29 @@ class Batch:
         return outcomes
 
     def _one(self, message: Judged) -> Outcome:
-        match message.judgement:
-            case NewFinding() as new:
-                self._counts["received"] += 1
-                return self._finding(message, new)
-            case Connected(probe=probe, home=home):
-                self._counted.update(homes_table.put(self._db, probe, home, message.received_at))
-                return _NOTED
-            case Unheeded():
-                return _NOTED
+        judgement = message.judgement
+        if isinstance(judgement, Connected):
+            self._counted.update(homes_table.put(self._db, judgement.probe, judgement.home, message.received_at))
+            return _NOTED
+        if isinstance(judgement, Unheeded):
+            return _NOTED
         self._counts["received"] += 1
+        if isinstance(judgement, NewFinding):
+            return self._finding(message, judgement)
         self._insert()
-        match message.judgement:
-            case NewEvidence() as evidence:
-                return self._evidence(message, evidence)
+        match judgement:
+            case NewEvidence():
+                return self._evidence(message, judgement)
+            case NewHeartbeat(heartbeat=one):
+                self._heard({one.probe: message.received_at})
+                dated = heartbeats_table.put(self._db, judgement, message.received_at)
+                self._counts["heartbeats" if dated else "undated"] += 1
+                return Outcome("noted", one.probe, one.id, answer=True)
+            case NewHeartbeat(heartbeat=one):
+                self._heard({one.probe: message.received_at})
+                dated = heartbeats_table.put(self._db, judgement, message.received_at)
+                self._counts["heartbeats" if dated else "heartbeats_undated"] += 1
+                return Outcome("stored", one.probe, one.id, answer=True)
             case Presence(probe=probe, online=online):
                 self._heard({probe: message.received_at})
                 self._db.execute("UPDATE probes SET online = ? WHERE id = ?", (online, probe))
@@ -117,8 +127,8 @@ class Batch:
                 self._heard({info.probe: message.received_at})
                 self._db.execute("UPDATE probes SET info = ? WHERE id = ?", (body, info.probe))
                 return _NOTED
-            case Rejected() as rejected:
-                return self._reject(message, rejected)
+            case Rejected():
+                return self._reject(message, judgement)
 
     def _finding(self, message: Judged, new: NewFinding) -> Outcome:
         f = new.finding

@@ -9,8 +9,9 @@ from typing import Any
 
 import msgspec
 
-from probe.collector import history, sqlite_search
+from probe.collector import heartbeats_table, history, sqlite_search
 from probe.collector.cells import Cell
+from probe.collector.heartbeats import Silence, silences
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.cases import MOSTLY, Look
 from probe.collector.incidents.model import Incident
@@ -106,6 +107,19 @@ class SqliteReader:
     def history(self, targets: Sequence[str], since: int, until: int, slot: int) -> list[HistoryRow]:
         query, arguments = history.statement(targets, since, until, slot)
         return [history.row(values) for values in self._rows(query, *arguments)]
+
+    def silence(self, incident: Incident) -> tuple[Silence, ...]:
+        if not incident.silent:
+            return ()
+        first, last, series = incident.silent[0][0], incident.silent[-1][1], incident.series
+        rows = self._rows(
+            heartbeats_table.LIVES, heartbeats_table.NEAR, first, last, series.country, series.operator, series.access,
+            series.measurement, series.target,
+        )  # fmt: skip
+        return silences(incident.silent, heartbeats_table.by_hour(rows))
+
+    def heartbeats(self, probe: str, since: int, until: int) -> list[bytes]:
+        return [body for (body,) in self._rows(heartbeats_table.BODIES_OF, probe, since, until)]
 
     def looks(self, since: int, until: int) -> list[Look]:
         return [Look(*row) for row in self._rows(_LOOKS, since, until, MOSTLY)]

@@ -8,6 +8,7 @@ from typing import Protocol
 import msgspec
 
 from probe.collector.cells import Cell
+from probe.collector.heartbeats import Silence
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.cases import Look
 from probe.collector.incidents.model import Incident
@@ -125,6 +126,12 @@ class Reader(Protocol):
 
     def incident(self, incident_id: str) -> IncidentRow | None:
         """One incident by its permanent id."""
+
+    def silence(self, incident: Incident) -> tuple[Silence, ...]:
+        """What the heartbeats of those who measured around them prove of an incident's silent intervals, each."""
+
+    def heartbeats(self, probe: str, since: int, until: int) -> list[bytes]:
+        """Signed heartbeats of a probe in an interval (ms), one an hour at the most, as they came; the oldest first."""
 
     def looks(self, since: int, until: int) -> list[Look]:
         """How every kind of line fared with every target in an interval (ms), by the roll-up."""

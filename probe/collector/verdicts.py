@@ -8,6 +8,7 @@ import msgspec
 
 from probe.model.feed import Info
 from probe.model.finding import Finding
+from probe.model.heartbeat import Heartbeat
 
 Reason = Literal[
     "unknown_topic",  # not a topic of contract 3, or one that no probe may write
@@ -73,6 +74,14 @@ class Introduction(msgspec.Struct, frozen=True):
     body: bytes
 
 
+class NewHeartbeat(msgspec.Struct, frozen=True):
+    """A sign of life to store. ``body``: the JSON as it came; ``at``: when it was made, in ms, None if nobody knows."""
+
+    heartbeat: Heartbeat
+    body: bytes
+    at: int | None
+
+
 class Connected(msgspec.Struct, frozen=True):
     """The broker says that a probe connected. ``home``: keyed hash of the public prefix it came from."""
 
@@ -84,7 +93,7 @@ class Unheeded(msgspec.Struct, frozen=True):
     """Something that is none of the collector's business, and of which nothing is kept."""
 
 
-Accepted = NewFinding | NewEvidence | Presence | Introduction | Connected | Unheeded
+Accepted = NewFinding | NewEvidence | NewHeartbeat | Presence | Introduction | Connected | Unheeded
 
 
 class Judged(msgspec.Struct, frozen=True):
@@ -97,7 +106,8 @@ class Judged(msgspec.Struct, frozen=True):
 
 
 class Outcome(msgspec.Struct, frozen=True):
-    """What the store did. ``answer``: the probe may forget ``finding_id`` now; ``refused``: why it was kept aside."""
+    """What the store did. ``answer``: the probe may forget ``finding_id`` (or a heartbeat's id) now; ``refused``: why
+    it was kept aside."""
 
     kind: Literal["stored", "duplicate", "rejected", "noted"]
     probe: str = ""

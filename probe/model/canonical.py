@@ -9,15 +9,18 @@ from __future__ import annotations
 import base64
 import binascii
 import re
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
 from probe.model.errors import MalformedRecord
 from probe.model.finding import Finding, Signature
+from probe.model.heartbeat import Heartbeat
 
 if TYPE_CHECKING:
     from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+Signed = TypeVar("Signed", Finding, Heartbeat)
 
 
 def canonical(value: dict[str, Any]) -> bytes:
@@ -87,8 +90,8 @@ def _number(text: str) -> msgspec.Raw:
 _DECODER = msgspec.json.Decoder(float_hook=_number)
 
 
-def sign(finding: Finding, key: Ed25519PrivateKey) -> Finding:
-    """The finding with its signature (an earlier one is replaced).
+def sign(finding: Signed, key: Ed25519PrivateKey) -> Signed:
+    """The finding (or heartbeat) with its signature (an earlier one is replaced).
 
     Raises MalformedRecord where ``details`` holds what has no canonical form.
     """

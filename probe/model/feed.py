@@ -45,6 +45,11 @@ def info(probe: str) -> str:
     return f"{ROOT}/{probe}/info"
 
 
+def heartbeat(probe: str) -> str:
+    """QoS 1: :class:`probe.model.heartbeat.Heartbeat`."""
+    return f"{ROOT}/{probe}/heartbeat"
+
+
 def finding(probe: str, measurement: str) -> str:
     """QoS 1, the finding."""
     return f"{ROOT}/{probe}/finding/{measurement}"
@@ -110,9 +115,9 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Stored(msgspec.Struct, frozen=True, kw_only=True):
-    """The collector's word that these ids are committed: no need to send them again.
+    """The collector's word that these ids (of findings and heartbeats) are committed: no need to send them again.
 
-    ``refused``: those among ``ids`` that were not accepted as findings but kept aside, whole, with the reason. To send
+    ``refused``: those among ``ids`` that were not accepted but kept aside, whole, with the reason. To send
     such a one again would change nothing, and it would take the place of others in the window.
     """
 
