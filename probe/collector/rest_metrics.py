@@ -13,7 +13,6 @@ from starlette.responses import Response
 from starlette.routing import Route
 
 from probe import __version__
-from probe.collector.languages.language import mark
 from probe.collector.metrics import MEDIA, Gauges, exposition
 from probe.collector.notify.secrets import first_line
 from probe.collector.search import MOST_INCIDENTS
@@ -22,7 +21,7 @@ from probe.model.config import CollectorConfig
 
 FORWARDED = ("forwarded", "x-forwarded-for", "x-real-ip", "via")
 """Headers by which a web server in front says that somebody else asks (RFC 7239, RFC 9110)."""
-_REFUSED = mark("Metrics are for this machine, or for who shows the token of collector.metrics_token.")
+_REFUSED = "Metrics are for this machine, or for who shows the token of collector.metrics_token."
 
 
 class Now(msgspec.Struct, frozen=True):

@@ -15,8 +15,8 @@ import uvicorn
 
 from probe.collector import rest_metrics
 from probe.collector.app import Site, make_app
-from probe.collector.events import VIEWERS
 from probe.collector.errands import Errands
+from probe.collector.events import VIEWERS
 from probe.collector.public_feed import PublicFeed
 from probe.collector.public_reader import PublicReader
 from probe.collector.rest import Rest
@@ -87,11 +87,12 @@ def listen(address: str) -> socket.socket:
 
 
 def _more_files() -> None:
-    """Raise the soft limit of open files towards the hard one."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
-    most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
-    if soft != resource.RLIM_INFINITY and soft < most:
-        resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
+    """Raise the soft limit of open files towards the hard one, where that is allowed."""
+    with contextlib.suppress(OSError, ValueError):  # a sandbox may forbid it, and gives enough itself
+        soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+        most = FILES if hard == resource.RLIM_INFINITY else min(FILES, hard)
+        if soft != resource.RLIM_INFINITY and soft < most:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (most, hard))
 
 
 async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None]) -> int:
