@@ -112,11 +112,6 @@ class Batch:
             case NewHeartbeat(heartbeat=one):
                 self._heard({one.probe: message.received_at})
                 dated = heartbeats_table.put(self._db, judgement, message.received_at)
-                self._counts["heartbeats" if dated else "undated"] += 1
-                return Outcome("noted", one.probe, one.id, answer=True)
-            case NewHeartbeat(heartbeat=one):
-                self._heard({one.probe: message.received_at})
-                dated = heartbeats_table.put(self._db, judgement, message.received_at)
                 self._counts["heartbeats" if dated else "heartbeats_undated"] += 1
                 return Outcome("stored", one.probe, one.id, answer=True)
             case Presence(probe=probe, online=online):
