@@ -69,6 +69,7 @@ class Connection:
         self._accepted = self._subscribed = False
         self._stream = packets.Stream(LARGEST)
         self._out = bytearray()
+        self._events = 0  # of the socket that are waited for
         self._unanswered: set[int] = set()  # numbers of our messages
         self._queued: deque[tuple[str, bytes, bytes, bool]] = deque()  # beyond what the broker takes at once
         self._window = self._mid = _LAST_MID
@@ -92,21 +93,23 @@ class Connection:
         """Why the connection is gone; empty while it stands."""
         return self._lost
 
-    def poll(self, timeout: float) -> list[Message]:
-        """Wait at most ``timeout`` seconds for traffic, handle it, and return the messages that arrived."""
+    def poll(self, timeout: float, *, hold: bool = False) -> list[Message]:
+        """Wait at most ``timeout`` seconds for traffic, handle it, and return the messages that arrived. With ``hold``
+        nothing is read."""
         sock = self._sock
         if sock is None or self._lost:
             self._lost = self._lost or "connection closed"
             return []
         self.flush()
-        self._selector.modify(sock, selectors.EVENT_READ | (selectors.EVENT_WRITE if self._out else 0))
-        ready = {key.fileobj: mask for key, mask in self._selector.select(0 if _pending(sock) else timeout)}
+        self._listen(sock, (0 if hold else selectors.EVENT_READ) | (selectors.EVENT_WRITE if self._out else 0))
+        reading = not hold and _pending(sock)
+        ready = {key.fileobj: mask for key, mask in self._selector.select(0 if reading else timeout)}
         if self._wake_here in ready:
             with contextlib.suppress(BlockingIOError):
                 self._wake_here.recv(4096)
-        if ready.get(sock, 0) & selectors.EVENT_READ or _pending(sock):
+        if reading or ready.get(sock, 0) & selectors.EVENT_READ:
             self._read(sock)
-        self._live()
+        self._live(hold=hold)
         self.flush()
         arrived, self._messages = self._messages, []
         return arrived
@@ -188,7 +191,7 @@ class Connection:
         sock = self._client.socket()
         if sock is None:
             raise ConnectionError("the broker closed the connection at once")
-        self._selector.register(sock, selectors.EVENT_READ)
+        self._listen(sock, selectors.EVENT_READ)
         deadline = time.monotonic() + PATIENCE
         while not self._accepted:
             if self._lost:
@@ -261,11 +264,24 @@ class Connection:
             self._unanswered.add(self._mid)
             self._out += packets.publication(topic, payload, self._mid, about, retain=retain)
 
-    def _live(self) -> None:
+    def _listen(self, sock: mqtt.SocketLike, events: int) -> None:
+        if events == self._events:
+            return
+        if not self._events:
+            self._selector.register(sock, events)
+        elif events:
+            self._selector.modify(sock, events)
+        else:
+            self._selector.unregister(sock)
+        self._events = events
+
+    def _live(self, *, hold: bool) -> None:
         """Ping a broker that nothing was said to for long; one that says nothing for longer is gone (3.1.2.10)."""
         now = time.monotonic()
         if self._keepalive and now - self._said > self._keepalive / 2 and not self._out:
             self._out += packets.PINGREQ
+        if hold:
+            self._heard = now
         if self._keepalive and now - self._heard > 1.5 * self._keepalive:
             self._lost = self._lost or f"connection lost: silence for {now - self._heard:.0f} s"
 

@@ -1,9 +1,8 @@
 """The subscriber: one thread that takes messages off the broker, has them stored, and only then acknowledges them.
 
-One dedicated thread owns the connection and the store's writing side. A commit waits for the disk (FULL); in the event
-loop every viewer would wait with it, and with two threads the acknowledgements would need locks around paho.
-Order for each batch: commit → PUBACK → ``stored``. Whatever dies in between, the message or the answer is repeated and
-the store recognises it by its id.
+It owns the connection; checking and storing run beside it (:mod:`~probe.collector.pipeline`), in the order in which the
+messages came. Order for each batch: commit → PUBACK → ``stored``. Whatever dies in between, the message or the answer
+is repeated and the store recognises it by its id.
 """
 
 from __future__ import annotations
@@ -16,11 +15,10 @@ from collections.abc import Callable, Sequence
 
 import msgspec
 
-from probe.collector.connection import Connection, Message
-from probe.collector.homes import BROKER_LOG, judge_line
-from probe.collector.ingest import judge_message
+from probe.collector.connection import Connection
 from probe.collector.instants import now as wall_clock
 from probe.collector.keyring import Keyring
+from probe.collector.pipeline import Committed, Pipeline
 from probe.collector.public_feed import PublicFeed
 from probe.collector.store import Store
 from probe.collector.verdicts import Judged, NewFinding, Outcome
@@ -29,11 +27,10 @@ from probe.model.config import Config
 from probe.model.errors import StoreError
 from probe.model.finding import Finding
 
-LATENCY = 0.1
-"""Most seconds that a message waits for others to share its commit."""
 QUIET = 0.01
 """Seconds without a message after which a batch is committed at once: a broker with a small window waits for us."""
-BATCH_BYTES = 4 * 1024 * 1024
+UNDER_WAY = 64 * 1024 * 1024
+"""Bytes of messages beyond which no more are read until some are stored."""
 LONGEST_WAIT = 30.0
 
 _log = logging.getLogger(__name__)
@@ -95,63 +92,54 @@ class Subscriber:
 
     def _serve(self, connection: Connection) -> str:
         """Serve one connection until it is lost, the store fails or we are stopped; returns the trouble."""
+        pipeline = Pipeline(
+            self._store, self._keyring, self._home_secret, self._config.collector.batch, now=self._now,
+            wake=connection.wake,
+        )  # fmt: skip
         try:
             if self._public is not None:
                 self._public.begin()
-            while not connection.lost and not self._stop.is_set():
-                self._commit(connection, self._gather(connection))
-                self._publish(connection)
+            self._work(connection, pipeline)
         except StoreError as error:
             # Nothing was acknowledged: with a new connection the broker delivers the batch again.
-            self._keyring = self._load_keys()
             return str(error)
         finally:
+            pipeline.close()
             connection.close()
             self._connection = None
+            # What was judged and not stored may have left keys behind.
+            self._keyring = self._load_keys()
         return connection.lost or "stopped"
 
-    def _gather(self, connection: Connection) -> list[Message]:
-        """The next batch: full, 100 ms old, or followed by silence; empty after a second of it."""
-        batch: list[Message] = []
-        size = 0
-        deadline = time.monotonic() + LATENCY
-        while not connection.lost and not self._stop.is_set():
-            arrived = connection.poll(QUIET if batch else 1.0)
-            if not batch:
-                deadline = time.monotonic() + LATENCY
-            batch += arrived
-            size += sum(len(message.payload) for message in arrived)
-            full = len(batch) >= self._config.collector.batch or size >= BATCH_BYTES
-            if not arrived or full or time.monotonic() >= deadline:
-                break
-        return batch
+    def _work(self, connection: Connection, pipeline: Pipeline) -> None:
+        """Until the connection is lost, or we are stopped and what had come is stored and answered."""
+        last = time.monotonic()
+        while not connection.lost:
+            stopping = self._stop.is_set()
+            if stopping and pipeline.empty:
+                return
+            hold = stopping or pipeline.size > UNDER_WAY
+            arrived = connection.poll(1.0 if pipeline.empty else QUIET, hold=hold)
+            if arrived:
+                pipeline.take(arrived)
+                last = time.monotonic()
+            done = pipeline.advance(quiet=time.monotonic() >= last + QUIET)
+            if done is not None:
+                self._answer(connection, done)
+            self._publish(connection)
 
-    def _commit(self, connection: Connection, messages: list[Message]) -> None:
-        most = self._config.collector.batch
-        for start in range(0, len(messages), most):
-            part = messages[start : start + most]
-            judged = [self._judge(message) for message in part]
-            outcomes = self._store.commit(judged)
-            for message in part:
-                connection.acknowledge(message)
-            for probe, answer in answers(outcomes).items():
-                connection.publish(feed.stored(probe), msgspec.json.encode(answer), answer.schema)
-            if self._public is not None:
-                self._public.touched(new_findings(judged, outcomes))
+    def _answer(self, connection: Connection, done: Committed) -> None:
+        for message in done.messages:
+            connection.acknowledge(message)
+        for probe, answer in answers(done.outcomes).items():
+            connection.publish(feed.stored(probe), msgspec.json.encode(answer), answer.schema)
+        connection.flush()
+        if self._public is not None:
+            self._public.touched(new_findings(done.judged, done.outcomes))
 
     def _publish(self, connection: Connection) -> None:
         for post in self._public.due() if self._public is not None else []:
             connection.publish(post.topic, post.payload, post.schema, retain=post.retain, expiry=post.expiry)
-
-    def _judge(self, message: Message) -> Judged:
-        received_at = self._now()
-        if message.topic == BROKER_LOG:  # the line itself holds an address: it goes no further
-            return Judged("", b"", received_at, judge_line(message.payload, self._home_secret))
-        judgement = judge_message(message.topic, message.payload, received_at, self._keyring)
-        if isinstance(judgement, NewFinding):
-            # In this batch already: the next message of the probe must be held against it.
-            self._keyring.pin(judgement.finding.probe.id, judgement.key)
-        return Judged(message.topic, message.payload, received_at, judgement)
 
     def _load_keys(self) -> Keyring:
         return Keyring(self._config.collector.trusted_keys, self._store.pinned_keys())
@@ -170,12 +158,13 @@ def answers(outcomes: Sequence[Outcome]) -> dict[str, feed.Stored]:
 
 
 def new_findings(judged: Sequence[Judged], outcomes: Sequence[Outcome]) -> list[Finding]:
-    """What a batch added to what was known."""
-    return [
-        message.judgement.finding
-        for message, outcome in zip(judged, outcomes, strict=True)
-        if isinstance(message.judgement, NewFinding) and outcome.kind == "stored"
-    ]
+    """What a batch added to what was known: one finding for each line, measurement and target."""
+    found: dict[tuple[object, ...], Finding] = {}
+    for message, outcome in zip(judged, outcomes, strict=True):
+        if isinstance(message.judgement, NewFinding) and outcome.kind == "stored":
+            finding = message.judgement.finding
+            found[finding.line, finding.measurement, finding.target.input] = finding
+    return list(found.values())
 
 
 def backoff(failures: int, chance: random.Random) -> float:
