@@ -23,8 +23,10 @@ from probe.agent.states import States
 from probe.cli.schema import DOCUMENTS, schema
 from probe.collector import public, rest_query
 from probe.collector.connection import TOPICS
+from probe.collector.counters.site import CounterSite
 from probe.collector.ingest import unpack
 from probe.collector.rest import OF_INCIDENTS, OF_RESULTS, Rest
+from probe.collector.rest_cases import OF_CASES
 from probe.collector.subscriber import answers
 from probe.collector.verdicts import Outcome
 from probe.model import feed
@@ -37,7 +39,7 @@ DATA = ROOT / "tests/data"
 ASYNC = yaml.safe_load((API / "asyncapi.yaml").read_text())
 OPEN = yaml.safe_load((API / "openapi.yaml").read_text())
 FILES = sorted((API / "schemas").glob("*.json"))
-JSON_MESSAGES = {"info", "finding", "state", "stored", "publicState", "publicEvent"}
+JSON_MESSAGES = {"info", "finding", "heartbeat", "state", "stored", "publicState", "publicEvent"}
 
 
 @cache
@@ -294,8 +296,9 @@ def test_the_vendored_schema_of_openapi_still_refuses(change: Callable[[Any], ob
 
 
 def routes() -> dict[str, Route]:
-    reader: Any = None
-    return {route.path: route for route in Rest(reader, lambda: 0).routes if isinstance(route, Route)}
+    nothing: Any = None
+    every = [*Rest(nothing, lambda: 0).routes, *CounterSite([], nothing, {}, lambda: 0).routes]
+    return {route.path: route for route in every if isinstance(route, Route)}
 
 
 def test_no_route_without_its_description_and_none_described_that_is_not() -> None:
@@ -312,8 +315,9 @@ def parameters(path: str) -> dict[str, Any]:
 
 
 @pytest.mark.parametrize(
-    ("path", "taken"), [("findings", OF_RESULTS), ("states", OF_RESULTS), ("incidents", OF_INCIDENTS)]
-)
+    ("path", "taken"), [("findings", OF_RESULTS), ("states", OF_RESULTS), ("incidents", OF_INCIDENTS),
+                       ("cases", OF_CASES)],
+)  # fmt: skip
 def test_every_parameter_is_described_and_its_example_understood(path: str, taken: tuple[str, ...]) -> None:
     described = parameters(f"/api/v1/{path}")
     assert tuple(described) == taken
@@ -348,4 +352,5 @@ def test_examples_of_answers_are_valid(where: str, by: Any, example: Any) -> Non
 def test_every_list_has_an_example() -> None:
     assert {where for where, _, example in described_answers() if example} >= {
         "/api/v1/findings 200", "/api/v1/states 200", "/api/v1/incidents 200", "/api/v1/findings 400",
+        "/api/v1/cases 200", "/api/v1/cases/{id} 200", "/api/counters 200",
     }  # fmt: skip

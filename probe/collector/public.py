@@ -81,7 +81,7 @@ def incident(incident_id: str, kept: Incident) -> feed.PublicIncident:
     return feed.PublicIncident(
         id=incident_id, country=series.country, operator=series.operator, access=series.access,
         measurement=series.measurement, target=series.target, technique=series.technique, state=kept.state,
-        began=_bounds(kept.began), ended=_bounds(kept.ended) if kept.ended is not None else None, homes=kept.homes,
+        began=bounds(kept.began), ended=bounds(kept.ended) if kept.ended is not None else None, homes=kept.homes,
         heard=kept.heard, dissent=len(kept.dissent), share=round(kept.share, 4),
         hours=[list(pair) for pair in kept.hours], intermittent=kept.intermittent, sure=round(kept.sure, 4),
         exemptions=[feed.PublicExemption(e.homes, minute(e.since), _known(e.until)) for e in kept.exemptions],
@@ -133,8 +133,9 @@ def _known(at: int) -> str | None:
     return minute(at) if at else None
 
 
-def _bounds(bounds: Bounds) -> feed.PublicBounds:
-    return feed.PublicBounds(_known(bounds.after), _known(bounds.until))
+def bounds(one: Bounds) -> feed.PublicBounds:
+    """When something changed, to the minute."""
+    return feed.PublicBounds(_known(one.after), _known(one.until))
 
 
 def _gist(told: feed.PublicIncident) -> feed.PublicIncident:

@@ -22,6 +22,7 @@ from probe.collector import instants, public, rest_query
 from probe.collector.cells import Cell, operator_key
 from probe.collector.incidents.model import Incident
 from probe.collector.public import Operator
+from probe.collector.rest_cases import RestCases
 from probe.collector.rest_query import MEDIA, MOST, Query
 from probe.collector.rest_table import FINDINGS, INCIDENTS, STATES, Table
 from probe.collector.rest_types import FindingItem, FindingPage, IncidentPage, StatePage
@@ -59,6 +60,7 @@ class Rest:
             Route("/api/v1/states", self.states),
             Route("/api/v1/incidents", self.incidents),
             Route("/api/v1/incidents/{id}", self.incident),
+            *RestCases(reader, now, consents).routes,
         ]
 
     def findings(self, request: Request) -> Response:

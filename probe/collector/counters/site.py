@@ -44,8 +44,8 @@ class CounterSite:
         """To be mounted beside the site's own."""
         return [
             *(Route(f"/{code}/counters", partial(self.page, code)) for code in self._pages),
-            Route("/api/counters", self.api),
-            Route("/api/counters/{name}", self.api_one),
+            Route("/api/counters", self.api, name="counters"),
+            Route("/api/counters/{name}", self.api_one, name="counter"),
         ]
 
     def page(self, code: Code, _: Request) -> Response:

@@ -9,6 +9,7 @@ from html.parser import HTMLParser
 from typing import TYPE_CHECKING
 
 import httpx
+import msgspec
 import pytest
 from starlette.routing import Route
 
@@ -20,6 +21,7 @@ from probe.collector.counters.suspicion import Flag
 from probe.collector.counters.watch import source
 from probe.collector.languages.language import CODES, load
 from probe.collector.pages import Pages
+from probe.collector.rest_types import CounterHistory, CounterPage
 from probe.model.config import CounterConfig
 
 if TYPE_CHECKING:
@@ -156,3 +158,13 @@ def test_readings_are_spaced() -> None:
     readings = [Reading(at, 0) for at in (0, 5, 10, 19, 20, 45)]
     assert [reading.at for reading in spaced(readings, 10)] == [0, 10, 20, 45]
     assert spaced([], 10) == []
+
+
+def test_what_is_answered_is_what_the_schema_says(get: Get, ledger: Ledger) -> None:
+    for jump in (0, 5000):
+        whole, one = get("/api/counters").json(), get("/api/counters/fans").json()
+        assert msgspec.to_builtins(msgspec.convert(whole, CounterPage)) == whole
+        assert msgspec.to_builtins(msgspec.convert(one, CounterHistory)) == one
+        fill(ledger, jump)
+    assert one["readings"]
+    assert one["change"]
