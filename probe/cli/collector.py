@@ -6,15 +6,13 @@ from __future__ import annotations
 import argparse
 from typing import TYPE_CHECKING
 
-from probe.model.errors import ColibriError
+from probe.cli import collector_dossier, collector_enrol, collector_report
 
 if TYPE_CHECKING:
-    from pathlib import Path
-
     from probe.collector.incidents.cases import Case
-    from probe.collector.store import IncidentRow, Reader
+    from probe.collector.store import IncidentRow
 
-EXTRA = ("babel", "h11", "jinja2", "starlette", "uvicorn")
+EXTRA = collector_dossier.EXTRA
 """Modules of the optional extra."""
 
 
@@ -29,14 +27,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--open", action="store_true", help="those only that last")
     listing.add_argument("--cases", action="store_true", help="gathered into cases, with what they are together")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
-    dossier = verbs.add_parser("dossier", help="the evidence of one incident, signed, in a zip")
-    dossier.add_argument("incident", metavar="INCIDENT", help="its number, as `incidents` lists it")
-    dossier.add_argument("--config", metavar="FILE", help="configuration file (TOML), which names the database")
-    dossier.add_argument("--output", metavar="FILE", help="where to write it (default: INCIDENT.zip here)")
-    dossier.add_argument("--key", metavar="FILE", help="Ed25519 key that signs (default: made beside the database)")
-    check = verbs.add_parser("check", help="whether a dossier is whole: every hash, every signature, every capture")
-    check.add_argument("file", metavar="FILE", help="the zip")
-    check.add_argument("--json", action="store_true", help="a JSON object")
+    collector_dossier.add_actions(verbs)
+    collector_report.add_actions(verbs)
+    collector_enrol.add_actions(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
@@ -44,45 +37,9 @@ def run(args: argparse.Namespace) -> int:
 
     Raises ConfigError, UsageError, StoreError, MalformedRecord, OSError, or ColibriError without the extra.
     """
-    actions = {"run": _run, "incidents": _incidents, "dossier": _dossier, "check": _check}
+    actions = {"run": _run, "incidents": _incidents, **collector_dossier.actions(), **collector_report.actions(),
+               **collector_enrol.actions()}  # fmt: skip
     return actions[args.action](args)
-
-
-def _dossier(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    from probe.collector.dossier.key import signing_key
-    from probe.collector.dossier.make import make
-    from probe.collector.instants import now
-
-    reader, database = _reader(args)
-    try:
-        path = Path(args.output or f"{args.incident}.zip")
-        data = make(reader, args.incident, signing_key(Path(args.key or database.with_name("dossier-key.pem"))), now(),
-                    path.name)  # fmt: skip
-    finally:
-        reader.close()
-    path.write_bytes(data)
-    print(f"{path}: {len(data)} bytes")
-    return 0
-
-
-def _check(args: argparse.Namespace) -> int:
-    from pathlib import Path
-
-    import msgspec
-
-    from probe.collector.dossier.check import check, key_id
-    from probe.collector.dossier.pack import unpack
-
-    found = check(unpack(Path(args.file).read_bytes(), args.file), args.file)
-    if args.json:
-        print(msgspec.json.encode(found).decode())
-    else:
-        print(f"incident {found.incident}: {found.findings} findings, {found.captures} captures, "
-              f"signed by key {key_id(found.key)}")  # fmt: skip
-        print(*found.wrong or ["everything is as it was signed"], sep="\n")
-    return 1 if found.wrong else 0
 
 
 def _incidents(args: argparse.Namespace) -> int:
@@ -91,7 +48,7 @@ def _incidents(args: argparse.Namespace) -> int:
     from probe.collector.casebook import MOST, cases
     from probe.collector.instants import now
 
-    reader, _ = _reader(args)
+    reader, _ = collector_dossier.reader_of(args)
     found: list[tuple[object, str]]
     try:
         if args.cases:
@@ -105,19 +62,6 @@ def _incidents(args: argparse.Namespace) -> int:
     if not found and not args.json:
         print("no incidents")
     return 0
-
-
-def _reader(args: argparse.Namespace) -> tuple[Reader, Path]:
-    from pathlib import Path
-
-    from probe.agent.config import load
-    from probe.collector.sqlite_reader import SqliteReader
-    from probe.model.errors import StoreError
-
-    database = Path(load(args.config).collector.database)
-    if not database.exists():
-        raise StoreError(f"there is no database {database}: has a collector run here? (--config names another)")
-    return SqliteReader(str(database)), database
 
 
 def _incident_text(row: IncidentRow) -> str:
@@ -157,9 +101,6 @@ def _run(args: argparse.Namespace) -> int:
     try:
         from probe.collector import service
     except ModuleNotFoundError as error:
-        missing = (error.name or "").partition(".")[0]
-        if missing not in EXTRA:
-            raise
-        raise ColibriError(f"the collector needs {missing}: pip install 'colibri-probe[collector]'") from error
+        raise collector_dossier.lacking(error, "the collector", "collector") from error
     journal.set_up()
     return service.run(config, lambda: Notifier().ready(f"monitor on {config.collector.listen}"))

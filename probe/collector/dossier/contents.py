@@ -6,22 +6,21 @@ from collections.abc import Iterator
 
 import msgspec
 
-from probe.collector import instants
-from probe.collector.casebook import case_of
+from probe.collector.casebook import Told, rows_of, told
+from probe.collector.dossier.facts import AROUND
 from probe.collector.dossier.manifest import RECOMPUTE
 from probe.collector.incidents.said import said, span
 from probe.collector.search import Place, Search
 from probe.collector.store import FindingRow, IncidentRow, Reader
 from probe.model.finding import Finding
 
-AROUND = instants.DAY
-"""What came so long before the first and after the last bad result belongs to it too: it bounds the incident."""
 _PAGE = 1000
 
 README = """\
 Incident {id}: {what}
 {span}
 
+  {cover:<21}what it says, for people to read
   incident.json        the incident, as the collector computed it
   case.json            the case that it is part of; case.txt says it in sentences
   findings.jsonl       every finding, byte for byte as the probe sent it, one a line
@@ -29,38 +28,52 @@ Incident {id}: {what}
   keys.json            the public key of each probe
   manifest.json        SHA-256 of each file; manifest.json.sig signs it, manifest.key is the public key
 
-To check all of it:            colibri collector check {file}
-To judge every capture anew:   {recompute}
+To check all of it, and judge every capture anew:   colibri collector check {file}
+To judge the captures alone:                        {recompute}
 To check a finding by hand: its signature is Ed25519 (RFC 8032) over the canonical JSON (RFC 8785) of all of the finding
 but its field "signature"; its field evidence.pcapng_sha256 is the SHA-256 of the opened capture.
 """
 
 
-def contents(reader: Reader, row: IncidentRow, now: int, *, file: str) -> list[tuple[str, bytes]]:
-    """The files of a dossier but its manifest, by name. ``now`` in ms. Raises StoreError."""
-    incident, case = row.incident, case_of(reader, row.id, now)
-    findings, keys, captures = list[bytes](), dict[str, str](), list[tuple[str, bytes]]()
+class Contents(msgspec.Struct, frozen=True):
+    """What belongs to an incident. ``captured``: ids of the findings whose packets are there."""
+
+    told: Told | None
+    findings: list[Finding]
+    captured: frozenset[str]
+    files: list[tuple[str, bytes]]
+
+
+def contents(reader: Reader, row: IncidentRow, now: int, *, file: str, cover: str) -> Contents:
+    """The files of a dossier but its manifest and its cover, by name. ``now`` in ms; ``file``, ``cover``: how the
+    dossier and its cover are called. Raises StoreError."""
+    incident, rows = row.incident, rows_of(reader, row.id)
+    about = told(reader, rows, now) if rows else None
+    lines, keys, captures = list[bytes](), dict[str, str](), list[tuple[str, bytes]]()
+    findings, captured = list[Finding](), set[str]()
     for found in reversed(list(_findings(reader, row, now))):
         stored = reader.finding(found.id)
         if stored is None:
             continue
-        findings.append(stored.body.replace(b"\n", b" ") + b"\n")
-        signature = msgspec.json.decode(stored.body, type=Finding).signature
-        if signature is not None:
-            keys[found.probe] = signature.key
+        lines.append(stored.body.replace(b"\n", b" ") + b"\n")
+        finding = msgspec.json.decode(stored.body, type=Finding)
+        findings.append(finding)
+        if finding.signature is not None:
+            keys[found.probe] = finding.signature.key
         if found.has_evidence and (packed := reader.evidence(found.id)) is not None:
             captures.append((f"evidence/{found.id}.pcapng.gz", packed))
+            captured.add(found.id)
     series = incident.series
     readme = README.format(
-        id=row.id, span=span(incident.began, incident.ended), file=file, recompute=RECOMPUTE,
+        id=row.id, span=span(incident.began, incident.ended), file=file, recompute=RECOMPUTE, cover=cover,
         what=f"{series.technique} of {series.target} by {row.operator or series.operator} ({series.country})",
     )  # fmt: skip
-    told = "".join(f"{line}\n" for line in said(case)) if case is not None else ""
-    return [
-        ("README.txt", readme.encode()), ("incident.json", _json(row)), ("case.json", _json(case)),
-        ("case.txt", told.encode()), ("findings.jsonl", b"".join(findings)),
+    text = "".join(f"{line}\n" for line in said(about.case)) if about is not None else ""
+    return Contents(about, findings, frozenset(captured), [
+        ("README.txt", readme.encode()), ("incident.json", _json(row)), ("case.json", _json(about and about.case)),
+        ("case.txt", text.encode()), ("findings.jsonl", b"".join(lines)),
         ("keys.json", _json(dict(sorted(keys.items())))), *captures,
-    ]  # fmt: skip
+    ])  # fmt: skip
 
 
 def _json(value: object) -> bytes:

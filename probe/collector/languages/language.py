@@ -43,11 +43,6 @@ def mark(message: str) -> str:
     return message
 
 
-def marks(one: str, many: str) -> tuple[str, str]:
-    """The same for a message that has a plural."""
-    return one, many
-
-
 class Language:
     """Says things in one language, as plain text or as HTML. Values that are put into a message are told apart from it:
     numbers are written as the language does, text is isolated (``<bdi>``, or isolates of Unicode in plain text)."""

@@ -40,4 +40,4 @@ def incident(
 @pytest.fixture
 def files(desk: Desk, incident: str) -> dict[str, bytes]:
     """The files of its dossier."""
-    return unpack(make(desk.reader, incident, KEY, NOW, "x.zip"), "x.zip")
+    return unpack(make(desk.reader, incident, KEY, NOW, "x.zip").data, "x.zip")

@@ -17,10 +17,12 @@ if TYPE_CHECKING:
 
 
 def test_it_is_true_to_itself_and_the_same_each_time(desk: Desk, incident: str) -> None:
-    data = make(desk.reader, incident, KEY, NOW, "x.zip")
-    found = check(unpack(data, "x.zip"), "x.zip")
+    made = make(desk.reader, incident, KEY, NOW, "x.zip")
+    assert made.notes == []
+    found = check(unpack(made.data, "x.zip"), "x.zip")
     assert (found.incident, found.findings, found.captures, found.wrong) == (incident, 24, 8, [])
-    assert make(desk.reader, incident, KEY, NOW, "x.zip") == data
+    assert (found.judged, found.stamped, found.notes) == (0, None, [])
+    assert make(desk.reader, incident, KEY, NOW, "x.zip") == made
 
 
 def test_an_unknown_incident(desk: Desk) -> None:

@@ -21,7 +21,7 @@ KEYWORDS: dict[str, tuple[int, ...] | None] = {
 OTHERS = [code for code in CODES if code != SOURCE]
 # Written alike in both languages, and not for want of translating.
 SAME = {
-    "fr": {"Incidents", "mobile", "Test", "Technique", "Verdict", "Silence", "%(address)s, port %(port)s"},
+    "fr": {"Incident", "Incidents", "mobile", "Test", "Technique", "Verdict", "Silence", "%(address)s, port %(port)s"},
     "ar": {"%(label)s: %(value)s", "%(technique)s: %(targets)s."},
 }
 
@@ -40,9 +40,13 @@ def messages() -> dict[tuple[str, ...], str]:
 
 
 @cache
-def catalogue(code: str) -> Catalog:
-    with (COLLECTOR / f"languages/{code}.po").open("rb") as file:
-        return read_po(file, locale=code, abort_invalid=True)
+def catalogues(code: str) -> list[Catalog]:
+    """The monitor's, and those of further domains."""
+    found = []
+    for path in [COLLECTOR / f"languages/{code}.po", *sorted(COLLECTOR.glob(f"languages/*.{code}.po"))]:
+        with path.open("rb") as file:
+            found.append(read_po(file, locale=code, abort_invalid=True))
+    return found
 
 
 def key(message: Message) -> tuple[str, ...]:
@@ -55,7 +59,7 @@ def said(message: Message) -> tuple[str, ...]:
 
 
 def entries(code: str) -> dict[tuple[str, ...], Message]:
-    return {key(message): message for message in catalogue(code) if message.id}
+    return {key(message): message for one in catalogues(code) for message in one if message.id}
 
 
 def names(text: str) -> set[str]:

@@ -1,0 +1,92 @@
+"""The readable cover of a dossier: HTML in the reader's language, from which the PDF is made."""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Any
+
+import jinja2
+from markupsafe import Markup, escape
+
+from probe import __version__
+from probe.collector import case_views, incident_views, timelines, words
+from probe.collector.case_words import sentences
+from probe.collector.dossier import picture
+from probe.collector.dossier.excluded import Check, Doubt
+from probe.collector.dossier.facts import Facts, Lane
+from probe.collector.dossier.manifest import RECOMPUTE
+from probe.collector.dossier.phrases import CONFOUNDERS, GLOSSARY, LETTERS, METHODS, UNSURE, Recipient
+from probe.collector.incidents.model import HOUR
+from probe.collector.languages.language import Code, Language, load
+from probe.collector.pages import HERE
+from probe.collector.views import Time
+
+DOMAIN = "dossier"
+"""Catalogue of the messages that covers and studies alone need."""
+_TICKS = 4
+
+
+def cover(facts: Facts, to: Recipient, code: Code, now: int, *, file: str, key: str) -> str:
+    """HTML with its style and pictures inside it. ``now`` in ms; ``file``: the dossier's name; ``key``: short name of
+    the key that signs it."""
+    language = load(code, DOMAIN)
+    view = incident_views.view(facts.row, facts.names.target(facts.row.incident.series.target), now, language)
+    technique = language.text(words.TECHNIQUES[facts.row.incident.series.technique].label)
+    return render(
+        "dossier.html", language, f=facts, i=view, letter=LETTERS[to], file=file, key=key, recompute=RECOMPUTE,
+        title=language.html("%(technique)s: %(target)s on %(operator)s", technique=escape(technique),
+                            target=view.target, operator=view.operator),
+        country=language.country(view.country), made=Time.of(now, language), start=Time.of(facts.start, language),
+        end=Time.of(facts.end, language), lanes=[_lane(one, facts, language) for one in facts.lanes],
+        ticks=[language.day(facts.start + (facts.end - facts.start) * i // _TICKS) for i in range(_TICKS + 1)],
+        keys=[{"label": language.text(label), "picture": picture.key(s)} for s, label in timelines.STATES.items()],
+        sentences=sentences(facts.told, facts.names, language) if facts.told is not None else [],
+        case=case_views.view(facts.told.rows, facts.names, now, language) if facts.told is not None else None,
+        total=sum(facts.verdicts.values()),
+        method=METHODS.get(facts.row.incident.series.measurement, ""), glossary=GLOSSARY,
+        checks=[_check(one, language) for one in facts.checks], doubts=[_doubt(one, language) for one in facts.doubts],
+    )  # fmt: skip
+
+
+def render(template: str, language: Language, **values: Any) -> str:
+    """A page that stands alone."""
+    return _templates().get_template(template).render(
+        _=language.html, n_=language.htmls, text=language.text, lang=language, words=words, version=__version__,
+        css=Markup((HERE / "templates/print.css").read_text("utf-8")),  # noqa: S704 - our own file
+        code=lambda text: Markup("<code>{}</code>").format(text), **values,
+    )  # fmt: skip
+
+
+@cache
+def _templates() -> jinja2.Environment:
+    return jinja2.Environment(
+        loader=jinja2.FileSystemLoader(HERE / "templates"), autoescape=True, undefined=jinja2.StrictUndefined,
+        trim_blocks=True, lstrip_blocks=True,
+    )  # fmt: skip
+
+
+def _lane(lane: Lane, facts: Facts, language: Language) -> dict[str, object]:
+    bad, made = sum(run[3] for run in lane.runs), sum(run[4] for run in lane.runs)
+    return {
+        "operator": lane.operator or language.text("Unknown operator"), "access": words.access(lane.access, language),
+        "country": language.country(lane.country), "own": lane.own,
+        "target": facts.names.target(lane.target) if lane.target else "",
+        "picture": picture.lane(lane.runs, facts.start, facts.end),
+        "said": language.texts(
+            "in %(bad)s of %(num)s measurement", "in %(bad)s of %(num)s measurements", made, bad=bad
+        ),
+    }  # fmt: skip
+
+
+def _check(one: Check, language: Language) -> dict[str, object]:
+    told = CONFOUNDERS[one.name]
+    return {
+        "what": language.html(told.what), "excluded": one.excluded,
+        "test": language.html(told.test, against=one.against, made=one.made) if one.made
+        else language.html("Nothing was measured that could tell."),
+    }  # fmt: skip
+
+
+def _doubt(one: Doubt, language: Language) -> Markup:
+    values = {"num": one.number, "all": one.of, "span": language.duration(-(-one.span // HOUR) * HOUR)}
+    return language.html(UNSURE[one.name], **values)
