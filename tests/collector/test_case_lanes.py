@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from probe.collector import case_lanes
-from probe.collector.case_lanes import WIDTH, Block
+from probe.collector.case_lanes import WIDTH
 from probe.collector.incidents.cases import Case, Member, case
+from probe.collector.incidents.model import HOUR
 from probe.collector.languages.language import load
 from probe.collector.store import IncidentRow
-from tests.collector.test_case_views import DAY, HOUR, JULY, NOW, row
+from tests.collector.test_case_views import DAY, JULY, NOW, row
 
 
 def of(rows: list[IncidentRow]) -> Case:
@@ -62,7 +63,7 @@ def test_the_shortest_is_seen() -> None:
     rows = [row(1, ended=JULY + 1), row(2, target="b", began=JULY + 13 * DAY, ended=JULY + 400 * DAY)]
     (lane,) = lanes(rows, JULY + 500 * DAY)
     assert min(block.width for block in lane.blocks) >= 2
-    assert all(isinstance(block, Block) and 0 <= block.x <= WIDTH for block in lane.blocks)
+    assert all(0 <= block.x <= WIDTH for block in lane.blocks)
 
 
 def test_ticks_are_days_or_for_years_months() -> None:

@@ -61,7 +61,7 @@ def asked(desk: Desk, host: str | None, secret: str, headers: dict[str, str]) ->
         app = make_app(site, [rest_metrics.route(desk.reader, lambda: Now(0, 0, "", 0), secret)])
         transport = httpx.ASGITransport(app, client=(host, 5) if host is not None else None)  # type: ignore[arg-type]
         async with httpx.AsyncClient(transport=transport, base_url="http://collector") as client:
-            raw = {name: value.encode() for name, value in headers.items()}
+            raw = {name.encode(): value.encode() for name, value in headers.items()}
             return await client.get("/metrics", headers=raw)
 
     return asyncio.run(main())
