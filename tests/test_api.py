@@ -142,8 +142,8 @@ def test_channels_are_the_feed_s_topics() -> None:
     p, m, t, i = "{probe}", "{measurement}", "{target}", "{id}"
     state = feed.public_state("{country}", "{operator}", t)
     topics = [
-        feed.availability(p), feed.info(p), feed.finding(p, m), feed.state(p, m, t), feed.evidence(p, i),
-        feed.stored(p), state.replace(feed.short_hash("{operator}"), "{operator}"),
+        feed.availability(p), feed.info(p), feed.heartbeat(p), feed.finding(p, m), feed.state(p, m, t),
+        feed.evidence(p, i), feed.stored(p), state.replace(feed.short_hash("{operator}"), "{operator}"),
         feed.public_incident("opened").replace("opened", "{event}"),
     ]  # fmt: skip
     topics = [topic.replace(feed.short_hash(t), t) for topic in topics]

@@ -21,6 +21,7 @@ from probe.lab.lab import Lab
 from probe.model import canonical, feed
 from probe.model.config import Config, TargetEntry
 from probe.model.finding import Finding
+from probe.model.heartbeat import Heartbeat
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")])
@@ -109,8 +110,8 @@ def test_links_lead_somewhere(page: Path) -> None:
 
 FEED = (ROOT / "docs/feed.md").read_text()
 MESSAGES: dict[str, type[msgspec.Struct]] = {
-    "colibri.finding/1": Finding, "colibri.info/1": feed.Info, "colibri.state/1": feed.State,
-    "colibri.stored/1": feed.Stored, "colibri.public.state/1": feed.PublicState,
+    "colibri.finding/1": Finding, "colibri.heartbeat/1": Heartbeat, "colibri.info/1": feed.Info,
+    "colibri.state/1": feed.State, "colibri.stored/1": feed.Stored, "colibri.public.state/1": feed.PublicState,
     "colibri.public.event/1": feed.PublicEvent,
 }  # fmt: skip
 
@@ -129,9 +130,10 @@ def test_the_feed_s_examples_are_whole_and_valid(schema: str) -> None:
 
 
 def test_the_feed_s_finding_is_a_real_one_signed_by_its_probe() -> None:
-    finding = examples(FEED)["colibri.finding/1"]
+    finding, heartbeat = examples(FEED)["colibri.finding/1"], examples(FEED)["colibri.heartbeat/1"]
     assert canonical.verify(finding)
     assert not canonical.verify(finding | {"verdict": "clean"})
+    assert canonical.verify(heartbeat)
 
 
 def test_the_readme_s_finding_is_shortened_and_nothing_else() -> None:
@@ -143,8 +145,9 @@ def test_the_readme_s_finding_is_shortened_and_nothing_else() -> None:
 
 def test_the_feed_s_topics_are_those_of_the_program() -> None:
     probe, kind = "<probe>", "<measurement>"
-    topics = [feed.availability(probe), feed.info(probe), feed.finding(probe, kind), feed.evidence(probe, "<id>"),
-              feed.stored(probe), feed.state(probe, kind, "x").replace(feed.short_hash("x"), "<target>")]  # fmt: skip
+    topics = [feed.availability(probe), feed.info(probe), feed.heartbeat(probe), feed.finding(probe, kind),
+              feed.evidence(probe, "<id>"), feed.stored(probe),
+              feed.state(probe, kind, "x").replace(feed.short_hash("x"), "<target>")]  # fmt: skip
     state, event = feed.public_state("<cc>", "<operator>", "<target>"), feed.public_incident("opened")
     for text in ("<operator>", "<target>"):
         state = state.replace(feed.short_hash(text), text)

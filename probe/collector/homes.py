@@ -19,7 +19,7 @@ BROKER_LOG = "$SYS/broker/log/N"
 SECRET_BYTES = 32
 _PREFIX = {4: 24, 6: 48}  # bits that homes of one line share
 _HASH_BYTES = 8
-_NO_PROBES = frozenset({"collector", "bridge", "public"})  # names that the access list reserves
+_NO_PROBES = frozenset({"all", "bridge", "broker", "collector", "operator", "public"})  # reserved names
 # The address comes first, before anything that a client chose; a name that could feign the rest is no token.
 _LINE = re.compile(
     r"(?:\S+: )?New client connected from (\S+) as ([a-z0-9][a-z0-9_.-]{0,63}) "

@@ -141,5 +141,5 @@ def test_without_a_name_all_are_listed(capsys: pytest.CaptureFixture[str]) -> No
 def test_an_unknown_name_is_wrong_usage(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["schema", "findings"]) == 2
     said = f"there is no schema 'findings'; there are: {', '.join(schema_verb.DOCUMENTS)}"
-    assert "finding, config, targets, info, state, stored, public-state, public-event" in said
+    assert "finding, config, targets, info, heartbeat, state, stored, public-state, public-event" in said
     assert capsys.readouterr() == ("", f"colibri: {said}\n")

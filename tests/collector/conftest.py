@@ -158,14 +158,15 @@ class Broker:
     def __init__(self, directory: Path) -> None:
         self.directory = directory
         self.port = free_port()
+        self.settings = (
+            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
+            "max_queued_messages 0\nmax_inflight_messages 0\nlog_type none\n"
+        )
         self._process: subprocess.Popen[bytes] | None = None
 
     def start(self) -> None:
         path = self.directory / "mosquitto.conf"
-        path.write_text(
-            f"listener {self.port} 127.0.0.1\nallow_anonymous true\npersistence false\n"
-            "max_queued_messages 0\nmax_inflight_messages 0\nlog_type none\n"
-        )
+        path.write_text(self.settings)
         self._process = subprocess.Popen(
             [mosquitto(), "-c", str(path)], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
         )

@@ -24,6 +24,8 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 
+from probe.collector.homes import BROKER_LOG, judge_line
+from probe.collector.verdicts import Connected
 from probe.model import feed
 
 FOLDER = Path(__file__).parents[2] / "deploy/mosquitto"
@@ -223,8 +225,9 @@ def test_a_probe_says_all_that_the_feed_has_below_its_own_name_alone(broker: Bro
         topic(probe)
         for probe in (ONE, OTHER)
         for topic in (
-            feed.availability, feed.info, lambda p: feed.finding(p, "tcp_reset"), lambda p: feed.evidence(p, ID),
-            lambda p: feed.state(p, "tcp_reset", "https://a.example/"), lambda p: f"{feed.ROOT}/{p}/response/measure",
+            feed.availability, feed.info, feed.heartbeat, lambda p: feed.finding(p, "tcp_reset"),
+            lambda p: feed.evidence(p, ID), lambda p: feed.state(p, "tcp_reset", "https://a.example/"),
+            lambda p: f"{feed.ROOT}/{p}/response/measure",
         )
     ]  # fmt: skip
     for topic in own:
@@ -270,14 +273,43 @@ def test_a_probe_can_not_take_anothers_place(broker: Broker, peers: Join) -> Non
     assert victim.lost == []
 
 
-def test_without_a_certificate_nobody_reaches_the_probes_listener(broker: Broker) -> None:
-    done = subprocess.run(
-        ["mosquitto_pub", "--cafile", broker.folder / "colibri-ca.pem", "-h", "localhost", "-p", str(broker.port),
-         "-u", "collector", "-t", feed.stored(ONE), "-m", "x"],
-        capture_output=True, text=True, timeout=30, check=False,
-    )  # fmt: skip
-    assert done.returncode != 0
-    assert "peer did not return a certificate" in broker.log()
+def test_without_a_certificate_nobody_reaches_the_probes_listener(broker: Broker, peers: Join) -> None:
+    one = peers(broker, ONE)
+    one.hear(feed.stored(ONE))
+    arguments = ["--cafile", broker.folder / "colibri-ca.pem", "-h", "localhost", "-p", str(broker.port), "-t",
+                 feed.stored(ONE), "-m", "x", "-q", "1"]  # fmt: skip
+    certificate = ["--cert", broker.folder / "collector.pem", "--key", broker.folder / "collector.key"]
+    for extra, served in (["-u", "collector"], False), (certificate, True):
+        done = subprocess.run(
+            ["mosquitto_pub", *arguments, *extra], capture_output=True, text=True, timeout=30, check=False
+        )
+        assert (done.returncode == 0) is served, done.stderr
+    until(lambda: one.heard, "the one with a certificate is heard")
+    assert one.heard == [(feed.stored(ONE), b"x")]
+
+
+def test_who_connects_from_where_is_told_to_the_collector_alone_and_written_nowhere(
+    broker: Broker, peers: Join
+) -> None:
+    collector, jane, one = peers(broker, "collector"), peers(broker, "jane"), peers(broker, ONE)
+    for peer in (collector, jane, one):
+        for topic in (BROKER_LOG, "$SYS/#"):
+            peer.hear(topic)
+    other = peers(broker, OTHER, bind_address="127.0.7.1")
+    until(lambda: said_of(collector, OTHER), "it is told")
+    assert any(b"127.0.7.1" in line for _, line in collector.heard)
+    assert {topic for topic, _ in collector.heard} == {BROKER_LOG}
+    assert other.say(feed.heartbeat(OTHER)) != REFUSED  # and whatever the others were to hear has come by now
+    assert one.say(BROKER_LOG, b"New client connected from 10.0.0.1:1 as p-other (p5, c1, k60, u'p-other').") == REFUSED
+    assert (jane.heard, one.heard) == ([], [])
+    broker.stop()
+    for path in [path for path in broker.folder.rglob("*") if path.is_file()]:
+        assert b"127.0.7." not in path.read_bytes(), path
+
+
+def said_of(peer: Peer, probe: str) -> list[Connected]:
+    heard = [judge_line(line, b"key") for topic, line in peer.heard if topic == BROKER_LOG]
+    return [said for said in heard if isinstance(said, Connected) and said.probe == probe]
 
 
 def test_the_public_hears_the_public_part_and_can_say_nothing(broker: Broker, public: Broker, peers: Join) -> None:
