@@ -104,7 +104,7 @@ class FakeCollector:
             self.topics.append((message.topic, bytes(message.payload), message.retain))
             self.properties[message.topic] = message.properties
             parts = message.topic.split("/")
-            if len(parts) != 5 or parts[3] != "finding" or not self.answers:
+            if parts[3] not in ("finding", "heartbeat") or not self.answers:
                 return
             finding_id = msgspec.json.decode(message.payload)["id"]
             self.arrivals.append(finding_id)

@@ -16,11 +16,14 @@ from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
 from probe.agent.backoff import Backoff
+from probe.agent.identity import Identity
 from probe.agent.publisher import Publisher
 from probe.agent.spool import Spool
-from probe.model import feed
+from probe.agent.waiting import Waiting
+from probe.model import canonical, feed
 from probe.model.config import MqttConfig
 from probe.model.finding import Line
+from probe.model.heartbeat import Heartbeat
 from tests.agent.conftest import PROBE, Broker, FakeCollector, eventually, make_finding, until
 
 pytestmark = pytest.mark.loopback
@@ -33,10 +36,12 @@ def info() -> feed.Info:
 
 
 @asynccontextmanager
-async def publishing(spool: Spool, port: int, **settings: Any) -> AsyncIterator[Publisher]:
+async def publishing(
+    spool: Spool, port: int, waiting: Waiting | None = None, **settings: Any
+) -> AsyncIterator[Publisher]:
     defaults: dict[str, Any] = {"resend_after": 30.0, "keepalive": 5}
     config = MqttConfig(host="127.0.0.1", port=port, **defaults | settings)
-    publisher = Publisher(config, PROBE, spool, info, backoff=Backoff(Random(1), first=0.05, most=0.2))
+    publisher = Publisher(config, PROBE, spool, info, backoff=Backoff(Random(1), first=0.05, most=0.2), waiting=waiting)
     task = asyncio.create_task(publisher.run())
     try:
         yield publisher
@@ -197,7 +202,7 @@ def test_refused_by_the_collector_it_leaves_the_spool_and_the_reason_is_logged(
             assert await publisher.drained(10)
 
     run(scene, spool)
-    assert f"refused finding {finding.id}: bad signature" in caplog.text
+    assert f"refused {finding.id}: bad signature" in caplog.text
     assert "'stored' can't be read" in caplog.text
 
 
@@ -269,3 +274,65 @@ def test_without_a_broker_findings_wait(spool: Spool) -> None:
         assert beats
 
     run(scene, spool)
+
+
+def heartbeat(number: int) -> Heartbeat:
+    return Heartbeat(
+        id=f"01a2011d-ad0e-7954-82f7-{number:012x}", probe=PROBE, software="colibri test", run="0" * 16,
+        sequence=number, at=f"2026-11-22T02:{number:02}:00.000Z", clock="synchronised", uptime_s=60 * number,
+        measured=1, failed=0, spool_depth=0, link="up", connected=False,
+    )  # fmt: skip
+
+
+@pytest.fixture
+def waiting(tmp_path: Path) -> Waiting:
+    """Twelve heartbeats that were made while the line was cut."""
+    one = Waiting(tmp_path / "heartbeats.jsonl", Identity(tmp_path, PROBE).sign)
+    for number in range(12):
+        one.add(heartbeat(number), float(number))
+    return one
+
+
+def sequence(bodies: list[bytes]) -> list[int]:
+    return [msgspec.json.decode(body)["sequence"] for body in bodies]
+
+
+def test_heartbeats_of_a_cut_line_are_delivered_late_in_order_and_signed_beside_the_findings(
+    broker: Broker, collector: FakeCollector, spool: Spool, waiting: Waiting
+) -> None:
+    topic = feed.heartbeat(PROBE)
+
+    async def scene() -> None:
+        async with publishing(spool, broker.port, waiting, window=1) as publisher:
+            publisher.submit(make_finding(1), 0.0)
+            await until(lambda: not len(waiting))
+            assert await publisher.drained(10)
+            waiting.add(heartbeat(12), 0.0)
+            publisher.wake()
+            await until(lambda: not len(waiting))
+
+    run(scene, spool)
+    bodies = collector.on(topic)
+    assert sequence(bodies) == list(range(13))
+    assert all(canonical.verify(msgspec.json.decode(body)) for body in bodies)
+    assert collector.properties[topic].UserProperty == [("schema", "colibri.heartbeat/1")]
+
+
+def test_heartbeats_that_nobody_stored_are_sent_again_and_never_too_many_at_once(
+    broker: Broker, collector: FakeCollector, spool: Spool, waiting: Waiting
+) -> None:
+    collector.answers = False
+    topic = feed.heartbeat(PROBE)
+
+    async def scene() -> None:
+        async with publishing(spool, broker.port, waiting, resend_after=0.3) as publisher:
+            publisher.submit(make_finding(1), 0.0)
+            await until(lambda: len(collector.on(topic)) >= 7)
+            assert len(waiting) == 12
+            assert set(sequence(collector.on(topic))) == set(range(5)), "the oldest, until they are stored"
+            collector.answers = True
+            await until(lambda: not len(waiting))
+            assert await publisher.drained(10)
+
+    run(scene, spool)
+    assert set(sequence(collector.on(topic))) == set(range(12))

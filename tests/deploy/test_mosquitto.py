@@ -276,9 +276,9 @@ def test_a_probe_can_not_take_anothers_place(broker: Broker, peers: Join) -> Non
 def test_without_a_certificate_nobody_reaches_the_probes_listener(broker: Broker, peers: Join) -> None:
     one = peers(broker, ONE)
     one.hear(feed.stored(ONE))
-    arguments = ["--cafile", broker.folder / "colibri-ca.pem", "-h", "localhost", "-p", str(broker.port), "-t",
+    arguments = ["--cafile", f"{broker.folder}/colibri-ca.pem", "-h", "localhost", "-p", str(broker.port), "-t",
                  feed.stored(ONE), "-m", "x", "-q", "1"]  # fmt: skip
-    certificate = ["--cert", broker.folder / "collector.pem", "--key", broker.folder / "collector.key"]
+    certificate = ["--cert", f"{broker.folder}/collector.pem", "--key", f"{broker.folder}/collector.key"]
     for extra, served in (["-u", "collector"], False), (certificate, True):
         done = subprocess.run(
             ["mosquitto_pub", *arguments, *extra], capture_output=True, text=True, timeout=30, check=False
