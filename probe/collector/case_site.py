@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
@@ -13,6 +13,7 @@ from probe.collector.case_views import CaseView
 from probe.collector.case_words import Names
 from probe.collector.casebook import MOST as MOST_INCIDENTS
 from probe.collector.casebook import gathered, rows_of, told
+from probe.collector.heartbeats import Silence
 from probe.collector.history import WHOLE
 from probe.collector.incident_views import IncidentView
 from probe.collector.incidents.model import HOUR
@@ -91,7 +92,7 @@ class CaseSite:
         history = self._reader.history([one.series.target], since // HOUR * HOUR, until, WHOLE)
         return HTMLResponse(
             pages.incident(
-                self._views([row], pages)[0],
+                self._views([row], pages, self._reader.silence(one))[0],
                 incident_views.places(one, self._findings(row, since, until), pages.language),
                 incident_views.others(one, history, pages.language),
                 self._site(request),
@@ -146,12 +147,14 @@ class CaseSite:
             )
         )  # fmt: skip
 
-    def _views(self, rows: list[IncidentRow], pages: Pages) -> list[IncidentView]:
+    def _views(
+        self, rows: list[IncidentRow], pages: Pages, silences: Sequence[Silence] = ()
+    ) -> list[IncidentView]:
         keys = [incident_views.cell_key(row.incident) for row in rows]
         names = {cell.key: views.target_name(cell.target) for cell in self._reader.cells_named(keys)}
         now = self._now()
         return [
-            incident_views.view(row, names.get(key, ""), now, pages.language)
+            incident_views.view(row, names.get(key, ""), now, pages.language, silences)
             for row, key in zip(rows, keys, strict=True)
         ]
 

@@ -12,7 +12,7 @@ from probe.collector.case_lanes import Lane, lanes, ticks
 from probe.collector.case_words import Names
 from probe.collector.incident_views import STATES, Place, began, changed, ended
 from probe.collector.incidents.cases import Member, Part, case, is_calls
-from probe.collector.incidents.model import State
+from probe.collector.incidents.model import Counted, State
 from probe.collector.languages.language import Language
 from probe.collector.store import FindingRow, IncidentRow
 from probe.collector.views import Time
@@ -58,6 +58,7 @@ class CaseView(msgspec.Struct, frozen=True, kw_only=True):
     lanes: list[Lane]
     ticks: list[str]
     changed: int
+    counted: Counted
     summary: str
 
 
@@ -82,7 +83,7 @@ def view(rows: Sequence[IncidentRow], names: Names, now: int, language: Language
         incidents=len(rows), homes=homes, heard=heard, sure=language.percent(wilson_lower(homes, heard)), parts=parts,
         lanes=lanes(one, rows, [(part.operator, part.access) for part in parts], now),
         ticks=ticks(one, now, language), changed=max(changed(row.incident) for row in rows),
-        summary=_summary(one.began.until, end, one.ended is None, homes, heard, language),
+        counted=_counted(rows), summary=_summary(one.began.until, end, one.ended is None, homes, heard, language),
     )  # fmt: skip
 
 
@@ -125,6 +126,11 @@ class _Where(msgspec.Struct, frozen=True):
             "%(technique)s: %(target)s on %(num)s operators, %(country)s",
             len(self.operators), technique=what, target=self.subject, country=language.country(self.country),
         )  # fmt: skip
+
+
+def _counted(rows: Sequence[IncidentRow]) -> Counted:
+    kinds = {row.incident.counted for row in rows}
+    return kinds.pop() if len(kinds) == 1 else "mixed"
 
 
 def _what(rows: Sequence[IncidentRow], language: Language) -> str:

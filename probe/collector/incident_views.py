@@ -8,8 +8,9 @@ import msgspec
 from markupsafe import Markup
 
 from probe.collector import instants, views, words
+from probe.collector.heartbeats import Silence
 from probe.collector.history import HistoryRow
-from probe.collector.incidents.model import Bounds, Exemption, Incident
+from probe.collector.incidents.model import Bounds, Counted, Exemption, Incident
 from probe.collector.languages.language import Language, mark
 from probe.collector.store import FindingRow, IncidentRow
 from probe.collector.views import Time
@@ -45,6 +46,13 @@ class Other(msgspec.Struct, frozen=True):
     probes: int
 
 
+class Gap(msgspec.Struct, frozen=True):
+    """An interval in which nobody measured; ``proof``: what signed heartbeats say of its hours."""
+
+    span: Markup
+    proof: list[Markup]
+
+
 class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     """An incident in words. ``began`` and ``ended`` tell between which two results; ``changed``: when it last began or
     ended, ms."""
@@ -74,14 +82,19 @@ class IncidentView(msgspec.Struct, frozen=True, kw_only=True):
     intermittent: bool
     dissent: tuple[str, ...]
     exemptions: list[Markup]
-    silent: list[Markup]
+    silent: list[Gap]
+    proven: bool
+    counted: Counted
     hours: list[Hour]
     changed: int
     summary: str
 
 
-def view(row: IncidentRow, target: str, now: int, language: Language) -> IncidentView:
-    """One incident. ``target``: what its target is called (else empty); ``now`` in ms."""
+def view(
+    row: IncidentRow, target: str, now: int, language: Language, silences: Sequence[Silence] = ()
+) -> IncidentView:
+    """One incident. ``target``: what its target is called (else empty); ``now`` in ms; ``silences``: what heartbeats
+    prove of its silent intervals."""
     one, series = row.incident, row.incident.series
     word = words.TECHNIQUES[series.technique]
     operator = row.operator or series.operator or language.text("Unknown operator")
@@ -116,10 +129,8 @@ def view(row: IncidentRow, target: str, now: int, language: Language) -> Inciden
         intermittent=one.intermittent,
         dissent=one.dissent,
         exemptions=[exemption(spared, language) for spared in one.exemptions],
-        silent=[
-            language.html("from %(since)s to %(until)s", since=_stamp(a, language), until=_stamp(b, language))
-            for a, b in one.silent
-        ],
+        silent=[gap(since, until, silences, language) for since, until in one.silent],
+        proven=any(silence.idle or silence.cut_off for silence in silences), counted=one.counted,
         hours=[
             Hour(hour, bad, made, round(100 * bad / made) if made else 0) for hour, (bad, made) in enumerate(one.hours)
         ],
@@ -162,6 +173,30 @@ def ended(bounds: Bounds | None, language: Language) -> Markup:
         "between %(bad)s, when it last failed, and %(good)s, when it first worked again",
         bad=bad, good=_stamp(bounds.until, language),
     )  # fmt: skip
+
+
+def gap(since: int, until: int, silences: Sequence[Silence], language: Language) -> Gap:
+    """An interval in which nobody measured, with what is known of its hours."""
+    proof = list[Markup]()
+    for silence in silences:
+        if (silence.since, silence.until) != (since, until):
+            continue
+        if silence.idle:
+            proof.append(language.htmls(
+                "%(num)s hour: a probe was alive and in touch, and nothing came of measuring",
+                "%(num)s hours: a probe was alive and in touch, and nothing came of measuring", silence.idle,
+            ))  # fmt: skip
+        if silence.cut_off:
+            proof.append(language.htmls(
+                "%(num)s hour: a probe was alive, but cut off: its signs of life came late",
+                "%(num)s hours: a probe was alive, but cut off: its signs of life came late", silence.cut_off,
+            ))  # fmt: skip
+        if silence.dead:
+            proof.append(language.htmls(
+                "%(num)s hour: no sign of life", "%(num)s hours: no sign of life", silence.dead
+            ))
+    span = language.html("from %(since)s to %(until)s", since=_stamp(since, language), until=_stamp(until, language))
+    return Gap(span, proof)
 
 
 def places(one: Incident, findings: Sequence[FindingRow], language: Language) -> list[Place]:

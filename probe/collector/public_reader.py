@@ -9,8 +9,10 @@ import msgspec
 
 from probe.collector import instants, public
 from probe.collector.cells import Cell
+from probe.collector.heartbeats import Silence
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.cases import Look
+from probe.collector.incidents.model import Incident
 from probe.collector.public import Operator
 from probe.collector.search import MOST_INCIDENTS, Search
 from probe.collector.store import FindingRow, IncidentRow, ProbeRow, Reader, RejectRow, StoredFinding
@@ -77,6 +79,12 @@ class PublicReader:
         shown = self._operators()
         rows = self._reader.history(targets, since, until, slot)
         return [row for row in rows if (row.country, row.operator) in shown]
+
+    def silence(self, incident: Incident) -> tuple[Silence, ...]:
+        return self._reader.silence(incident) if public.tellable(incident, self._operators()) else ()
+
+    def heartbeats(self, probe: str, since: int, until: int) -> list[bytes]:
+        return self._reader.heartbeats(probe, since, until)  # on no page
 
     def looks(self, since: int, until: int) -> list[Look]:
         shown = self._operators()

@@ -9,6 +9,7 @@ from typing import NamedTuple
 
 from markupsafe import Markup, escape
 
+from probe.collector.incidents.model import Counted
 from probe.collector.languages.language import Language, mark
 from probe.model.finding import Access, Hop, Interference, Location, Placement, Technique, Verdict
 
@@ -88,6 +89,15 @@ MEASUREMENTS = {
 }
 
 ACCESS: dict[Access, str] = {"fixed": mark("fixed line"), "mobile": mark("mobile"), "unknown": ""}
+
+COUNTED: dict[Counted, str] = {
+    "prefix": mark("Probes behind one public address range are one home."),
+    "mixed": mark("Probes behind one public address range are one home; where the broker does not tell that range, "
+                  "each probe counts as a home."),
+    "probe": mark("The broker does not tell public address ranges, so each probe counts as a home, though several may "
+                  "be in one."),
+}  # fmt: skip
+"""What told homes apart."""
 
 _CALLS = mark("Calls")
 GROUPS = {

@@ -11,6 +11,7 @@ from markupsafe import Markup
 
 from probe.collector import incident_views, instants
 from probe.collector.cells import cell_key
+from probe.collector.heartbeats import Silence
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.model import HOUR, Bounds, Exemption, Incident, Series
 from probe.collector.languages.language import CODES, Code, load
@@ -61,13 +62,31 @@ def test_one_that_goes_on() -> None:
         "2 homes were spared from 2 Jul 2026, 06:00 UTC to 8 Jul 2026, 06:00 UTC",
         "1 home has been spared since 2 Jul 2026, 06:00 UTC",
     ]
-    assert [plain(one) for one in told.silent] == ["from 9 Jul 2026, 06:00 UTC to 10 Jul 2026, 06:00 UTC"]
+    assert [plain(one.span) for one in told.silent] == ["from 9 Jul 2026, 06:00 UTC to 10 Jul 2026, 06:00 UTC"]
+    assert (told.silent[0].proof, told.proven, told.counted) == ([], False, "probe")
     assert told.hours[0] == incident_views.Hour(0, 1, 4, 25)
     assert told.hours[23] == incident_views.Hour(23, 0, 0, 0)
     assert told.summary == (
         "It began by 1 Jul 2026, 06:00 UTC and goes on. 11 of 12 independent homes saw it. "
         "Packets to the server disappear on the way; its neighbours answer."
     )
+
+
+def test_what_heartbeats_prove_of_a_silence_is_said_by_the_hour() -> None:
+    gap = JULY + 8 * DAY, JULY + 9 * DAY
+    row = IncidentRow("0" * 16, 1, LASTING, "Oran", "")
+    told = incident_views.view(row, "", NOW, EN, [Silence(*gap, idle=2, cut_off=21, dead=1)])
+    assert [plain(one) for one in told.silent[0].proof] == [
+        "2 hours: a probe was alive and in touch, and nothing came of measuring",
+        "21 hours: a probe was alive, but cut off: its signs of life came late",
+        "1 hour: no sign of life",
+    ]
+    assert told.proven
+    dead = incident_views.view(row, "", NOW, EN, [Silence(*gap, idle=0, cut_off=0, dead=24)])
+    assert [plain(one) for one in dead.silent[0].proof] == ["24 hours: no sign of life"]
+    assert not dead.proven, "no heartbeat proves that nobody lived"
+    other = incident_views.view(row, "", NOW, EN, [Silence(gap[0] + 1, gap[1], idle=1, cut_off=0, dead=0)])
+    assert other.silent[0].proof == [], "of another interval"
 
 
 def test_one_that_is_over() -> None:

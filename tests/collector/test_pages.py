@@ -16,6 +16,7 @@ import pytest
 from probe.collector import case_views, incident_views, instants, timelines, words
 from probe.collector.case_words import Names
 from probe.collector.casebook import Told
+from probe.collector.heartbeats import Silence
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.cases import Member, case
 from probe.collector.incidents.model import HOUR, Bounds, Exemption, Incident, Series
@@ -116,7 +117,8 @@ def cases(pages: Pages) -> dict[str, str]:
         silent=(),
     )  # fmt: skip
     rows = [IncidentRow(f"{n:016x}", n, one, "Atlas", "press") for n, one in enumerate((lasting, over))]
-    shown = [incident_views.view(row, "news.example", NOON, language) for row in rows]
+    proofs = [Silence(NOON + HOUR, NOON + 9 * HOUR, idle=1, cut_off=2, dead=5)]
+    shown = [incident_views.view(row, "news.example", NOON, language, proofs) for row in rows]
     names = Names({"AS64501": "Atlas", "AS64502": "Rif"}, {"news.example": "news.example"})
     some = [case_views.view(of, names, NOON, language) for of in (rows, rows[1:])]
     traits = tuple(trait for trait, _ in SENTENCES)
