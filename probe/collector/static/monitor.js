@@ -69,7 +69,13 @@ function follow() {
     live.classList.toggle("on", on);
   };
   source.addEventListener("open", () => state(live.dataset.live, true));
-  source.addEventListener("error", () => state(live.dataset.again, false));
+  source.addEventListener("error", () => {
+    state(live.dataset.again, false);
+    // Refused (too many viewers): the browser gives up for good, so the page is fetched now and then instead.
+    if (source.readyState !== EventSource.CLOSED) return;
+    const later = 60000 * (0.5 + Math.random());
+    setTimeout(() => replacePage().catch(() => {}).finally(follow), later);
+  });
   source.addEventListener("cell", (event) => {
     if (!replaceCell(JSON.parse(event.data))) replacePage().catch(() => {});
   });
