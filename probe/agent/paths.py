@@ -11,7 +11,9 @@ from probe.model.config import Config
 
 PATHS = (
     "probe.state_dir", "mqtt.password_file", "mqtt.tls.ca", "mqtt.tls.certificate", "mqtt.tls.key", "control.socket",
-    "measure.authorities", "measure.prefixes", "targets.files", "collector.database",
+    "page.socket", "page.code_file",
+    "measure.authorities", "measure.prefixes", "targets.files", "targets.root", "enrol.ca",
+    "collector.database", "collector.enrol.folder", "collector.enrol.broker_pid",
     "collector.notify.secret_file", "collector.notify.ca", "collector.notify.password_file",
     "collector.notify.token_file",
     "homeassistant.password_file", "homeassistant.tls.ca", "homeassistant.tls.certificate", "homeassistant.tls.key",

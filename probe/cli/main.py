@@ -30,7 +30,10 @@ if TYPE_CHECKING:
 VERBS = {
     "measure": "measure one target now and say what was found",
     "run": "the daemon: measure what is due, publish what is found",
+    "enrol": "give this device its name and its certificate",
     "status": "what the daemon is doing",
+    "pause": "measure nothing until told to resume",
+    "resume": "take a pause back",
     "doctor": "what is missing on this device, and how to mend it",
     "feed": "show findings as they arrive on the feed",
     "replay": "judge a recording again, from its packets alone",

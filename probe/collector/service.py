@@ -68,12 +68,12 @@ def run(config: Config, ready: Callable[[], None]) -> int:
         return asyncio.run(_serve(config, sock, ready))
 
 
-def listen(address: str) -> socket.socket:
-    """A listening socket for ``host:port`` or ``[host]:port``. Raises ConfigError."""
+def listen(address: str, option: str = "collector.listen") -> socket.socket:
+    """A listening socket for ``host:port`` or ``[host]:port``. Raises ConfigError that names the option."""
     host, separator, port = address.rpartition(":")
     host = host.removeprefix("[").removesuffix("]")
     if not separator or not port.isascii() or not port.isdigit() or int(port) > 65535:
-        raise ConfigError("collector.listen", f"{address!r} is not ADDRESS:PORT")
+        raise ConfigError(option, f"{address!r} is not ADDRESS:PORT")
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -82,7 +82,7 @@ def listen(address: str) -> socket.socket:
         sock.bind((host, int(port)))
     except OSError as error:
         sock.close()
-        raise ConfigError("collector.listen", f"can't listen on {address}: {error.strerror or error}") from error
+        raise ConfigError(option, f"can't listen on {address}: {error.strerror or error}") from error
     return sock
 
 

@@ -87,6 +87,28 @@ class MqttConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     window: Annotated[int, msgspec.Meta(ge=1, le=1000, description="Most findings under way at once.")] = 20
 
 
+class EnrolConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """How the probe gets its name and its certificate by itself (docs/enrolment.md)."""
+
+    server: Annotated[
+        str, _doc("The enrolment server, such as https://collector.example:8444. Empty: by hand, [mqtt.tls].")
+    ] = ""
+    code: Annotated[str, _doc("One-time code; of no use once the certificate is there.")] = ""
+    fingerprint: Annotated[
+        str, _doc("SHA-256 of the server's authority (hexadecimal), as `colibri collector enrol` prints it.")
+    ] = ""
+    ca: Annotated[str, _doc("File with that authority, instead of a fingerprint; neither: the system's.")] = ""
+
+
+class RequestsConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """Measurements that somebody far away asks for, and the stop for all probes (docs/lists.md)."""
+
+    signed_by: Annotated[
+        list[str], _doc("Ed25519 public keys (base64) whose requests are heard. Empty: nobody's are.")
+    ] = []
+    per_hour: Annotated[int, msgspec.Meta(ge=1, le=600, description="Most requests carried out in an hour.")] = 30
+
+
 class HomeAssistantConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The volunteer's own Home Assistant, told over the volunteer's own broker."""
 
@@ -115,6 +137,16 @@ class ControlConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     group: Annotated[str, _doc("Group whose members may use it.")] = "colibri"
 
 
+class PageConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """What the daemon tells the home's own page (docs/home-page.md)."""
+
+    socket: Annotated[str, _doc("Path of its Unix socket; empty: page.sock beside control.socket.")] = ""
+    group: Annotated[str, _doc("Group that the page runs as.")] = "colibri-page"
+    code_file: Annotated[
+        str, _doc("File with the code that changes anything, made if need be; empty: `page-code` in state_dir.")
+    ] = ""
+
+
 class MeasureConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """What a measurement takes when neither the target nor the command line says otherwise."""
 
@@ -141,6 +173,9 @@ class TargetsConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     signed_by: Annotated[
         list[str], _doc("Ed25519 public keys (base64). If any, a list is used only with a valid .sig file beside it.")
     ] = []
+    root: Annotated[
+        str, _doc("File with the root of trust (TUF) of lists that come over the feed. Empty: none are taken.")
+    ] = ""
 
 
 class NotifyConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_only=True, tag_field="kind"):
@@ -196,6 +231,26 @@ class CounterConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True, kw_
     every: Annotated[float, msgspec.Meta(ge=60, description="Seconds between two readings.")] = 900.0
 
 
+class EnrolmentConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
+    """The authority that gives probes their certificates (docs/enrolment.md)."""
+
+    folder: Annotated[str, _doc("Path of the folder with its key, its register and the list of the revoked.")] = (
+        "/var/lib/colibri-collector/enrol"
+    )
+    listen: Annotated[str, _doc("Address and port of the enrolment server.")] = "0.0.0.0:8444"
+    names: Annotated[
+        list[str], _doc("Names and addresses of this server and the broker; the first is told to devices.")
+    ] = []
+    days: Annotated[int, msgspec.Meta(ge=1, le=825, description="Days that a probe's certificate is valid.")] = 30
+    grace: Annotated[
+        int, msgspec.Meta(ge=0, le=3650, description="Days after its end in which it may still be renewed.")
+    ] = 180
+    broker_port: Annotated[Port, _doc("The broker's port, told to probes; 0: 8883.")] = 0
+    broker_pid: Annotated[
+        str, _doc("File with the broker's process id, to signal it. Empty: something else reloads it (deploy/broker).")
+    ] = ""
+
+
 class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The collector (it reads the same file; a probe ignores this part)."""
 
@@ -225,6 +280,7 @@ class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         list[WebhookConfig | EmailConfig | NtfyConfig],
         _doc("Who is told of incidents ([[collector.notify]]; docs/notifications.md)."),
     ] = []
+    enrol: Annotated[EnrolmentConfig, _doc("The authority of probes' certificates.")] = EnrolmentConfig()
     counter: Annotated[
         list[CounterConfig], _doc("Public numbers to be read ([[collector.counter]]; docs/counters.md).")
     ] = []
@@ -259,9 +315,12 @@ class Config(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     safety: SafetyConfig = SafetyConfig()
     schedule: ScheduleConfig = ScheduleConfig()
     mqtt: MqttConfig = MqttConfig()
+    enrol: EnrolConfig = EnrolConfig()
+    requests: RequestsConfig = RequestsConfig()
     homeassistant: HomeAssistantConfig = HomeAssistantConfig()
     spool: SpoolConfig = SpoolConfig()
     control: ControlConfig = ControlConfig()
+    page: PageConfig = PageConfig()
     measure: MeasureConfig = MeasureConfig()
     targets: TargetsConfig = TargetsConfig()
     collector: CollectorConfig = CollectorConfig()

@@ -80,9 +80,11 @@ class Authority:
 class Broker:
     """A Mosquitto with a shipped file; only paths and ports are this test's own."""
 
-    def __init__(self, folder: Path, shipped: str, port: int, changes: dict[str, str]) -> None:
+    def __init__(
+        self, folder: Path, shipped: str, port: int, changes: dict[str, str], source: Path = FOLDER
+    ) -> None:
         self.folder, self.port = folder, port
-        lines = [line for line in (FOLDER / shipped).read_text().splitlines() if line and not line.startswith("#")]
+        lines = [line for line in (source / shipped).read_text().splitlines() if line and not line.startswith("#")]
         text = "\n".join(["user root", *lines, ""])
         for old, new in {"/etc/mosquitto/certs": str(folder), "/var/lib/mosquitto": str(folder), **changes}.items():
             text = text.replace(old, new)
