@@ -14,6 +14,7 @@ from probe import __version__
 from probe.agent.control import MeasureRequest, ask
 from probe.agent.findings import assemble
 from probe.agent.identity import Identity
+from probe.agent.pause import PausableRunner, Pause
 from probe.agent.runner import Runner
 from probe.model.config import Config
 from probe.model.errors import CannotMeasure, ColibriError, UsageError
@@ -48,7 +49,10 @@ async def through_daemon(
 async def in_process(
     runner: Runner, config: Config, measurement: str, options: Mapping[str, Any], progress: Callable[[str], None]
 ) -> tuple[Finding, bytes]:
-    """Measure here (needs CAP_NET_RAW). The finding is signed where this user may keep a key."""
+    """Measure here (needs CAP_NET_RAW), unless this device is paused. The finding is signed where this user may keep a
+    key."""
+    if os.access(config.probe.state_dir, os.X_OK):  # else it is another user's daemon, whose pause can't be seen
+        runner = PausableRunner(runner, Pause(Path(config.probe.state_dir)))
     outcome = await runner.run(measurement, options, progress)
     identity = _identity(config)
     finding = assemble(

@@ -10,7 +10,7 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Literal
 
-from probe.agent import enrol_task
+from probe.agent import choices, enrol_task
 from probe.agent.backoff import Backoff
 from probe.agent.config import find, load, load_targets
 from probe.agent.enrol import Enrolment
@@ -59,7 +59,7 @@ def run(
 
 def read(path: Path | None) -> Settings:
     """All that a start and a reload check. Raises ConfigError."""
-    config = applied(load(path))
+    config = choices.applied(applied(load(path)))
     return config, load_targets(config)
 
 

@@ -68,11 +68,13 @@ class Publisher:
         clock: Callable[[], float] = time.monotonic,
         dial: Dial = connect_to_broker,
         waiting: Waiting | None = None,
+        hold: Callable[[], bool] = lambda: False,
     ) -> None:
-        """``waiting``: heartbeats, which go the same way as the findings of ``spool``."""
+        """``waiting``: heartbeats, which go the same way as the findings of ``spool``. ``hold``: whether findings are
+        to wait."""
         self._config, self._probe, self._spool, self._info = config, probe, spool, info
         self._backoff, self._beat, self._clock, self._dial = backoff, beat, clock, dial
-        self._waiting = waiting
+        self._waiting, self._hold_findings = waiting, hold
         self._link: Connection | None = None
         self._flights: dict[str, _Flight] = {}
         self._too_large: set[str] = set()
@@ -275,7 +277,7 @@ class Publisher:
 
     def _fill(self, link: Connection, now: float) -> None:
         room = self._config.window - sum(not flight.heartbeat for flight in self._flights.values())
-        if room <= 0:
+        if room <= 0 or self._hold_findings():
             return
         skip = self._flights.keys() | self._too_large
         waiting = [e for e in self._spool.pending(room + len(skip), now) if e.id not in skip][:room]

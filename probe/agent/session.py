@@ -13,35 +13,45 @@ from pathlib import Path
 from random import SystemRandom
 from typing import Any, Self, TextIO
 
-from probe.agent import line
+from probe.agent import choices, line
 from probe.agent.backoff import Backoff
 from probe.agent.control import ControlSocket, MeasureRequest
 from probe.agent.delivery import SOFTWARE, Delivery
+from probe.agent.enrol import Enrolment
+from probe.agent.enrol_files import EnrolFiles
+from probe.agent.enrol_task import keep
 from probe.agent.findings import instant
 from probe.agent.heartbeat import Pulse, Vitals
+from probe.agent.home import HomeSocket, code_file
+from probe.agent.home_view import view
 from probe.agent.household import Household
 from probe.agent.identity import Identity
 from probe.agent.jobs import Job, jobs
 from probe.agent.memory import Memory
 from probe.agent.notify import Heartbeats
+from probe.agent.pause import PausableRunner, Pause, PausedError
 from probe.agent.publisher import Publisher
+from probe.agent.recent import Recent
 from probe.agent.runner import Runner
 from probe.agent.schedule import Planner
 from probe.agent.spool import Spool
+from probe.agent.unix import UnixServer
 from probe.agent.waiting import Waiting
 from probe.agent.worker import Worker
+from probe.engine.clock import synchronised
 from probe.measurements import load as load_measurement
 from probe.measurements import names as measurement_names
 from probe.model import feed
 from probe.model.config import Config, TargetEntry
 from probe.model.errors import CannotMeasure, ColibriError, ConfigError, MalformedRecord
-from probe.model.finding import SCHEMA, Finding
+from probe.model.finding import SCHEMA, Clock, Finding
 from probe.model.heartbeat import Heartbeat
+from probe.model.home import View
 from probe.model.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
-_NO_PROGRESS = 30.0  # seconds; the tasks wake up every 5
+_NO_PROGRESS = 100.0  # seconds; the tasks wake up every 40
 _DRAIN = 30.0
 
 MakeRunner = Callable[[Config], Runner]
@@ -54,8 +64,8 @@ class TaskDiedError(ColibriError):
 class Session:
     """The daemon's parts, wired for one configuration. An async context: entering starts them, leaving ends them.
 
-    ``show`` is called with each finding. Entering raises ConfigError where the state folder can't be used, and
-    CannotMeasure where another daemon uses it.
+    ``show`` is called with each finding, ``reload`` when the settings should be read again. Entering raises ConfigError
+    where the state folder can't be used, and CannotMeasure where another daemon uses it.
     """
 
     def __init__(
@@ -66,9 +76,11 @@ class Session:
         *,
         once: bool = False,
         show: Callable[[Finding], None] = lambda _: None,
+        reload: Callable[[], None] = lambda: None,
     ) -> None:
-        self._config, self._once, self._show = config, once, show
+        self._config, self._once, self._show, self._reload = config, once, show, reload
         self._jobs = jobs(targets, config)
+        self._targets = targets
         self._make_runner = make_runner
         self._link = line.Link()
         self._link_known = False
@@ -86,23 +98,28 @@ class Session:
                 self._memory = Memory(folder / "memory.json")
                 self._spool = Spool(folder / "spool.sqlite3", self._config.spool.max_bytes)
                 self._waiting = Waiting(folder / "heartbeats.jsonl", self._identity.sign)
+                self._recent = Recent(folder)
+                self._pause = Pause(folder)
             except OSError as error:
                 raise ConfigError("probe.state_dir", f"{folder} can't be used: {error}") from None
             stack.callback(self._spool.close)
-            self._runner = self._make_runner(self._config)
+            if self._once and self._pause.on:
+                raise PausedError
+            self._runner = PausableRunner(self._make_runner(self._config), self._pause)
+            self._pause.watch(self._pause_changed)
             self._assemble()
-            if self._config.control.socket and not self._once:
-                control, path = self._config.control, Path(self._config.control.socket)
-                try:
-                    await stack.enter_async_context(ControlSocket(path, control.group, self._measure, self.status))
-                except OSError as error:
-                    raise ConfigError("control.socket", f"{path} can't be used: {error}") from None
+            if not self._once:
+                await self._open_sockets(stack, folder)
             self._start("publisher", self._publisher.run())
             self._start("worker", self._worker.run())
             if not self._once:
                 self._start("line", line.watch(self._line_changed))
                 if self._config.mqtt.host:
                     self._start("pulse", self._pulse.run())
+                enrolment = Enrolment(self._config.enrol, EnrolFiles(folder))
+                if enrolment.files.membership is not None:
+                    beat = self.heartbeats.expect("enrolment", _NO_PROGRESS)
+                    self._start("enrolment", keep(enrolment, bool(self._config.enrol.code), self._reload, beat))
                 if self._config.homeassistant.host:
                     self._start("household", self._household.run())
             self._stack = stack.pop_all()
@@ -118,8 +135,26 @@ class Session:
         self._waiting.save()
         try:
             self._memory.save()
+            self._recent.save()
         except OSError as error:
             log.warning("what was remembered is lost: %s", error)
+
+    async def _open_sockets(self, stack: AsyncExitStack, folder: Path) -> None:
+        control, page = self._config.control, self._config.page
+        servers: list[tuple[str, str, UnixServer]] = []
+        if control.socket:
+            own = ControlSocket(Path(control.socket), control.group, self._measure, self.status, self._pause)
+            servers.append(("control.socket", control.socket, own))
+        if page.socket or control.socket:
+            path = page.socket or str(Path(control.socket).with_name("page.sock"))
+            home = HomeSocket(Path(path), page.group, code_file(page, folder), folder, self._view, self._pause)
+            home.chosen = self._reload
+            servers.append(("page.socket", path, home))
+        for option, path, server in servers:
+            try:
+                await stack.enter_async_context(server)
+            except OSError as error:
+                raise ConfigError(option, f"{path} can't be used: {error}") from None
 
     def _assemble(self) -> None:
         config, beats = self._config, self.heartbeats
@@ -131,6 +166,7 @@ class Session:
             backoff=Backoff(SystemRandom()),
             beat=beats.expect("publisher", _NO_PROGRESS),
             waiting=self._waiting,
+            hold=lambda: self._pause.on,
         )
         self._pulse = Pulse(self._identity.id, SOFTWARE, self._vitals, self._take_heartbeat)
         self._household = Household(
@@ -144,7 +180,9 @@ class Session:
         else:
             self._planner.plan(self._jobs, ages, now)
         beat = beats.expect("worker", _NO_PROGRESS)
-        self._worker = Worker(self._planner, self._runner, self._deliver, beat=beat, once=self._once)
+        self._worker = Worker(
+            self._planner, self._runner, self._deliver, beat=beat, once=self._once, hold=lambda: self._pause.on
+        )
 
     def _start(self, name: str, work: Coroutine[Any, Any, None]) -> None:
         self._tasks.append(asyncio.create_task(work, name=name))
@@ -185,6 +223,7 @@ class Session:
         await self._delivery.publish(outcome, finding)
         self._memory.ran(job.key)
         self._household.note(finding)
+        self._note(finding)
         self._show(finding)
 
     async def _measure(self, request: MeasureRequest, progress: Callable[[str], None]) -> tuple[Finding, bytes]:
@@ -193,7 +232,15 @@ class Session:
         if request.publish:
             await self._delivery.publish(outcome, finding)
             self._household.note(finding)
+            self._note(finding)
         return finding, outcome.pcapng
+
+    def _note(self, finding: Finding) -> None:
+        of = finding.target.input
+        self._recent.note(finding, next((entry.category for entry in self._targets if entry.target == of), ""))
+
+    def _pause_changed(self) -> None:
+        self._publisher.refresh()  # wakes it up as well, so what waited goes out after a pause
 
     def _line_changed(self, link: line.Link) -> None:
         self._link, self._link_known = link, True
@@ -227,6 +274,7 @@ class Session:
             finding_schema=SCHEMA,
             spool_depth=self._spool.depth,
             dropped=sum(self._spool.dropped.values()),
+            paused=self._pause.on,
             at=instant(time.time()),
         )
 
@@ -235,6 +283,7 @@ class Session:
         host = self._config.mqtt.host
         feed_state = "connected" if self._publisher.connected else self._publisher.trouble or "not connected yet"
         told = f"feed {feed_state}" if host else "no broker configured"
+        told = f"PAUSED by the {' and the '.join(self._pause.holders)}; {told}" if self._pause.on else told
         return f"{len(self._jobs)} measurements planned; {told}; {self._spool.depth} findings in the spool"
 
     def status(self) -> dict[str, Any]:
@@ -246,7 +295,7 @@ class Session:
             "pid": os.getpid(),
             "since": instant(self._since),
             "line": line.identity(self._config.line, self._link),
-            "link": {"up": self._link.up, "interface": self._link.interface},
+            "link": {"up": self._link.up, "known": self._link_known, "interface": self._link.interface},
             "feed": {
                 "host": self._config.mqtt.host,
                 "connected": self._publisher.connected,
@@ -254,6 +303,7 @@ class Session:
             },
             "spool": {"depth": self._spool.depth, "bytes": self._spool.bytes, "dropped": self._spool.dropped},
             "counts": dict(self._worker.counts),
+            "paused": dict(self._pause.holders),
             "running": [{"measurement": job.measurement, "target": job.target} for job in self._planner.running],
             "next": [
                 {"in_s": round(delay, 1), "measurement": job.measurement, "target": job.target}
@@ -262,6 +312,11 @@ class Session:
             "planned": len(self._jobs),
             "stalled": self.heartbeats.stalled(),
         }
+
+    def _view(self) -> View:
+        categories = choices.categories(self._targets, self._config.safety.sensitive)
+        clock: Clock = "synchronised" if synchronised() else "unsynchronised"
+        return view(self.status(), self._recent.newest(), categories, instant(time.time()), clock)
 
 
 def _lock(folder: Path) -> TextIO:

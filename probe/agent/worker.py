@@ -41,8 +41,10 @@ class Worker:
         clock: Callable[[], float] = time.monotonic,
         limit: float = LIMIT,
         once: bool = False,
+        hold: Callable[[], bool] = lambda: False,
     ) -> None:
-        self._planner, self._runner, self._deliver = planner, runner, deliver
+        """``hold``: whether nothing may begin now."""
+        self._planner, self._runner, self._deliver, self._hold = planner, runner, deliver, hold
         self._beat, self._clock, self._limit, self._once = beat, clock, limit, once
         self._tasks: dict[asyncio.Task[None], float] = {}
         self.counts: Counter[str] = Counter()
@@ -52,7 +54,7 @@ class Worker:
         """Until cancelled; with ``once``, until each job has had its one turn. Ends what is under way when it ends."""
         try:
             while True:
-                job, wait = self._planner.next(self._clock())
+                job, wait = (None, _TICK) if self._hold() else self._planner.next(self._clock())
                 if job is not None:
                     self._begin(job)
                 elif not self._tasks and wait == float("inf") and self._once:

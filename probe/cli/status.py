@@ -56,6 +56,7 @@ def lines(status: dict[str, Any]) -> list[str]:
         f"findings  {counts}",
         f"planned   {status['planned']} measurements",
     ]
+    told += [f"PAUSED    by the {holder} since {since}" for holder, since in status["paused"].items()]
     told += [f"now       {job['measurement']} {job['target']}" for job in status["running"]]
     told += [f"next      in {job['in_s']:.0f} s: {job['measurement']} {job['target']}" for job in status["next"]]
     if status["stalled"]:

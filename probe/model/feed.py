@@ -97,6 +97,7 @@ class Info(msgspec.Struct, frozen=True, kw_only=True):
     finding_schema: str
     spool_depth: int
     dropped: int = 0
+    paused: bool = False
     at: str = ""
 
 

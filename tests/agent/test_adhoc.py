@@ -13,6 +13,7 @@ import pytest
 from probe.agent import adhoc
 from probe.agent.control import ControlSocket, MeasureRequest
 from probe.agent.findings import assemble
+from probe.agent.pause import Pause, PausedError
 from probe.model.canonical import verify
 from probe.model.config import Config, ControlConfig, LineConfig, ProbeConfig
 from probe.model.errors import CannotMeasure, ColibriError, UsageError
@@ -62,6 +63,12 @@ def test_in_process_the_finding_bears_line_and_signature(tmp_path: Path) -> None
     assert verify(msgspec.to_builtins(finding))
 
 
+def test_a_paused_device_measures_nothing_here_either(tmp_path: Path) -> None:
+    Pause(tmp_path).hold("home")
+    with pytest.raises(PausedError):
+        run_here(config(tmp_path))
+
+
 def test_a_user_without_the_daemons_folder_has_an_own_key(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path / "mine"))
     finding, *_ = run_here(config(Path("/proc/nobody-can-write-here")))
@@ -88,7 +95,7 @@ def ask_daemon(folder: Path, answer: Answer) -> tuple[tuple[Finding, bytes] | No
         return answer(request)
 
     async def both() -> tuple[Finding, bytes] | None:
-        async with ControlSocket(folder / "control.sock", "", measure, dict):
+        async with ControlSocket(folder / "control.sock", "", measure, dict, Pause(folder)):
             return await adhoc.through_daemon(settings, "dns_injection", {"target": "example.com"}, heard.append)
 
     return asyncio.run(both()), heard

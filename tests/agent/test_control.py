@@ -14,7 +14,16 @@ from typing import Any
 
 import pytest
 
-from probe.agent.control import ControlSocket, MeasureRequest, Request, StatusRequest, ask
+from probe.agent.control import (
+    ControlSocket,
+    MeasureRequest,
+    PauseRequest,
+    Request,
+    ResumeRequest,
+    StatusRequest,
+    ask,
+)  # fmt: skip
+from probe.agent.pause import FILE, Pause
 from probe.model.errors import CannotMeasure, NoRoute
 from probe.model.finding import Finding
 from tests.agent.conftest import make_finding
@@ -35,7 +44,7 @@ async def measure(request: MeasureRequest, progress: Callable[[str], None]) -> t
 
 def serving(path: Path, scene: Callable[[], Coroutine[Any, Any, None]], run: Any = measure) -> None:
     async def main() -> None:
-        async with ControlSocket(path, GROUP, run, lambda: {"probe": "p-1"}):
+        async with ControlSocket(path, GROUP, run, lambda: {"probe": "p-1"}, Pause(path.parent)):
             await scene()
 
     asyncio.run(main())
@@ -79,6 +88,33 @@ def test_status_is_one_object(tmp_path: Path) -> None:
     serving(tmp_path / "s", scene)
 
 
+def test_pause_and_resume_are_written_down_and_answered(tmp_path: Path) -> None:
+    async def scene() -> None:
+        (held,) = await answers(tmp_path / "s", PauseRequest())
+        assert list(held["paused"]) == ["home"]
+        assert Pause(tmp_path).holders == held["paused"]
+        assert await answers(tmp_path / "s", ResumeRequest()) == [{"paused": {}}]
+        assert not (tmp_path / FILE).exists()
+
+    serving(tmp_path / "s", scene)
+
+
+def test_a_pause_that_cannot_be_written_down_is_in_force_and_says_so(tmp_path: Path) -> None:
+    (tmp_path / "state").mkdir()
+    pause = Pause(tmp_path / "state")
+    (tmp_path / "state").rmdir()
+    (tmp_path / "state").touch()  # a file where the folder should be
+
+    async def main() -> None:
+        async with ControlSocket(tmp_path / "s", GROUP, measure, dict, pause):
+            (answer,) = await answers(tmp_path / "s", PauseRequest())
+            assert answer["error"].startswith("it can't be written down, so it is paused until the daemon ends: ")
+            assert answer["exit_status"] == 1
+            assert pause.on
+
+    asyncio.run(main())
+
+
 @pytest.mark.parametrize(
     ("line", "what"),
     [
@@ -114,7 +150,7 @@ def test_the_group_and_nobody_else_may_use_it(tmp_path: Path) -> None:
 
 def test_a_group_that_there_is_not_is_told_and_not_fatal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        async with ControlSocket(tmp_path / "s", "no-such-group", measure, dict):
+        async with ControlSocket(tmp_path / "s", "no-such-group", measure, dict, Pause(tmp_path)):
             assert (tmp_path / "s").stat().st_mode & 0o777 == 0o660
 
     asyncio.run(main())
@@ -152,7 +188,7 @@ def test_the_end_of_the_daemon_ends_runs_and_tells_the_client(tmp_path: Path) ->
         async def client() -> None:
             got.extend([answer async for answer in ask(tmp_path / "s", MeasureRequest("x"))])
 
-        async with ControlSocket(tmp_path / "s", GROUP, forever, dict):
+        async with ControlSocket(tmp_path / "s", GROUP, forever, dict, Pause(tmp_path)):
             waiting = asyncio.create_task(client())
             await asyncio.sleep(0.1)
         await asyncio.wait_for(waiting, 5)
@@ -196,7 +232,7 @@ def test_a_socket_left_by_a_killed_daemon_is_replaced_and_a_living_ones_is_not(t
 
     async def scene() -> None:
         with pytest.raises(CannotMeasure, match="another daemon listens"):
-            async with ControlSocket(tmp_path / "s", GROUP, measure, dict):
+            async with ControlSocket(tmp_path / "s", GROUP, measure, dict, Pause(tmp_path)):
                 pass
         assert await answers(tmp_path / "s", StatusRequest()) == [{"probe": "p-1"}]
 

@@ -12,9 +12,11 @@ import pytest
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion
 
-from probe.agent.control import MeasureRequest, StatusRequest, ask
+from probe.agent import choices
+from probe.agent.control import MeasureRequest, PauseRequest, ResumeRequest, StatusRequest, ask
+from probe.agent.pause import Pause, PausedError
 from probe.agent.session import Session, TaskDiedError
-from probe.agent.spool import Spool
+from probe.agent.spool import Entry, Spool
 from probe.model import feed
 from probe.model.canonical import verify
 from probe.model.config import (
@@ -30,7 +32,8 @@ from probe.model.config import (
 )
 from probe.model.errors import CannotMeasure, ConfigError
 from probe.model.finding import Finding
-from tests.agent.conftest import PROBE, Broker, FakeCollector, until
+from probe.model.home import Category, Change, HomeRequest, Look, View
+from tests.agent.conftest import PROBE, Broker, FakeCollector, make_finding, until
 from tests.agent.fake_daemon import make_runner
 
 pytestmark = pytest.mark.loopback
@@ -58,6 +61,96 @@ def run(scene: Callable[[], Coroutine[Any, Any, None]]) -> None:
 async def status(folder: Path) -> dict[str, Any]:
     (answer,) = [a async for a in ask(folder / "control", StatusRequest())]
     return answer
+
+
+def test_a_paused_probe_says_so_and_sends_nothing_it_found(
+    tmp_path: Path, broker: Broker, collector: FakeCollector
+) -> None:
+    async def scene() -> None:
+        wired = config(tmp_path, mqtt=MqttConfig(host="127.0.0.1", port=broker.port))
+        async with Session(wired, targets("a"), make_runner):
+            await until(lambda: collector.on(FINDINGS))
+            (held,) = [a async for a in ask(tmp_path / "control", PauseRequest())]
+            assert list(held["paused"]) == ["home"]
+            await until(lambda: info(collector)["paused"])
+            refused = [a async for a in ask(tmp_path / "control", MeasureRequest("dns_injection", {"target": "b"}))]
+            assert refused == [{"error": "the probe is paused (colibri resume)", "exit_status": 1}]
+            before = len(collector.on(FINDINGS))
+        # Over the restart, with a finding that waits.
+        spool = Spool(tmp_path / "state/spool.sqlite3", 1 << 24)
+        spool.add([Entry(WAITING.id, "dns_injection", "clean", msgspec.json.encode(WAITING), 0.0)])
+        spool.close()
+        heartbeats = len(collector.on(feed.heartbeat(PROBE)))
+        async with Session(wired, targets("a"), make_runner) as session:
+            await until(lambda: len(collector.on(feed.heartbeat(PROBE))) > heartbeats)
+            assert "PAUSED by the home" in session.summary()
+            await asyncio.sleep(0.3)
+            assert len(collector.on(FINDINGS)) == before
+            assert [a async for a in ask(tmp_path / "control", ResumeRequest())] == [{"paused": {}}]
+            await until(lambda: WAITING.id in collector.stored())
+            await until(lambda: not info(collector)["paused"])
+
+    run(scene)
+
+
+def info(collector: FakeCollector) -> dict[str, Any]:
+    told: dict[str, Any] = msgspec.json.decode(collector.on(feed.info(PROBE))[-1])
+    return told
+
+
+WAITING = make_finding(77)
+FINDINGS = feed.finding(PROBE, "dns_injection")
+
+
+def test_one_round_of_a_paused_probe_is_refused(tmp_path: Path) -> None:
+    Pause(tmp_path / "state").hold("home")
+
+    async def scene() -> None:
+        with pytest.raises(PausedError):
+            async with Session(config(tmp_path), targets("a"), make_runner, once=True):
+                raise AssertionError
+
+    run(scene)
+
+
+def test_the_home_s_page_is_told_and_its_choices_are_taken_up(tmp_path: Path) -> None:
+    reloads: list[str] = []
+    entries = [*targets("interfered"), TargetEntry("b", category="politics", measurements=["dns_injection"])]
+
+    async def page(request: HomeRequest) -> Any:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "page.sock")
+        writer.write(msgspec.json.encode(request) + b"\n")
+        answer = await reader.read()
+        writer.close()
+        return msgspec.json.decode(answer)
+
+    async def scene() -> None:
+        reload = lambda: reloads.append("reload")  # noqa: E731
+        async with Session(config(tmp_path), entries, make_runner, reload=reload):
+            told = msgspec.convert(await page(Look()), View)
+            assert (told.probe, told.planned, told.feed) == (PROBE, 1, "none")
+            assert told.categories == [Category("politics", 1, on=False)]
+            await status(tmp_path)
+            async with asyncio.timeout(30):
+                while not told.findings:
+                    await asyncio.sleep(0.02)
+                    told = msgspec.convert(await page(Look()), View)
+            (found,) = told.findings
+            assert (found.target, found.verdict) == ("interfered", "interfered")
+            code = tmp_path / "state/page-code"
+            assert not code.exists()
+            assert await page(Change(code="wrong", categories={"politics": True})) == {"refused": "code", "wait_s": 0.0}
+            change = Change(code=code.read_text(), categories={"politics": True})
+            assert await page(change) == {"refused": "", "wait_s": 0.0}
+        assert reloads == ["reload"]
+        # What was found is there after the restart; what was chosen goes over the configuration.
+        async with Session(choices.applied(config(tmp_path)), entries, make_runner):
+            told = msgspec.convert(await page(Look()), View)
+            assert told.planned == 2
+            assert told.categories == [Category("politics", 1, on=True)]
+            assert "interfered" in {found.target for found in told.findings}
+
+    run(scene)
 
 
 def test_from_the_plan_over_the_feed_to_the_collector(

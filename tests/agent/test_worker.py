@@ -75,6 +75,28 @@ def test_a_failed_one_comes_back_sooner_than_its_rhythm() -> None:
     assert due == 120.0
 
 
+def test_while_it_is_held_nothing_begins_and_it_lives(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probe.agent.worker._TICK", 0.005)
+    held = True
+    beats: list[float] = []
+    worker, delivered, _ = make("a", hold=lambda: held, beat=lambda: beats.append(0.0))
+
+    async def scene() -> None:
+        nonlocal held
+        task = asyncio.create_task(worker.run())
+        while len(beats) < 5:  # noqa: ASYNC110 - the beats are all there is to see
+            await asyncio.sleep(0.005)
+        assert delivered == []
+        held = False
+        while not delivered:  # noqa: ASYNC110
+            await asyncio.sleep(0.005)
+        task.cancel()
+        await asyncio.wait([task])
+
+    asyncio.run(asyncio.wait_for(scene(), 10))
+    assert delivered == ["a"]
+
+
 def test_a_delivery_that_fails_ends_the_worker_with_its_reason() -> None:
     async def fail(_outcome: Outcome, _job: Job) -> None:
         raise OSError("the disk is full")

@@ -68,7 +68,7 @@ def test_trouble_shows() -> None:
         "link": {"up": False, "interface": ""},
         "feed": {"host": "broker.example", "connected": False, "trouble": "Not authorized"},
         "spool": {"depth": 3, "bytes": 1, "dropped": {"clean": 2}},
-        "counts": {"clean": 4, "failed": 1},
+        "counts": {"clean": 4, "failed": 1}, "paused": {"home": "2026-01-01T00:00:00.000Z"},
         "running": [{"measurement": "tcp_reset", "target": "a"}],
         "next": [{"in_s": 12.4, "measurement": "dns_injection", "target": "b"}],
         "stalled": ["publisher"],
@@ -77,5 +77,6 @@ def test_trouble_shows() -> None:
     for words in (
         "down, or not known yet", "broker.example: Not authorized", "3 findings wait; 2 were dropped",
         "4 clean, 1 failed", "now       tcp_reset a", "next      in 12 s: dns_injection b", "stuck     publisher",
+        "PAUSED    by the home since 2026-01-01",
     ):  # fmt: skip
         assert words in told
