@@ -13,6 +13,7 @@ import msgspec
 
 from probe.collector import instants
 from probe.collector.cells import Cell, operator_key
+from probe.collector.heartbeats import Silence
 from probe.collector.incidents.model import Bounds, Incident
 from probe.model import feed
 from probe.model.finding import Line
@@ -85,8 +86,18 @@ def incident(incident_id: str, kept: Incident) -> feed.PublicIncident:
         heard=kept.heard, dissent=len(kept.dissent), share=round(kept.share, 4),
         hours=[list(pair) for pair in kept.hours], intermittent=kept.intermittent, sure=round(kept.sure, 4),
         exemptions=[feed.PublicExemption(e.homes, minute(e.since), _known(e.until)) for e in kept.exemptions],
-        silent=[feed.PublicSilence(minute(since), minute(until)) for since, until in kept.silent],
+        silent=[feed.PublicSilence(minute(since), minute(until)) for since, until in kept.silent], counted=kept.counted,
     )  # fmt: skip
+
+
+def proven(told: feed.PublicIncident, silence: Iterable[Silence]) -> feed.PublicIncident:
+    """The same with what heartbeats prove of its silent intervals (as `store.Reader.silence` tells)."""
+    proof = {(minute(one.since), minute(one.until)): one for one in silence}
+    return msgspec.structs.replace(told, silent=[
+        feed.PublicSilence(s.since, s.until, one.idle, one.cut_off, one.dead)
+        if (one := proof.get((s.since, s.until))) is not None else s
+        for s in told.silent
+    ])  # fmt: skip
 
 
 def event_of(before: feed.PublicIncident | None, after: feed.PublicIncident) -> feed.Event | None:

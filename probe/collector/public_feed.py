@@ -128,11 +128,12 @@ class PublicFeed:
         if self._incidents is None:  # what happened before the start is in the store, for those who ask
             self._incidents = told
             return []
-        posts = []
+        posts, kept = [], {row.id: row.incident for row in rows}
         for incident_id, incident in told.items():
             event = public.event_of(self._incidents.get(incident_id), incident)
             if event is not None:
-                posts.append(public.event_post(event, incident, now))
+                proven = public.proven(incident, self._reader.silence(kept[incident_id]))
+                posts.append(public.event_post(event, proven, now))
                 self._incidents[incident_id] = incident
         return posts
 

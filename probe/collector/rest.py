@@ -109,6 +109,8 @@ class Rest:
             if public.tellable(row.incident, shown) and _whose(row.incident) in asked and _is_meant(row.incident, query)
         ]
         items, following = _cut(told, query)
+        kept = {row.id: row.incident for row in rows}
+        items = [public.proven(item, self._reader.silence(kept[item.id])) for item in items]
         if query.format == "json":
             return _json(IncidentPage(items=items, next=following))
         return self._table(query, INCIDENTS, "incidents", [items])
@@ -117,7 +119,7 @@ class Rest:
         row = self._reader.incident(request.path_params["id"])
         if row is None or not public.tellable(row.incident, self._shown()):
             raise HTTPException(404, "No incident that may be public has this number.")
-        return _json(public.incident(row.id, row.incident))
+        return _json(public.proven(public.incident(row.id, row.incident), self._reader.silence(row.incident)))
 
     def _page(self, search: Search) -> tuple[list[FindingItem], str | None]:
         # One more than is shown tells whether there is a next page.

@@ -151,4 +151,5 @@ INCIDENTS: Table[PublicIncident] = Table(
     ("sure", "float", lambda i: i.sure),
     ("exemptions", "text", lambda i: msgspec.json.encode(i.exemptions).decode()),
     ("silent", "text", lambda i: msgspec.json.encode(i.silent).decode()),
+    ("counted", "text", lambda i: i.counted),
 )

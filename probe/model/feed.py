@@ -181,10 +181,15 @@ class PublicExemption(msgspec.Struct, frozen=True):
 
 
 class PublicSilence(msgspec.Struct, frozen=True):
-    """An interval in which nobody measured."""
+    """An interval in which nobody measured, and its whole hours by what heartbeats of those who measured there prove:
+    ``idle``: a probe lived and was in touch; ``cut_off``: one lived, its heartbeats came late; ``dead``: none has come.
+    """
 
     since: Instant
     until: Instant
+    idle: Count = 0
+    cut_off: Count = 0
+    dead: Count = 0
 
 
 class PublicIncident(msgspec.Struct, frozen=True, kw_only=True):
@@ -194,6 +199,8 @@ class PublicIncident(msgspec.Struct, frozen=True, kw_only=True):
     bad]; ``ended``: [last bad, first good), null while it lasts. ``homes`` saw it of ``heard``; ``dissent``: how many
     probes never did although they looked. ``share``: bad findings of all that were good or bad, at the homes that saw
     it; ``hours``: [bad, all] by hour of the day (UTC). ``sure``: lower end of the 95 % interval of the share of homes.
+    ``counted``: what told homes apart: their public prefixes, or the probes alone, several of which may then be
+    of one home.
     """
 
     schema: Literal["colibri.public.incident/1"] = "colibri.public.incident/1"
@@ -216,6 +223,7 @@ class PublicIncident(msgspec.Struct, frozen=True, kw_only=True):
     exemptions: list[PublicExemption]
     silent: list[PublicSilence]
     sure: Share
+    counted: Literal["probe", "prefix", "mixed"] = "probe"
 
 
 class PublicEvent(msgspec.Struct, frozen=True, kw_only=True):

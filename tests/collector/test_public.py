@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from probe.collector import instants, public
 from probe.collector.cells import Cell
+from probe.collector.heartbeats import Silence
 from probe.collector.incidents.model import Bounds, Exemption, Incident, Series
 from probe.model import feed
 from probe.model.finding import Access, Hop, Interference, Line, Location, Target
@@ -104,6 +105,17 @@ def test_an_incident_is_told_in_numbers_of_homes() -> None:
     assert told.exemptions == [feed.PublicExemption(1, "2026-03-01T12:00:00.000Z", None)]
     assert told.silent == [feed.PublicSilence("2026-03-01T12:00:00.000Z", "2026-03-01T12:01:00.000Z")]
     assert b"p-" not in msgspec.json.encode(told)
+
+
+def test_a_silence_is_told_with_what_is_proven_of_it() -> None:
+    silent = ((NOON + 1234, NOON + 8 * instants.HOUR), (NOON + 9 * instants.HOUR, NOON + 20 * instants.HOUR))
+    told = public.incident(ID, incident(silent=silent, counted="prefix"))
+    assert told.counted == "prefix"
+    proven = public.proven(told, [Silence(*silent[0], idle=1, cut_off=2, dead=4)])
+    first, second = (public.minute(at) for at in silent[0])
+    assert proven.silent[0] == feed.PublicSilence(first, second, idle=1, cut_off=2, dead=4)
+    assert proven.silent[1] == told.silent[1], "of which nothing is known"
+    assert msgspec.structs.replace(proven, silent=told.silent) == told
 
 
 def test_nobody_measured_before_is_null() -> None:
