@@ -66,7 +66,8 @@ def sentences(told: Told, names: Names, language: Language) -> list[Markup]:
 
 def spared(told: Told, language: Language) -> list[Markup]:
     """Homes for which it worked while it was cut for the others."""
-    return [exemption(one, language) for one in told.case.exemptions]
+    # The same homes are spared with one target after the other: said once.
+    return [exemption(one, language) for one in dict.fromkeys(told.case.exemptions)]
 
 
 def _trait(trait: Trait, names: Names, language: Language) -> Iterable[Markup]:

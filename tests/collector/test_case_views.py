@@ -133,7 +133,7 @@ def test_every_trait_is_said_with_its_numbers(trait: Trait, expected: list[str])
 
 
 def test_who_is_spared_is_said() -> None:
-    some = told(exemptions=(Exemption(2, JULY, JULY + DAY, ("p-a", "p-b")),))
+    some = told(exemptions=(Exemption(2, JULY, JULY + DAY, ("p-a", "p-b")),) * 2)
     (said,) = case_words.spared(some, EN)
     assert said.striptags() == "2 homes were spared from 1 Jul 2026, 06:00 UTC to 2 Jul 2026, 06:00 UTC"
     assert "p-a" not in said

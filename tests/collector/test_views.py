@@ -162,4 +162,4 @@ def test_words_in_other_languages() -> None:
     assert french.since.text == "1 mars 2026 à 11:59 UTC"
     assert arabic.label == "تدخّل"
     page = views.monitor([cell(target=Target("z.example"))], NOW, load("fr"))
-    assert (page.groups[0].title, page.groups[0].targets[0].rows[0].test) == ("Autres cibles", "Résolution de nom")
+    assert (page.groups[0].title, page.groups[0].targets[0].rows[0].test) == ("Autres cibles", "Résolution de noms")

@@ -27,7 +27,7 @@ def test_every_value_of_the_contract_has_words() -> None:
 
 def test_a_measurement_of_tomorrow_is_shown_by_its_own_name() -> None:
     assert words.measurement("dns_injection", EN) == "Name lookup"
-    assert words.measurement("dns_injection", load("fr")) == "Résolution de nom"
+    assert words.measurement("dns_injection", load("fr")) == "Résolution de noms"
     assert words.measurement("quic_reset", load("fr")) == "Quic reset"
 
 
