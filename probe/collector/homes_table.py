@@ -15,6 +15,9 @@ END = 1 << 62
 MOST = 1000
 """Most changes of prefix that are kept for a probe; the oldest go first. One a day is three years of them."""
 
+LAST = "SELECT probe, home FROM homes h WHERE since = (SELECT max(since) FROM homes WHERE probe = h.probe)"
+"""Where each probe was last."""
+
 Touched = tuple[int, int]
 """(series, hour): from there on something else may follow from what is stored."""
 

@@ -16,6 +16,7 @@ COUNTED = {
     "stored": ("findings_stored", "Findings stored."),
     "duplicate": ("findings_duplicate", "Findings that were stored already."),
     "undated": ("findings_undated", "Findings stored that no trustworthy clock dated."),
+    "heartbeats": ("heartbeats_stored", "Signed signs of life stored."),
     "evidence": ("evidence_stored", "Captures stored."),
     "rejects_dropped": ("rejects_dropped", "Messages kept aside that later had to make room."),
 }

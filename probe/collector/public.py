@@ -7,7 +7,8 @@ minute.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 import msgspec
 
@@ -18,8 +19,10 @@ from probe.collector.incidents.model import Bounds, Incident
 from probe.model import feed
 from probe.model.finding import Line
 
+NOBODY_TOLD: Mapping[str, str] = MappingProxyType({})
 K = 2
-"""Probes that an operator needs before anything of it is public (k-anonymity)."""
+"""Homes (probes, where the broker does not tell them apart) that an operator needs before anything of it is public
+(k-anonymity)."""
 LATELY = 30 * instants.DAY
 """Who has measured within this time makes up an operator's crowd; in ms."""
 STATE = "colibri.public.state/1"
@@ -45,13 +48,20 @@ def operator_of(line: Line) -> Operator:
     return line.country, operator_key(line)
 
 
-def shown(crowd: Iterable[tuple[Line, str]], consents: Collection[str]) -> frozenset[Operator]:
+def shown(
+    crowd: Iterable[tuple[Line, str]], consents: Collection[str], homes: Mapping[str, str] = NOBODY_TOLD
+) -> frozenset[Operator]:
     """Operators of which anything may be public. ``crowd``: lines with the probes that measure there; ``consents``:
-    probes whose owners agreed to be the only one."""
+    probes whose owners agreed to be the only one; ``homes``: probe → its home (`store.Reader.homes`): two probes of one
+    home are no crowd, nor are those of whom the broker did not tell, once it tells of any."""
     probes: dict[Operator, set[str]] = {}
     for line, probe in crowd:
         probes.setdefault(operator_of(line), set()).add(probe)
-    return frozenset(one for one, who in probes.items() if len(who) >= K or not who.isdisjoint(consents))
+
+    def enough(who: set[str]) -> bool:
+        return len({homes.get(probe, "") for probe in who} if homes else who) >= K
+
+    return frozenset(one for one, who in probes.items() if enough(who) or not who.isdisjoint(consents))
 
 
 def tellable(incident: Incident, operators: Collection[Operator]) -> bool:

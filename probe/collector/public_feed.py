@@ -14,6 +14,7 @@ import msgspec
 from probe.collector import instants, public
 from probe.collector.cells import cell_name, column_name, operator_key
 from probe.collector.public import Operator, Post
+from probe.collector.public_cases import PublicCases
 from probe.collector.search import MOST_INCIDENTS
 from probe.collector.store import Reader
 from probe.model import feed
@@ -46,6 +47,7 @@ class PublicFeed:
         self._told: dict[str, tuple[int, int, Operator]] = {}  # topic → gist, when, of whom
         self._incidents: dict[str, feed.PublicIncident] | None = None
         self._incident_change = 0
+        self._cases = PublicCases(reader)
         self._next = self._next_crowd = self._next_incidents = 0
 
     @property
@@ -90,7 +92,7 @@ class PublicFeed:
 
     def _look_around(self, now: int) -> list[Post]:
         """Who may be spoken of now: those who came are told of, what was said of those who left is taken back."""
-        shown = public.shown(self._reader.crowd(now - public.LATELY), self._consents)
+        shown = public.shown(self._reader.crowd(now - public.LATELY), self._consents, self._reader.homes())
         for cell in self._reader.cells() if shown - self._shown else []:
             if public.operator_of(cell.line) in shown - self._shown:
                 self._wait(cell.measurement, cell.line, cell.target)
@@ -125,6 +127,7 @@ class PublicFeed:
         told = {
             row.id: public.incident(row.id, row.incident) for row in rows if public.tellable(row.incident, self._shown)
         }
+        cases = self._cases.due({row.id for row in rows}, self._shown, now)
         if self._incidents is None:  # what happened before the start is in the store, for those who ask
             self._incidents = told
             return []
@@ -135,7 +138,7 @@ class PublicFeed:
                 proven = public.proven(incident, self._reader.silence(kept[incident_id]))
                 posts.append(public.event_post(event, proven, now))
                 self._incidents[incident_id] = incident
-        return posts
+        return posts + cases
 
 
 def _gist(state: feed.PublicState) -> int:

@@ -83,6 +83,9 @@ class PublicReader:
     def silence(self, incident: Incident) -> tuple[Silence, ...]:
         return self._reader.silence(incident) if public.tellable(incident, self._operators()) else ()
 
+    def homes(self) -> dict[str, str]:
+        return self._reader.homes()  # on no page
+
     def heartbeats(self, probe: str, since: int, until: int) -> list[bytes]:
         return self._reader.heartbeats(probe, since, until)  # on no page
 
@@ -110,6 +113,7 @@ class PublicReader:
         when = (self._reader.counters().get("change", 0), now // CROWD_EVERY)
         with self._lock:
             if when != self._when:
-                self._shown = public.shown(self._reader.crowd(now - public.LATELY), self._consents)
+                crowd = self._reader.crowd(now - public.LATELY)
+                self._shown = public.shown(crowd, self._consents, self._reader.homes())
                 self._when = when
             return self._shown

@@ -157,7 +157,7 @@ class Rest:
         return rest_query.narrowed(query, self._shown(), self._names())
 
     def _shown(self) -> frozenset[Operator]:
-        return public.shown(self._who(), self._consents)
+        return public.shown(self._who(), self._consents, self._reader.homes())
 
     def _names(self) -> dict[Operator, set[str]]:
         return rest_query.called(self._who())

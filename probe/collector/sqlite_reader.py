@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from probe.collector import heartbeats_table, history, sqlite_search
+from probe.collector import heartbeats_table, history, homes_table, sqlite_search
 from probe.collector.cells import Cell
 from probe.collector.heartbeats import Silence, silences
 from probe.collector.history import HistoryRow
@@ -84,6 +84,9 @@ class SqliteReader:
 
     def crowd(self, since: int) -> list[tuple[Line, str]]:
         return [(_LINE.decode(line), probe) for line, probe in self._rows(sqlite_search.CROWD, since)]
+
+    def homes(self) -> dict[str, str]:
+        return dict(self._rows(homes_table.LAST))
 
     def finding(self, finding_id: str) -> StoredFinding | None:
         for _, cell, at, received_at, body, evidence in self._rows(f"{_LISTED} WHERE id = ?", finding_id):

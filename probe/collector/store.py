@@ -75,8 +75,9 @@ class RejectRow(msgspec.Struct, frozen=True):
 class Store(Protocol):
     """The writing side; one owner, one thread."""
 
-    def commit(self, batch: Sequence[Judged]) -> list[Outcome]:
-        """Store a batch in one transaction, durably when it returns; one outcome a message, in order.
+    def commit(self, batch: Sequence[Judged], *, more: bool = False) -> list[Outcome]:
+        """Store a batch in one transaction, durably when it returns; one outcome a message, in order. ``more``: others
+        are waiting already, so that incidents may be told anew with one of them.
 
         Raises StoreError, and then nothing of the batch is stored.
         """
@@ -114,6 +115,9 @@ class Reader(Protocol):
 
     def crowd(self, since: int) -> list[tuple[Line, str]]:
         """Lines with the probes that measured there since an instant (ms)."""
+
+    def homes(self) -> dict[str, str]:
+        """Probe → a name of the public prefix that it was behind last; empty where the broker tells of nobody."""
 
     def finding(self, finding_id: str) -> StoredFinding | None:
         """One finding by its id."""

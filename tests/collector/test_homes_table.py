@@ -38,6 +38,13 @@ def some(probes: Probes) -> list[Finding]:
     return findings(probes)  # three probes: home0, home1, home2
 
 
+def test_where_each_probe_was_last(desk: Desk) -> None:
+    assert desk.reader.homes() == {}
+    for probe, home, when in (("p-1", "a", 5), ("p-2", "a", 6), ("p-1", "b", 9)):
+        connect(desk, probe, home, when)
+    assert desk.reader.homes() == {"p-1": "b", "p-2": "a"}
+
+
 def test_where_the_broker_tells_nothing_each_probe_counts_and_the_incident_says_so(
     desk: Desk, some: list[Finding]
 ) -> None:

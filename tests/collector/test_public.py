@@ -54,6 +54,14 @@ def test_two_probes_are_a_crowd_whatever_the_operator_is_called() -> None:
     assert public.shown([(ATLAS, "p-one"), (other_name, "p-two")], ()) == {("MA", "AS64501")}
 
 
+def test_two_probes_of_one_home_are_no_crowd() -> None:
+    crowd = [(ATLAS, "p-attic"), (ATLAS, "p-cellar")]
+    assert public.shown(crowd, (), {"p-attic": "a", "p-cellar": "b"}) == {("MA", "AS64501")}
+    for homes in ({"p-attic": "a", "p-cellar": "a"}, {"p-else": "a"}):
+        assert public.shown(crowd, (), homes) == frozenset()
+        assert public.shown(crowd, ["p-cellar"], homes) == {("MA", "AS64501")}
+
+
 def test_an_operator_in_two_countries_is_two() -> None:
     abroad = msgspec.structs.replace(ATLAS, country="DZ")
     assert public.shown([(ATLAS, "p-one"), (abroad, "p-two")], ()) == frozenset()
