@@ -39,7 +39,7 @@ DATA = ROOT / "tests/data"
 ASYNC = yaml.safe_load((API / "asyncapi.yaml").read_text())
 OPEN = yaml.safe_load((API / "openapi.yaml").read_text())
 FILES = sorted((API / "schemas").glob("*.json"))
-JSON_MESSAGES = {"info", "finding", "heartbeat", "state", "stored", "publicState", "publicEvent"}
+JSON_MESSAGES = {"info", "finding", "heartbeat", "state", "stored", "publicState", "publicEvent", "publicCaseEvent"}
 
 
 @cache
@@ -144,7 +144,7 @@ def test_channels_are_the_feed_s_topics() -> None:
     topics = [
         feed.availability(p), feed.info(p), feed.heartbeat(p), feed.finding(p, m), feed.state(p, m, t),
         feed.evidence(p, i), feed.stored(p), state.replace(feed.short_hash("{operator}"), "{operator}"),
-        feed.public_incident("opened").replace("opened", "{event}"),
+        *(topic("opened").replace("opened", "{event}") for topic in (feed.public_incident, feed.public_case)),
     ]  # fmt: skip
     topics = [topic.replace(feed.short_hash(t), t) for topic in topics]
     assert sorted(channel["address"] for channel in ASYNC["channels"].values()) == sorted(topics)

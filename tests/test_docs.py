@@ -151,7 +151,7 @@ def test_the_feed_s_topics_are_those_of_the_program() -> None:
     state, event = feed.public_state("<cc>", "<operator>", "<target>"), feed.public_incident("opened")
     for text in ("<operator>", "<target>"):
         state = state.replace(feed.short_hash(text), text)
-    topics += [state, event.replace("opened", "<event>")]
+    topics += [state, event.replace("opened", "<event>"), feed.public_case("opened").replace("opened", "<event>")]
     assert sorted(re.findall(r"^\| `(colibri/v1/.*?)`", FEED, re.MULTILINE)) == sorted(topics)
 
 

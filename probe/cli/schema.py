@@ -25,6 +25,7 @@ DOCUMENTS = {
     "states-page": ("probe.collector.rest_types", "StatePage", "API: a page of what is found now"),
     "incidents-page": ("probe.collector.rest_types", "IncidentPage", "API: a page of incidents"),
     "incident": ("probe.model.feed", "PublicIncident", "API: an incident, in numbers of homes"),
+    "public-case": ("probe.collector.rest_types", "PublicCaseEvent", "feed: a case began, grew or ended, for anyone"),
     "cases-page": ("probe.collector.rest_types", "CasePage", "API: a page of cases"),
     "case": ("probe.collector.rest_types", "PublicCase", "API: incidents that belong together"),
     "counters": ("probe.collector.rest_types", "CounterPage", "API: public counters"),

@@ -7,7 +7,7 @@ from typing import Literal
 import msgspec
 
 from probe.collector.incidents.cases import Trait
-from probe.model.feed import PublicBounds, PublicExemption, PublicIncident, PublicState, ShortHash
+from probe.model.feed import Event, PublicBounds, PublicExemption, PublicIncident, PublicState, ShortHash
 from probe.model.finding import (
     Access,
     Count,
@@ -109,6 +109,15 @@ class CasePage(msgspec.Struct, frozen=True, kw_only=True):
     schema: Literal["colibri.page.cases/1"] = "colibri.page.cases/1"
     items: list[CaseItem]
     next: str | None
+
+
+class PublicCaseEvent(msgspec.Struct, frozen=True, kw_only=True):
+    """A case was opened, updated (it has grown, or what is known of it has changed) or closed."""
+
+    schema: Literal["colibri.public.case-event/1"] = "colibri.public.case-event/1"
+    event: Event
+    case: CaseItem
+    at: Instant
 
 
 class CounterChange(msgspec.Struct, frozen=True, kw_only=True):

@@ -81,6 +81,11 @@ def public_incident(event: Event) -> str:
     return f"{ROOT}/public/incident/{event}"
 
 
+def public_case(event: Event) -> str:
+    """QoS 1: ``PublicCaseEvent`` of `probe.collector.rest_types`."""
+    return f"{ROOT}/public/case/{event}"
+
+
 def short_hash(text: str) -> str:
     """16 hexadecimal digits of SHA-256: enough to tell a home's targets apart, and safe in a topic."""
     return hashlib.sha256(text.encode()).hexdigest()[:16]

@@ -26,6 +26,7 @@ def test_the_topics_are_those_of_the_contract() -> None:
     )
     assert feed.public_state("", "", "").startswith("colibri/v1/public/state/ZZ/")
     assert feed.public_incident("opened") == "colibri/v1/public/incident/opened"
+    assert feed.public_case("closed") == "colibri/v1/public/case/closed"
     assert (feed.AVAILABLE, feed.GONE) == (b"online", b"offline")
 
 
