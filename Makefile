@@ -51,6 +51,10 @@ lab-score: install ## Every scenario, RUNS=20 times, each on a bad line of its o
 		--log $(or $(LOG),var/lab-score.jsonl) --json var/lab-score.json --markdown docs/lab-score.md
 	@sed -n '1,/^## /p' docs/lab-score.md
 
+.PHONY: dossiers
+dossiers: install ## Play two weeks in the lab and write their dossiers and studies (DIR=var/dossiers)
+	@$(NETNS) $(COLIBRI) lab dossiers $(or $(DIR),var/dossiers)
+
 .PHONY: bench
 bench: install ## Start-up time and memory of the idle daemon, against their budgets
 	@$(NETNS) $(PYTHON) deploy/bench.py

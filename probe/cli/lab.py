@@ -47,6 +47,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     score.add_argument("--log", type=Path, metavar="FILE", help="note every run there; what it holds is not run again")
     score.add_argument("--json", type=Path, metavar="FILE", help="write the numbers here")
     score.add_argument("--markdown", type=Path, metavar="FILE", help="write the table here, not to standard output")
+    dossiers = verbs.add_parser("dossiers", help="play the stories' weeks, and write their dossiers and studies")
+    dossiers.add_argument("folder", type=Path, metavar="FOLDER", help="where they are written")
+    dossiers.add_argument("--story", action="append", choices=("algeria", "morocco"), help="this one only")
     demo = verbs.add_parser("demo", help="a lab, a broker, the collector with its monitor, and a probe on every line")
     demo.add_argument("scenario", nargs="?", default=DEFAULT_SCENARIO, help="a scenario's name, or its TOML file")
     demo.add_argument("--seconds", type=float, metavar="N", help="end after N seconds ($DEMO_SECONDS; else on Ctrl-C)")
@@ -81,6 +84,21 @@ def run(args: argparse.Namespace) -> int:
             return _score(args)
         case "demo":
             return _demo(args)
+        case "dossiers":
+            return _dossiers(args)
+    return 0
+
+
+def _dossiers(args: argparse.Namespace) -> int:
+    from probe.lab import dossiers, stories
+
+    for name in args.story or stories.STORIES:
+        told = dossiers.write(stories.find(name), args.folder, lambda line: print(line, file=sys.stderr, flush=True))
+        for row in told.incidents:
+            one = row.incident
+            print(f"incident {row.id}: {one.series.technique} of {one.series.target} by {row.operator}, "
+                  f"{one.homes} of {one.heard} homes")  # fmt: skip
+        print(*told.files, sep="\n", flush=True)
     return 0
 
 

@@ -11,6 +11,7 @@ from probe import __version__
 from probe.collector import instants
 from probe.collector.dossier.check import key_id
 from probe.collector.dossier.contents import contents
+from probe.collector.dossier.cover import cover
 from probe.collector.dossier.facts import facts
 from probe.collector.dossier.manifest import KEY, manifest_of, signed
 from probe.collector.dossier.pack import pack
@@ -42,8 +43,6 @@ def make(
 
     Raises UsageError for an unknown incident, StoreError, and what ``stamp`` raises.
     """
-    from probe.collector.dossier.cover import cover
-
     row = reader.incident(incident_id)
     if row is None:
         raise UsageError(f"there is no incident {incident_id}: `colibri collector incidents` lists them")

@@ -3,10 +3,13 @@ and a number that is made for it, leave."""
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
+import re
 import ssl
 import urllib.error
 import urllib.request
+import warnings
 from collections.abc import Mapping
 from datetime import UTC
 from pathlib import Path
@@ -16,6 +19,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from probe import __version__
+from probe.collector.dossier.der import in_order
 from probe.collector.dossier.manifest import MANIFEST
 from probe.model.errors import ColibriError, MalformedRecord, Unanswered, UsageError
 
@@ -26,6 +30,7 @@ REQUEST, RESPONSE = f"{MANIFEST}.tsq", f"{MANIFEST}.tsr"
 """What was asked, and the answer, as they went (DER)."""
 
 SECONDS = 30.0
+_PEM = re.compile(rb"-----BEGIN CERTIFICATE-----.*?-----END CERTIFICATE-----", re.DOTALL)
 _MOST = 256 * 1024  # bytes of an answer: a token with its chain has five thousand
 _NEEDS = "time stamps need rfc3161-client: pip install 'colibri-probe[dossier]'"
 
@@ -53,13 +58,13 @@ def ask(url: str, manifest: bytes) -> list[tuple[str, bytes]]:
     request = builder.nonce(nonce=True).cert_request(cert_request=True).build()
     answer = _post(url, request.as_bytes())
     try:
-        response = tsp.decode_timestamp_response(answer)
+        response = tsp.decode_timestamp_response(in_order(answer))
         if response.status not in (tsp.PKIStatus.GRANTED, tsp.PKIStatus.GRANTED_WITH_MODS):
             said = "; ".join(response.status_string)
             raise Unanswered(url, f"refused the time stamp (status {response.status}{f': {said}' if said else ''})")
         info = response.tst_info
         fits = info.message_imprint.message == hashlib.sha256(manifest).digest() and info.nonce == request.nonce
-    except ValueError as error:
+    except (ValueError, MalformedRecord) as error:
         raise Unanswered(url, f"no time stamp (RFC 3161) in the answer: {error}") from None
     if not fits:
         raise Unanswered(url, "the time stamp is of something else than was asked")
@@ -80,13 +85,13 @@ def verify(files: Mapping[str, bytes], trust: bytes | None = None) -> Stamped:
         raise ColibriError(_NEEDS) from error
     roots = _roots(trust)
     try:
-        response = tsp.decode_timestamp_response(files[RESPONSE])
+        response = tsp.decode_timestamp_response(in_order(files[RESPONSE]))
         builder = tsp.VerifierBuilder(roots=roots)
         builder.build().verify_message(response, files[MANIFEST])
         at = response.tst_info.gen_time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         signers = {(one.issuer, one.serial_number) for one in response.signed_data.signer_infos}
         own = [x509.load_der_x509_certificate(one) for one in response.signed_data.certificates]
-    except (ValueError, tsp.VerificationError) as error:
+    except (ValueError, tsp.VerificationError, MalformedRecord) as error:
         raise MalformedRecord(RESPONSE, f"the time stamp does not hold: {' '.join(str(error).split())}") from None
     named = [one.subject.rfc4514_string() for one in own if (one.issuer, one.serial_number) in signers]
     return Stamped(at, named[0] if named else "")
@@ -101,10 +106,15 @@ def _roots(trust: bytes | None) -> list[Certificate]:
             trust = Path(file).read_bytes()
         except OSError as error:
             raise ColibriError(f"{file}: {error.strerror} (--trust FILE names authorities to believe)") from None
-    try:
-        return list(x509.load_pem_x509_certificates(trust))
-    except ValueError as error:
-        raise UsageError(f"--trust: no certificates (PEM): {error}") from None
+    found: list[Certificate] = []
+    for pem in _PEM.findall(trust):
+        # A system's list holds old authorities that break today's rules: one of them must not hide the others.
+        with warnings.catch_warnings(), contextlib.suppress(ValueError):
+            warnings.simplefilter("ignore")
+            found.append(x509.load_pem_x509_certificate(pem))
+    if not found:
+        raise UsageError("--trust: no certificate (PEM) can be read there")
+    return found
 
 
 def _post(url: str, body: bytes) -> bytes:

@@ -38,6 +38,7 @@ def incident(
 
 
 @pytest.fixture
-def files(desk: Desk, incident: str) -> dict[str, bytes]:
-    """The files of its dossier."""
+def files(desk: Desk, incident: str, monkeypatch: pytest.MonkeyPatch) -> dict[str, bytes]:
+    """The files of its dossier; what its cover looks like is another test's affair, and takes a second."""
+    monkeypatch.setattr("probe.collector.dossier.make.pdf", str.encode)
     return unpack(make(desk.reader, incident, KEY, NOW, "x.zip").data, "x.zip")
