@@ -292,3 +292,31 @@ def test_a_restart_keeps_the_rhythm(tmp_path: Path) -> None:
             assert counts == {}
 
     run(scene)
+
+
+def test_a_signed_heartbeat_tells_that_the_probe_lives_whatever_it_measures(
+    tmp_path: Path, broker: Broker, collector: FakeCollector
+) -> None:
+    async def scene() -> None:
+        wired = config(tmp_path, mqtt=MqttConfig(host="127.0.0.1", port=broker.port))
+        for _ in range(2):
+            before = len(collector.on(feed.heartbeat(PROBE)))
+            async with Session(wired, [], make_runner):
+                await until(lambda n=before: len(collector.on(feed.heartbeat(PROBE))) > n)  # type: ignore[misc]
+
+    run(scene)
+    told = [msgspec.json.decode(body) for body in collector.on(feed.heartbeat(PROBE))]
+    assert all(verify(one) for one in told)
+    assert {(one["sequence"], one["measured"], one["probe"]) for one in told} == {(0, 0, PROBE)}
+    assert len({one["run"] for one in told}) == 2, "each start is another run"
+
+
+def test_one_round_makes_no_heartbeat(tmp_path: Path, broker: Broker, collector: FakeCollector) -> None:
+    async def scene() -> None:
+        wired = config(tmp_path, mqtt=MqttConfig(host="127.0.0.1", port=broker.port))
+        async with Session(wired, targets("a"), make_runner, once=True) as session:
+            await session.wait()
+
+    run(scene)
+    assert collector.on(FINDINGS)
+    assert collector.on(feed.heartbeat(PROBE)) == []
