@@ -128,7 +128,8 @@ class Pipeline:
         messages, judged = self._messages[: self._batch], self._judged[: self._batch]
         del self._messages[: self._batch], self._judged[: self._batch]
         self._since = time.monotonic()
-        future = self._writer.submit(self._store.commit, judged)
+        more = bool(self._judged or self._loads)
+        future = self._writer.submit(self._store.commit, judged, more=more)
         future.add_done_callback(lambda _: self._wake())
         self._commit = messages, judged, future
 

@@ -1,12 +1,18 @@
 """The hourly roll-up, and the incidents that follow from it: kept up to date within the transaction of a batch.
 
-Incidents are computed anew from the roll-up of their series, so that they are a function of what is stored, in whatever
-order it came. A batch of clean findings where nothing has happened lately costs no such computation.
+Incidents are a function of what is stored, in whatever order it came. Series in which something happened lately are
+followed in memory (:mod:`.incidents.follow`), so that a batch costs what it changes; one that is not is read whole. A
+batch of clean findings where nothing has happened lately costs neither.
+
+A collector that can't keep up puts the telling off (``more``), marked in the same transaction, so that it takes a tenth
+of the time at most; the marks are worked off with the first batch after which no more is waiting.
 """
 
 from __future__ import annotations
 
 import sqlite3
+import time
+from collections import OrderedDict
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -14,17 +20,26 @@ import msgspec
 from probe.collector import homes_table
 from probe.collector.cells import operator_key
 from probe.collector.incidents import retold
+from probe.collector.incidents.follow import Follow
 from probe.collector.incidents.model import HOUR, Incident, Series, Sight
 from probe.collector.incidents.retold import REACH, TECHNIQUES
-from probe.collector.incidents.timeline import OUTAGE_LIKE, incidents
+from probe.collector.incidents.timeline import OUTAGE_LIKE
 from probe.model.finding import Finding, Technique
 
 REMEMBERED = 100_000
 """Most series in memory, at some 400 bytes each."""
+FOLLOWED = 500_000
+"""Most sights (a probe's hour in a series) in memory, at some 300 bytes each; who was used longest ago goes."""
+SHARE = 0.1
+"""Most of the time that telling one series may take while others are waiting."""
 _BAD_AROUND = (
     "EXISTS (SELECT 1 FROM hourly h WHERE h.series = t.series AND h.what = t.what AND h.hour BETWEEN ?2 AND ?3"
     " AND h.what NOT IN ('clean', 'down', 'inconclusive'))"
 )
+
+
+_ROWS = "SELECT hour, probe, what, n, first, last FROM hourly WHERE series = ? AND what IN ('clean', 'down', ?)"
+_ROWS_OF_HOURS = f"{_ROWS} AND hour IN (SELECT value FROM json_each(?))"  # noqa: S608 - of this module
 
 
 class Known:
@@ -32,10 +47,33 @@ class Known:
 
     def __init__(self) -> None:
         self.series: dict[tuple[str, str, str, str, str], tuple[int, str, str]] = {}  # → id; group, operator as told
+        self.follows: OrderedDict[tuple[int, Technique], Follow] = OrderedDict()  # the last used one last
+        self.unseen: dict[tuple[int, Technique], set[int]] = {}  # of these, hours that have changed since
+        self.costs: dict[tuple[int, Technique], tuple[float, float]] = {}  # when it was told last, seconds it took
+        self.due = True  # whether marks may be in the table
 
     def forget(self) -> None:
         """All of it."""
         self.series.clear()
+        self.follows.clear()
+        self.unseen.clear()
+        self.costs.clear()
+        self.due = True
+
+    def changed(self, touched: Iterable[tuple[int, int]]) -> None:
+        """These (series, hour) pairs have other rows now."""
+        for pair in self.follows:
+            self.unseen.setdefault(pair, set())
+        hours: dict[int, set[int]] = {}
+        for series, hour in touched:
+            hours.setdefault(series, set()).add(hour)
+        for pair, some in self.unseen.items():
+            some |= hours.get(pair[0], set())
+
+    def hasty(self, pair: tuple[int, Technique]) -> bool:
+        """Whether it was told so lately that it would take more than its share of the time to tell it again."""
+        at, seconds = self.costs.get(pair, (0.0, 0.0))
+        return time.monotonic() < at + seconds / SHARE
 
 
 def add(db: sqlite3.Connection, known: Known, findings: Iterable[tuple[Finding, int]]) -> set[tuple[int, int]]:
@@ -82,10 +120,13 @@ def _number(db: sqlite3.Connection, known: Known, finding: Finding) -> int:
 
 
 def refresh(
-    db: sqlite3.Connection, touched: Iterable[tuple[int, int]], control: Collection[str], *, own_homes: bool = False
-) -> None:
+    db: sqlite3.Connection, known: Known, touched: Collection[tuple[int, int]], control: Collection[str], *,
+    own_homes: bool = False, more: bool = False,
+) -> None:  # fmt: skip
     """Bring the incidents of these (series, hour) pairs up to date. ``control``: probes of the control vantage;
-    ``own_homes``: probes of which the broker did not tell are homes of their own."""
+    ``own_homes``: probes of which the broker did not tell are homes of their own; ``more``: others are waiting, so
+    what would take long may be put off."""
+    known.changed(touched)
     spans: dict[int, tuple[int, int]] = {}
     for series, hour in touched:
         low, high = spans.get(series, (hour, hour))
@@ -94,8 +135,21 @@ def refresh(
         pair for series, (low, high) in spans.items()
         for pair in (*_concerned(db, series, low, high), *_elsewhere(db, series, low, high))
     }  # fmt: skip
-    for series, technique in sorted(concerned):
-        _refresh(db, series, technique, control, own_homes=own_homes)
+    if known.due:
+        concerned |= {(series, what) for series, what in db.execute("SELECT series, technique FROM due")}
+    later = sorted(pair for pair in concerned if more and known.hasty(pair))
+    if known.due:
+        db.execute("DELETE FROM due")
+    db.executemany("INSERT INTO due VALUES (?, ?)", later)
+    known.due = bool(later)
+    for pair in sorted(concerned.difference(later)):
+        begun = time.monotonic()
+        _refresh(db, known, *pair, control, own_homes=own_homes)
+        ended = time.monotonic()
+        known.costs[pair] = ended, ended - begun
+    while sum(follow.size for follow in known.follows.values()) > FOLLOWED and len(known.follows) > 1:
+        pair, _ = known.follows.popitem(last=False)
+        known.unseen.pop(pair, None)
 
 
 def _concerned(db: sqlite3.Connection, series: int, low: int, high: int) -> list[tuple[int, Technique]]:
@@ -122,22 +176,21 @@ def _elsewhere(db: sqlite3.Connection, series: int, low: int, high: int) -> list
 
 
 def _refresh(
-    db: sqlite3.Connection, number: int, technique: Technique, control: Collection[str], *, own_homes: bool
-) -> None:
-    series = _series(db, number, technique)
-    failed = _failing(db, series, control) if technique in OUTAGE_LIKE else frozenset()
-    sights = _sights(db, number, technique, control)
+    db: sqlite3.Connection, known: Known, number: int, technique: Technique, control: Collection[str], *,
+    own_homes: bool,
+) -> None:  # fmt: skip
+    follow = _follow(db, known, number, technique, control)
+    failed = _failing(db, follow.series, control) if technique in OUTAGE_LIKE else frozenset()
+    homes = homes_table.names(db, [Sight(probe, hour) for probe, hour in follow.first.items()], own=own_homes)
     # No clock: what lasts is told up to the last word that there is, so that the same findings always tell the same.
-    now = max((sight.hour for sight in sights), default=0) + HOUR
-    homes = homes_table.names(db, sights, own=own_homes)
-    found = incidents(series, sights, now=now, failing=failed, prefix_of=homes)
-    known = {
+    found = follow.incidents(now=follow.last + HOUR, failing=failed, prefix_of=homes)
+    written = {
         row[0]: msgspec.json.decode(row[1], type=Incident)
         for row in db.execute(
             "SELECT id, body FROM incidents WHERE series = ? AND technique = ? ORDER BY since", (number, technique)
         )
     }
-    changed, gone = retold.reconcile(known, found)
+    changed, gone = retold.reconcile(written, found)
     for name, one in changed:
         _put(db, name, number, one)
     for name in gone:  # late deliveries have shown that it was none, or one with another
@@ -145,21 +198,28 @@ def _refresh(
         _bump(db)
 
 
+def _follow(
+    db: sqlite3.Connection, known: Known, number: int, technique: Technique, control: Collection[str]
+) -> Follow:
+    """A series that has seen everything that there is of it."""
+    pair = number, technique
+    follow = known.follows.get(pair)
+    if follow is None:
+        follow = known.follows[pair] = Follow(_series(db, number, technique))
+        rows = db.execute(_ROWS, (number, technique))
+    else:
+        known.follows.move_to_end(pair)
+        hours = msgspec.json.encode(sorted(known.unseen.pop(pair, ()))).decode()
+        rows = db.execute(_ROWS_OF_HOURS, (number, technique, hours))
+    follow.see(retold.sights(rows, control))
+    return follow
+
+
 def _series(db: sqlite3.Connection, number: int, technique: Technique) -> Series:
     country, operator, access, measurement, target = db.execute(
         "SELECT country, operator, access, measurement, target FROM series WHERE id = ?", (number,)
     ).fetchone()
     return Series(country, operator, access, measurement, target, technique)
-
-
-def _sights(db: sqlite3.Connection, number: int, technique: str, control: Collection[str]) -> list[Sight]:
-    return retold.sights(
-        db.execute(
-            "SELECT hour, probe, what, n, first, last FROM hourly WHERE series = ? AND what IN ('clean', 'down', ?)",
-            (number, technique),
-        ),
-        control,
-    )
 
 
 def _failing(db: sqlite3.Connection, series: Series, control: Collection[str]) -> frozenset[int]:

@@ -264,6 +264,11 @@ MIGRATIONS = (
       what TEXT NOT NULL,
       PRIMARY KEY (series, what)
     ) WITHOUT ROWID;
+    CREATE TABLE due (               -- incidents that are still to be told anew
+      series INTEGER NOT NULL,
+      technique TEXT NOT NULL,
+      PRIMARY KEY (series, technique)
+    ) WITHOUT ROWID;
     INSERT INTO techniques
       SELECT DISTINCT series, what FROM hourly WHERE what NOT IN ('clean', 'down', 'inconclusive', 'interfered');
     """,
@@ -280,6 +285,10 @@ def open_writer(path: str) -> sqlite3.Connection:
             # FULL: a commit is on the disk when it returns. `stored` is a promise (contract 3).
             connection.execute("PRAGMA synchronous = FULL")
             connection.execute("PRAGMA busy_timeout = 10000")
+            # Indexes are written all over: with 64 MB of pages in memory, and a checkpoint each 32 MB, a page that
+            # many findings touch is read and written once.
+            connection.execute("PRAGMA cache_size = -65536")
+            connection.execute("PRAGMA wal_autocheckpoint = 8192")
             _migrate(connection, path)
         except BaseException:
             connection.close()

@@ -43,6 +43,11 @@ def genuine(claim: Claim) -> bool:
     return canonical.verify_bytes(claim.text, claim.key, claim.signature)
 
 
+def available() -> bool:
+    """Whether libsodium is there."""
+    return _sodium() is not None
+
+
 class Checkers:
     """A pool of ``threads``; ``submit`` is not for several threads."""
 

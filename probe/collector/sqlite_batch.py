@@ -74,8 +74,9 @@ class Batch:
         self._counted: set[tuple[int, int]] = set()  # (series, hour)
         self._rejecting: set[str] = set()  # probes with something new in quarantine
 
-    def write(self, batch: Sequence[Judged]) -> list[Outcome]:
-        """Everything, and what follows from it. Raises sqlite3.Error."""
+    def write(self, batch: Sequence[Judged], *, more: bool) -> list[Outcome]:
+        """Everything, and what follows from it, save incidents that take long while there is ``more`` to come. Raises
+        sqlite3.Error."""
         ids = [m.judgement.finding.id for m in batch if isinstance(m.judgement, NewFinding)]
         self._digests = dict(self._db.execute(
             "SELECT id, digest FROM findings WHERE id IN (SELECT value FROM json_each(?))",
@@ -87,7 +88,9 @@ class Batch:
             self._db, self._memory.rollup, ((f, at) for some in self._news.values() for at, f in some)
         )
         present.refresh(self._db, self._memory.present, self._news)
-        rollup.refresh(self._db, self._counted, self._control, own_homes=self._own_homes)
+        rollup.refresh(
+            self._db, self._memory.rollup, self._counted, self._control, own_homes=self._own_homes, more=more
+        )
         self._counts["rejects_dropped"] += quarantine.shrink(self._db, self._rejecting)
         self._db.executemany(
             "INSERT INTO counters VALUES (?, ?) ON CONFLICT (name) DO UPDATE SET value = value + excluded.value",

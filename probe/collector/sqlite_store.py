@@ -41,10 +41,10 @@ class SqliteStore:
         except sqlite3.Error as error:
             raise StoreError(f"the secret of the homes can't be read: {error}") from error
 
-    def commit(self, batch: Sequence[Judged]) -> list[Outcome]:
+    def commit(self, batch: Sequence[Judged], *, more: bool = False) -> list[Outcome]:
         try:
             with transaction(self._db), self._remembering() as memory:
-                outcomes = Batch(self._db, memory, self._control, own_homes=self._own_homes).write(batch)
+                outcomes = Batch(self._db, memory, self._control, own_homes=self._own_homes).write(batch, more=more)
         except sqlite3.Error as error:
             raise StoreError(f"a batch of {len(batch)} messages could not be stored: {error}") from error
         self._on_commit()

@@ -103,7 +103,7 @@ def test_a_line_of_the_brokers_log_leaves_no_address(line: Line) -> None:
 
 
 def test_a_store_that_fails_ends_it(desk: Desk, probes: Probes, wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
-    def fail(_batch: list[Judged]) -> list[Outcome]:
+    def fail(_batch: list[Judged], *, more: bool) -> list[Outcome]:
         raise StoreError("disk full")
 
     monkeypatch.setattr(desk.store, "commit", fail)
@@ -119,10 +119,10 @@ def test_what_arrives_during_a_commit_waits_for_the_next(
 ) -> None:
     gate, sizes, commit = threading.Event(), list[int](), desk.store.commit
 
-    def slow(batch: list[Judged]) -> list[Outcome]:
+    def slow(batch: list[Judged], *, more: bool) -> list[Outcome]:
         sizes.append(len(batch))
         assert gate.wait(10)
-        return commit(batch)
+        return commit(batch, more=more)
 
     monkeypatch.setattr(desk.store, "commit", slow)
     line, probe = Line(desk.store), probes()

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -11,6 +13,10 @@ import pytest
 
 from probe.collector import rollup
 from probe.collector.incidents.model import HOUR, Incident
+from probe.collector.ingest import judge_message
+from probe.collector.keyring import Keyring
+from probe.collector.verdicts import Judged
+from probe.model import feed
 from probe.model.finding import Finding, Interference, Line, Target
 from tests.collector.incidents.stories import Result, Story, World, at, cut
 
@@ -148,7 +154,7 @@ def test_where_nothing_happens_nothing_is_computed(desk: Desk, probes: Probes, m
     def never(*_: object, **__: object) -> None:
         raise AssertionError("computed")
 
-    monkeypatch.setattr(rollup, "incidents", never)
+    monkeypatch.setattr(rollup, "Follow", never)
     give(desk, findings(probes, lambda _: "good"))
     assert told(desk) == []
 
@@ -156,3 +162,49 @@ def test_where_nothing_happens_nothing_is_computed(desk: Desk, probes: Probes, m
 def test_an_interference_without_a_technique_is_counted_and_accuses_nobody(desk: Desk, probes: Probes) -> None:
     give(desk, [msgspec.structs.replace(f, interference=None) for f in findings(probes)])
     assert told(desk) == []
+
+
+def test_what_is_put_off_is_told_with_the_last_batch(
+    desks: Callable[..., Desk], probes: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rollup, "SHARE", 1e-9)
+    some = sorted(findings(probes), key=lambda f: f.started_at)
+    prompt, hurried = desks("prompt"), desks("hurried")
+    give(prompt, some)
+    keyring = Keyring({}, {})
+    for start in range(0, len(some), 20):
+        batch = []
+        for finding in some[start : start + 20]:
+            topic, payload = feed.finding(finding.probe.id, finding.measurement), msgspec.json.encode(finding)
+            batch.append(Judged(topic, payload, END, judge_message(topic, payload, END, keyring)))
+        hurried.store.commit(batch, more=True)
+    with closing(sqlite3.connect(hurried.path)) as db:
+        waiting = db.execute("SELECT count(*) FROM due").fetchone()
+    hurried.store.commit([])
+    assert waiting == (1,), "told once, and then put off"
+    assert told(hurried) == told(prompt)
+    with closing(sqlite3.connect(hurried.path)) as db:
+        assert db.execute("SELECT count(*) FROM due").fetchone() == (0,)
+
+
+def test_what_was_put_off_is_told_after_a_restart(desk: Desk, desks: Callable[..., Desk], probes: Probes) -> None:
+    give(desk, findings(probes))
+    expected = told(desk)
+    with closing(sqlite3.connect(desk.path)) as db, db:
+        db.execute("DELETE FROM incidents")
+        db.execute("INSERT INTO due SELECT series, what FROM techniques")
+    again = desks(desk.path)
+    again.give(probes("other").finding())
+    assert told(again) == expected
+
+
+def test_series_that_are_not_followed_are_read_whole(
+    desks: Callable[..., Desk], probes: Probes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    some = findings(probes) + findings(probes, target="196.20.66.11", prefix="other")
+    followed, read = desks("followed"), desks("read")
+    give(followed, some)
+    monkeypatch.setattr(rollup, "FOLLOWED", 0)
+    give(read, some)
+    assert sorted(told(read), key=lambda one: one.series) == sorted(told(followed), key=lambda one: one.series)
+    assert len(told(read)) == 2

@@ -45,8 +45,8 @@ dies_after = int(sys.argv[2])
 
 class Mortal(SqliteStore):
     findings = 0
-    def commit(self, batch):
-        outcomes = super().commit(batch)
+    def commit(self, batch, *, more=False):
+        outcomes = super().commit(batch, more=more)
         self.findings += sum(o.answer for o in outcomes)
         if dies_after and self.findings >= dies_after:
             os.kill(os.getpid(), signal.SIGKILL)  # committed; neither acknowledged nor answered

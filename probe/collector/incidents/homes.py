@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import accumulate
+from typing import Any
 
 import msgspec
 
@@ -19,6 +20,7 @@ TOLD = 30 * 24 * HOUR
 """Probes that were behind one prefix at the same time, no longer ago than this, are of one home."""
 BY_PREFIX = "~"
 """Begins the name of a home that was told apart by its prefix, or could have been: no probe's id does."""
+_MANY = 3  # homes, of which one can differ
 _TWICE = 2  # results that make a word: one alone may be anything
 
 _PRIOR_FOR, _PRIOR = 4, 5  # a home nobody knows is believed as one that agreed four times of five
@@ -36,7 +38,16 @@ class Home:
         self.bad = [sum(s.bad for s in rows[hour]) for hour in self.hours]
         self._bad_before = [0, *accumulate(self.bad)]
         self.good = [sum(s.good for s in rows[hour]) for hour in self.hours]
+        self._good_before = [0, *accumulate(self.good)]
+        self.memo: dict[Hashable, Any] = {}
+        """What was worked out from it alone, by whoever did: a home never changes, there is another one then."""
         self.probes = tuple(sorted({s.probe for some in rows.values() for s in some}))
+
+    def tally(self, low: int, high: int) -> tuple[int, int]:
+        """Bad and good results of its hours number ``low`` to ``high``."""
+        return (
+            self._bad_before[high] - self._bad_before[low], self._good_before[high] - self._good_before[low],
+        )  # fmt: skip
 
     def stance(self, hour: int) -> Stance | None:
         """What it says at the end of an hour; None if it has not measured lately."""
@@ -131,15 +142,28 @@ def counted(names: Iterable[str]) -> Counted:
     return "probe" if not any(known) else "prefix" if all(known) else "mixed"
 
 
+def agreement(said: Mapping[str, Stance]) -> tuple[Iterable[str], list[str]]:
+    """Who was asked in one hour and who agreed, if two thirds of three homes or more did; else nobody."""
+    if len(said) >= _MANY:
+        for word in ("good", "bad"):
+            with_it = [name for name, what in said.items() if what == word]
+            if 3 * len(with_it) >= 2 * len(said):
+                return said.keys(), with_it
+    return (), []
+
+
+def weight_of(agreed: int, asked: int) -> float:
+    """Of one home: how often it agreed, of the times that it was asked."""
+    return ((agreed + _PRIOR_FOR) / (asked + _PRIOR)) ** 2
+
+
 def weights(words: Mapping[int, Mapping[str, Stance]]) -> dict[str, float]:
     """Home → 0 … 1: how often it agreed with two thirds of three or more homes, squared, so that one that is wrong half
     of the time says a quarter. A function of the results alone, whatever the order in which they came."""
     agreed, asked = Counter[str](), Counter[str]()
     for said in words.values():
-        for word in ("good", "bad"):
-            with_it = [name for name, what in said.items() if what == word]
-            if len(said) >= 3 and 3 * len(with_it) >= 2 * len(said):
-                asked.update(said.keys())
-                agreed.update(with_it)
+        everyone, with_it = agreement(said)
+        asked.update(everyone)
+        agreed.update(with_it)
     homes = {name for said in words.values() for name in said}
-    return {name: ((agreed[name] + _PRIOR_FOR) / (asked[name] + _PRIOR)) ** 2 for name in sorted(homes)}
+    return {name: weight_of(agreed[name], asked[name]) for name in sorted(homes)}

@@ -5,14 +5,14 @@ A function of what is stored alone: late and repeated deliveries, in any order, 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Container, Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
 import msgspec
 
-from probe.collector.incidents.homes import homes_of, weights, words_of
+from probe.collector.incidents.homes import Home, homes_of, weights, words_of
 from probe.collector.incidents.machine import Phase, sign, step
-from probe.collector.incidents.model import HOUR, Incident, Series, Sight
+from probe.collector.incidents.model import HOUR, Incident, Series, Sight, Stance
 from probe.collector.incidents.told import tell
 
 OUTAGE_LIKE = frozenset({"ip_blackhole", "icmp_reject"})
@@ -30,13 +30,20 @@ def incidents(
     prefix, where known. ``now`` in ms.
     """
     if series.technique in OUTAGE_LIKE:
-        sights = [_void(sight) if _near(sight.hour, failing) else sight for sight in sights]
+        sights = [void(sight) if near(sight.hour, failing) else sight for sight in sights]
     homes = homes_of(sights, prefix_of or {})
     words = words_of(homes)
-    weight = weights(words)
+    eventful = {hour for home in homes.values() for hour, bad in zip(home.hours, home.bad, strict=True) if bad}
+    return read(series, homes, words, weights(words), eventful, now)
+
+
+def read(
+    series: Series, homes: Mapping[str, Home], words: Mapping[int, Mapping[str, Stance]], weight: Mapping[str, float],
+    eventful: Container[int], now: int,
+) -> list[Incident]:  # fmt: skip
+    """The incidents in what homes said, hour by hour and in order. ``eventful``: hours with a bad result."""
     found: list[Incident] = []
     phase, since = Phase.QUIET, 0
-    eventful = {hour for home in homes.values() for hour, bad in zip(home.hours, home.bad, strict=True) if bad}
     for hour, said in words.items():
         if phase is Phase.QUIET and hour not in eventful:
             continue  # years of good results cost nothing
@@ -51,10 +58,11 @@ def incidents(
     return found
 
 
-def _void(sight: Sight) -> Sight:
+def void(sight: Sight) -> Sight:
+    """Without its bad results, which tell of an outage."""
     return msgspec.structs.replace(sight, down=sight.down + sight.bad, bad=0, first_bad=0, last_bad=0)
 
 
-def _near(hour: int, failing: AbstractSet[int]) -> bool:
+def near(hour: int, failing: AbstractSet[int]) -> bool:
     """Whether it failed outside within the hour, or in the one before or after: nobody measures at the same minute."""
     return any(one in failing for one in (hour - HOUR, hour, hour + HOUR))

@@ -24,24 +24,46 @@ class _Span:
         self.name, self.home = name, home
         # The hours that the ends lie in belong to it.
         self.low, self.high = bisect_right(home.hours, start - HOUR), bisect_left(home.hours, end + 1)
-        self.bad, self.good = sum(home.bad[self.low : self.high]), sum(home.good[self.low : self.high])
+        self.bad, self.good = home.tally(self.low, self.high)
 
     def spared(self, share: float, start: int, end: int) -> list[tuple[int, int]]:
         """Intervals of a day or more without a bad result, which chance would not give; all of the incident is none:
         who never saw it disagrees."""
-        found, first = list[tuple[int, int]](), self.low
-        hours, bad = self.home.hours, self.home.bad
-        for i in range(self.low, self.high + 1):
-            if i < self.high and not bad[i]:
-                continue
-            good = sum(self.home.good[first:i])
-            if first < i and hours[i - 1] - hours[first] >= WINDOW and (1 - share) ** good < CHANCE:
-                found.append((hours[first], hours[i - 1] + HOUR))
-            first = i + 1
+        found = [(a, b) for a, b, good in self._breaks() if (1 - share) ** good < CHANCE]
+        hours = self.home.hours
         # A home that is new and gone again, or that turned, was spared; one that always says so disagrees.
         stays = self.bad == 0 and (self.low > 0 or hours[self.low : self.low + 1] <= [start + WINDOW])
         stays = stays or (self.bad == 0 and self.high > self.low and hours[self.high - 1] >= end - WINDOW)
         return [] if stays else found
+
+
+    def _breaks(self) -> list[tuple[int, int, int]]:
+        """Intervals of a day or more without a bad result, with how many good ones there were in each."""
+        key = "breaks", self.low, self.high
+        if key in self.home.memo:
+            return self.home.memo[key]  # type: ignore[no-any-return]
+        found, first = list[tuple[int, int, int]](), self.low
+        hours, bad = self.home.hours, self.home.bad
+        for i in range(self.low, self.high + 1):
+            if i < self.high and not bad[i]:
+                continue
+            if first < i and hours[i - 1] - hours[first] >= WINDOW:
+                found.append((hours[first], hours[i - 1] + HOUR, self.home.tally(first, i)[1]))
+            first = i + 1
+        self.home.memo[key] = found
+        return found
+
+    def by_hour(self) -> list[list[int]]:
+        """(bad, bad or good) results by hour of the day."""
+        key = "by_hour", self.low, self.high
+        if key not in self.home.memo:
+            counts = [[0, 0] for _ in range(_DAY)]
+            for i in range(self.low, self.high):
+                at = counts[self.home.hours[i] // HOUR % _DAY]
+                at[0] += self.home.bad[i]
+                at[1] += self.home.bad[i] + self.home.good[i]
+            self.home.memo[key] = counts
+        return self.home.memo[key]  # type: ignore[no-any-return]
 
 
 def tell(
@@ -72,6 +94,8 @@ def _middle(shares: list[float]) -> float:
 
 
 def _good_within(span: _Span, intervals: list[tuple[int, int]]) -> int:
+    if not intervals:
+        return 0
     hours = span.home.hours
     return sum(
         span.home.good[i] for i in range(span.low, span.high) if any(a <= hours[i] < b for a, b in intervals)
@@ -81,10 +105,9 @@ def _good_within(span: _Span, intervals: list[tuple[int, int]]) -> int:
 def _by_hour(saw: list[_Span]) -> tuple[tuple[int, int], ...]:
     counts = [[0, 0] for _ in range(_DAY)]
     for span in saw:
-        for i in range(span.low, span.high):
-            at = counts[span.home.hours[i] // HOUR % _DAY]
-            at[0] += span.home.bad[i]
-            at[1] += span.home.bad[i] + span.home.good[i]
+        for at, (bad, made) in zip(counts, span.by_hour(), strict=True):
+            at[0] += bad
+            at[1] += made
     return tuple((bad, made) for bad, made in counts)
 
 
@@ -106,6 +129,6 @@ def _together(spared: Mapping[str, list[tuple[int, int]]], homes: Mapping[str, H
 
 def _silent(spans: list[_Span], start: int, end: int) -> tuple[tuple[int, int], ...]:
     """Intervals longer than any usual pause in which nobody measured."""
-    times = sorted({s.home.hours[i] for s in spans for i in range(s.low, s.high)})
+    times = sorted(set[int]().union(*(s.home.hours[s.low : s.high] for s in spans)))
     ends = [start, *(t + HOUR for t in times)]
     return tuple((a, b) for a, b in zip(ends, [*times, end], strict=True) if b - a > _GAP)

@@ -47,3 +47,13 @@ def test_nor_do_those_that_never_say_so() -> None:
 def test_of_those_that_turned_the_latest_quarter_does_not_date_the_end() -> None:
     homes = {f"home{i}": home("bbb" + "g" * 30, i) for i in range(4)} | {"broken": home("bbbggggb" + "g" * 30)}
     assert ended(homes, dict.fromkeys(homes, 1.0), T, hour(32)) == Bounds(hour(2, 3), hour(3, 0))
+
+
+def test_where_those_that_saw_it_fell_silent_others_tell_that_it_is_over() -> None:
+    homes = {f"home{i}": home("bbb", i) for i in range(3)} | {f"late{i}": home("." * 90 + "gg", i) for i in (7, 8)}
+    assert ended(homes, dict.fromkeys(homes, 1.0), T, hour(91)) == Bounds(hour(2, 2), hour(90, 7))
+
+
+def test_who_sees_it_again_later_is_not_asked_for_this_one() -> None:
+    homes = {"saw": home("bb" + "g" * 40), "later": home("gg" + "g" * 40 + "bb")}
+    assert ended(homes, dict.fromkeys(homes, 1.0), T, hour(30)) == Bounds(hour(1), hour(2))
