@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
+
+import msgspec
 
 from probe.collector.homes import SECRET_BYTES
 from probe.collector.incidents.homes import Stay, together
@@ -56,19 +58,25 @@ def put(db: sqlite3.Connection, probe: str, home: str, at: int) -> list[Touched]
 
 
 def names(db: sqlite3.Connection, sights: Iterable[Sight], *, own: bool) -> dict[str, str]:
-    """Probe → the name of its home among those that saw a series, as :func:`together` tells them apart."""
+    """Probe → the name of its home among those that saw a series, as :func:`together` tells them apart.
+
+    Empty where the broker never told of anybody.
+    """
+    if db.execute("SELECT 1 FROM homes LIMIT 1").fetchone() is None:
+        return {}
     first: dict[str, int] = {}
     for sight in sights:
         first[sight.probe] = min(sight.hour, first.get(sight.probe, sight.hour))
-    return together(first, _stays(db), own=own)
+    return together(first, _stays(db, first), own=own)
 
 
-def _stays(db: sqlite3.Connection) -> list[Stay]:
+def _stays(db: sqlite3.Connection, probes: Collection[str]) -> list[Stay]:
     """A probe was behind its first prefix before, too, as far as anybody knows."""
     return [
-        Stay(probe, home, since if before else 0, END if until is None else until)
+        Stay(probe, home, since if before is not None else 0, END if until is None else until)
         for probe, home, since, until, before in db.execute(
             "SELECT probe, home, since, lead(since) OVER w, lag(since) OVER w FROM homes"
-            " WINDOW w AS (PARTITION BY probe ORDER BY since)"
+            " WHERE probe IN (SELECT value FROM json_each(?)) WINDOW w AS (PARTITION BY probe ORDER BY since)",
+            (msgspec.json.encode(list(probes)).decode(),),
         )
     ]

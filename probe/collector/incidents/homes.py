@@ -110,15 +110,13 @@ def together(first: Mapping[str, int], stays: Iterable[Stay], *, own: bool = Fal
 
     A probe joins the home of one that began before it and that was behind its prefix at the same time, within a month
     before that hour; else it is a home of its own. So it stays one home wherever its address moves, and probes that
-    showed two prefixes at once are two homes, though a pool hands both the same one later. Nothing at all is told apart
-    (and the answer is empty) where the broker never told of anybody. Where it does, those whom it did not tell of are
-    one home together, so that whoever hides from the log gains nothing by numbers; with ``own``, each is its own.
+    showed two prefixes at once are two homes, though a pool hands both the same one later. Those without any stay are
+    one home together, so that whoever hides from the broker's log gains nothing by numbers; with ``own``, each is its
+    own. (Where the broker tells of nobody at all, nobody is told apart, and this is not asked.)
     """
     behind: dict[str, list[Stay]] = {}
     for stay in stays:
         behind.setdefault(stay.probe, []).append(stay)
-    if not behind:
-        return {}
     found: dict[str, str] = {}
     there: dict[str, list[Stay]] = {}  # prefix → stays of those that have a home by now
     for probe, hour in sorted(first.items(), key=lambda one: (one[1], one[0])):

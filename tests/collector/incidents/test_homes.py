@@ -4,7 +4,16 @@ from __future__ import annotations
 
 import pytest
 
-from probe.collector.incidents.homes import Home, homes_of, weights, words_of
+from probe.collector.incidents.homes import (
+    TOLD,
+    Home,
+    Stay,
+    counted,
+    homes_of,
+    together,
+    weights,
+    words_of,
+)
 from probe.collector.incidents.model import HOUR, Sight, Stance
 from tests.collector.incidents.stories import DAY, Story, at, cut
 
@@ -50,6 +59,51 @@ def test_probes_of_one_prefix_are_one_home() -> None:
     homes = homes_of(sights, {"a": "x", "b": "x"})
     assert {name: one.probes for name, one in homes.items()} == {"x": ("a", "b"), "c": ("c",)}
     assert homes["x"].good == [3]
+
+
+EVER = 1 << 62
+
+
+def stay(probe: str, prefix: str, since: int = 0, until: int = EVER) -> Stay:
+    return Stay(probe, prefix, since, until)
+
+
+def test_who_is_behind_one_prefix_at_the_same_time_is_one_home() -> None:
+    stays = [stay("a", "x"), stay("b", "x"), stay("c", "y")]
+    assert together({"a": T, "b": T + HOUR, "c": T}, stays) == {"a": "~a", "b": "~a", "c": "~c"}
+    assert together({"b": T, "a": T + HOUR, "c": T}, stays) == {"a": "~b", "b": "~b", "c": "~c"}, "by the first"
+
+
+@pytest.mark.parametrize(
+    ("stays", "one"),
+    [
+        ([stay("a", "x", 0, T), stay("a", "y", T), stay("b", "x", 0, T), stay("b", "y", T)], True),  # moved together
+        ([stay("a", "x", 0, T), stay("a", "y", T), stay("b", "x", T)], False),  # the pool handed it on
+        ([stay("a", "x"), stay("b", "y", 0, T + 5 * HOUR), stay("b", "x", T + 5 * HOUR)], False),  # met afterwards
+        ([stay("a", "x"), stay("b", "x", 0, T - 5 * HOUR), stay("b", "y", T - 5 * HOUR)], True),  # met before
+        ([stay("a", "x"), stay("b", "x", 0, T - TOLD), stay("b", "y", T - TOLD)], False),  # long ago
+        ([stay("a", "x"), stay("b", "y", 0, T + 59), stay("b", "x", T + 59)], True),  # within the hour
+    ],
+)
+def test_addresses_move(stays: list[Stay], one: bool) -> None:
+    found = together({"a": T - HOUR, "b": T}, stays)
+    assert (found["a"] == found["b"]) is one
+
+
+def test_one_probe_is_one_home_however_often_it_moves() -> None:
+    stays = [stay("a", f"{n}", T + n * HOUR, T + (n + 1) * HOUR) for n in range(-50, 50)]
+    assert together({"a": T}, stays) == {"a": "~a"}
+
+
+def test_those_of_whom_nothing_is_known_are_one_home_unless_they_are_taken_at_their_word() -> None:
+    first = {"a": T, "b": T, "c": T}
+    assert together(first, [stay("a", "x")]) == {"a": "~a", "b": "~", "c": "~"}
+    assert together(first, [stay("a", "x")], own=True) == {"a": "~a", "b": "b", "c": "c"}
+
+
+@pytest.mark.parametrize(("names", "how"), [("a b", "probe"), ("~a ~", "prefix"), ("~a b", "mixed"), ("", "probe")])
+def test_what_told_homes_apart(names: str, how: str) -> None:
+    assert counted(names.split()) == how
 
 
 def test_who_agrees_weighs_more_than_who_lies_or_is_new() -> None:
