@@ -7,6 +7,7 @@ to the ledger, a line each: that is the promise which kills are held against.
 
 from __future__ import annotations
 
+import hashlib
 import os
 import sys
 import time
@@ -32,9 +33,10 @@ class Serial:
         """An outcome at once."""
         number, target = next(self._numbers), str(options["target"])
         bad = number % EVIL == 0
+        packets = b"\x0a\x0d\x0d\x0a" + os.urandom(500) if bad else b""
         return Outcome(
             measurement=measurement, version="1", started=time.time() - self._ago, duration=0.0, clock="synchronised",
-            evidence=Evidence(packets=1), pcapng=b"\x0a\x0d\x0d\x0a" + os.urandom(500) if bad else b"",
+            evidence=Evidence(1, hashlib.sha256(packets).hexdigest()) if bad else Evidence(), pcapng=packets,
             judgement=Judgement(
                 verdict="interfered" if bad else "clean", rule="made/up", target=Target(target, target),
                 interference=Interference("dns_injection") if bad else None, trials=Tally(3, 3), confidence=1.0,
