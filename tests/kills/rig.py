@@ -30,7 +30,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 from probe.model import feed
 
 ROOT = Path(__file__).parents[2]
-PROBES, TARGETS = 6, 12  # each target is measured once a second
+PROBES, TARGETS = 6, 18  # each target is measured once a second
 CUT = "p-cut"
 AGO = 3 * 86400
 REPEATED = 0.03  # share of the findings that come again, by another hand
