@@ -98,7 +98,7 @@ MOROCCO = Story(
         Task("tcp_reset", "https://octenium.example/", "chat", hit=False, options={"address": "198.51.100.10"}),
     ),
 )  # fmt: skip
-STORIES = {story.name: story for story in (ALGERIA, MOROCCO)}
+STORIES: dict[str, Story] = {story.name: story for story in (ALGERIA, MOROCCO)}
 
 
 def find(name: str) -> Story:
