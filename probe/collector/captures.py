@@ -59,9 +59,13 @@ def surplus(db: sqlite3.Connection, probe: str) -> list[SetAside]:
     ]
 
 
+def set_aside(finding_id: str, packed: bytes, received_at: int, rejected: Rejected) -> SetAside:
+    """A capture that was taken out, as a message again. ``received_at`` in ms."""
+    topic = f"(evidence of {finding_id}, came {instants.to_text(received_at)})"
+    return Judged(topic, packed, received_at, rejected), rejected
+
+
 def _remove(db: sqlite3.Connection, finding_id: str, row: _Waiting, reason: Reason, detail: str) -> SetAside:
     probe, _, received_at, packed = row
     db.execute("DELETE FROM evidence WHERE finding_id = ? AND probe = ?", (finding_id, probe))
-    rejected = Rejected(reason, detail, probe)
-    topic = f"(evidence of {finding_id}, came {instants.to_text(received_at)})"
-    return Judged(topic, packed, received_at, rejected), rejected
+    return set_aside(finding_id, packed, received_at, Rejected(reason, detail, probe))
