@@ -69,11 +69,20 @@ def load_targets(config: Config) -> list[TargetEntry]:
         data = _read(path)
         if config.targets.signed_by:
             _check_signature(path, data, config.targets.signed_by)
-        listed = _convert(path, _read_toml(path, data), TargetList).targets
+        listed = entries_of(path, data)
         for i, entry in enumerate(listed):
-            _check_target(f"{path}: targets[{i}]", entry, config)
+            check_target(f"{path}: targets[{i}]", entry, config)
         entries += listed
+    if config.targets.root:
+        from probe.agent.lists import in_force
+
+        entries += in_force(config)
     return entries
+
+
+def entries_of(path: Path, data: bytes) -> list[TargetEntry]:
+    """The targets of a list (TOML). Raises ConfigError with ``path``, and the line or the key."""
+    return _convert(path, _read_toml(path, data), TargetList).targets
 
 
 def _read(path: Path) -> bytes:
@@ -169,7 +178,8 @@ def _check_signature(path: Path, data: bytes, keys: list[str]) -> None:
         raise ConfigError(str(beside), f"is not a signature of {path.name} by any key of targets.signed_by")
 
 
-def _check_target(where: str, entry: TargetEntry, config: Config) -> None:
+def check_target(where: str, entry: TargetEntry, config: Config) -> None:
+    """Raise ConfigError, with ``where`` and the key, for an entry that could not be measured."""
     if not entry.target:
         raise ConfigError(f"{where}.target", "is empty")
     kinds = entry.measurements or config.schedule.measurements

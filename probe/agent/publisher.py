@@ -11,7 +11,7 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Protocol
 
 import msgspec
@@ -72,6 +72,8 @@ class Publisher:
     ) -> None:
         """``waiting``: heartbeats, which go the same way as the findings of ``spool``. ``hold``: whether findings are
         to wait."""
+        self._others: tuple[str, ...] = ()
+        self._hear: Callable[[Message], None] = lambda _: None
         self._config, self._probe, self._spool, self._info = config, probe, spool, info
         self._backoff, self._beat, self._clock, self._dial = backoff, beat, clock, dial
         self._waiting, self._hold_findings = waiting, hold
@@ -114,6 +116,15 @@ class Publisher:
         """A heartbeat has been made: send it if there is a connection."""
         if self._link is not None:
             self._link.wake()
+
+    def listen(self, topics: Iterable[str], hear: Callable[[Message], None]) -> None:
+        """Subscribe to these topics as well, at every connection; what comes on them goes to ``hear``."""
+        self._others, self._hear = tuple(topics), hear
+
+    def say(self, topic: str, payload: bytes) -> None:
+        """Publish something that matters only now; where there is no connection, it is lost."""
+        if self._link is not None:
+            self._link.publish(topic, payload)
 
     def hurry(self) -> None:
         """Try to connect now: the line has changed, and the last failure tells nothing any more."""
@@ -173,7 +184,8 @@ class Publisher:
         self._flights.clear()
         log.info("connected to the broker")
         try:
-            link.subscribe(feed.stored(self._probe))
+            for topic in (feed.stored(self._probe), *self._others):
+                link.subscribe(topic)
             link.publish(feed.availability(self._probe), feed.AVAILABLE, retain=True)
             for topic, state in self._states.all():
                 self._publish_state(link, topic, state)
@@ -225,12 +237,14 @@ class Publisher:
         lost: str | None = None
         for event in events:
             match event:
+                case Message() if event.topic in self._others:
+                    self._hear(event)
                 case Message():
                     safe += self._read_stored(event)
                 case Acknowledged():
                     safe += self._read_acknowledgement(event)
                 case Subscribed(failure) if failure:
-                    log.error("the broker refuses us the topic on which the collector says 'stored': %s", failure)
+                    log.error("the broker refuses us a topic that is ours to hear: %s", failure)
                 case Closed(reason):
                     lost = reason
         if safe and self._let_go(safe):

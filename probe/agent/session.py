@@ -14,6 +14,7 @@ from random import SystemRandom
 from typing import Any, Self, TextIO
 
 from probe.agent import choices, line
+from probe.agent.asked import Asked
 from probe.agent.backoff import Backoff
 from probe.agent.control import ControlSocket, MeasureRequest
 from probe.agent.delivery import SOFTWARE, Delivery
@@ -32,12 +33,13 @@ from probe.agent.notify import Heartbeats
 from probe.agent.pause import PausableRunner, Pause, PausedError
 from probe.agent.publisher import Publisher
 from probe.agent.recent import Recent
+from probe.agent.requests_desk import RequestDesk
 from probe.agent.runner import Runner
 from probe.agent.schedule import Planner
 from probe.agent.spool import Spool
 from probe.agent.unix import UnixServer
 from probe.agent.waiting import Waiting
-from probe.agent.worker import Worker
+from probe.agent.worker import LIMIT, Worker
 from probe.engine.clock import synchronised
 from probe.measurements import load as load_measurement
 from probe.measurements import names as measurement_names
@@ -48,6 +50,7 @@ from probe.model.finding import SCHEMA, Clock, Finding
 from probe.model.heartbeat import Heartbeat
 from probe.model.home import View
 from probe.model.outcome import Outcome
+from probe.model.request import Request
 
 log = logging.getLogger(__name__)
 
@@ -100,6 +103,7 @@ class Session:
                 self._waiting = Waiting(folder / "heartbeats.jsonl", self._identity.sign)
                 self._recent = Recent(folder)
                 self._pause = Pause(folder)
+                self._asked = Asked(folder)
             except OSError as error:
                 raise ConfigError("probe.state_dir", f"{folder} can't be used: {error}") from None
             stack.callback(self._spool.close)
@@ -108,6 +112,13 @@ class Session:
             self._runner = PausableRunner(self._make_runner(self._config), self._pause)
             self._pause.watch(self._pause_changed)
             self._assemble()
+            if not self._once:
+                self._desk = RequestDesk(
+                    self._config, self._identity.id, self._pause, self._asked, measure=self._requested,
+                    say=self._publisher.say, reload=self._reload,
+                )  # fmt: skip
+                self._publisher.listen(self._desk.topics, self._desk.hear)
+                stack.push_async_callback(self._desk.close)
             if not self._once:
                 await self._open_sockets(stack, folder)
             self._start("publisher", self._publisher.run())
@@ -221,6 +232,7 @@ class Session:
             log.error("a measurement returned what can't be published: %s", error)
             return
         await self._delivery.publish(outcome, finding)
+        self._asked.note("measurement", "done", f"{job.measurement} of {job.target}", finding.verdict, "schedule")
         self._memory.ran(job.key)
         self._household.note(finding)
         self._note(finding)
@@ -229,11 +241,21 @@ class Session:
     async def _measure(self, request: MeasureRequest, progress: Callable[[str], None]) -> tuple[Finding, bytes]:
         outcome = await self._runner.run(request.measurement, request.options, progress)
         finding = self._delivery.finding(outcome)
+        subject = f"{request.measurement} of {finding.target.input}"
+        self._asked.note("measurement", "done", subject, finding.verdict, "socket")
         if request.publish:
             await self._delivery.publish(outcome, finding)
             self._household.note(finding)
             self._note(finding)
         return finding, outcome.pcapng
+
+    async def _requested(self, request: Request) -> Finding:
+        async with asyncio.timeout(LIMIT):
+            outcome = await self._runner.run(request.measurement, request.options, lambda _: None)
+        finding = self._delivery.finding(outcome)
+        await self._delivery.publish(outcome, finding)
+        self._note(finding)
+        return finding
 
     def _note(self, finding: Finding) -> None:
         of = finding.target.input
@@ -310,6 +332,7 @@ class Session:
                 for delay, job in self._planner.upcoming(now)
             ],
             "planned": len(self._jobs),
+            "bytes_per_day": self._config.safety.bytes_per_day,
             "stalled": self.heartbeats.stalled(),
         }
 
