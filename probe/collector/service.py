@@ -36,6 +36,8 @@ CONNECTIONS = VIEWERS + 1000
 """Most at a time; who comes beyond is told so (503). The rest is for those who only load pages."""
 UNREAD = 30
 """Seconds after which a connection is closed whose other end takes nothing (TCP_USER_TIMEOUT, RFC 5482)."""
+UNSENT = 256 * 1024
+"""Bytes that the kernel keeps for one connection; left to itself it keeps megabytes for each who does not read."""
 
 
 class _Server(uvicorn.Server):
@@ -78,7 +80,9 @@ def listen(address: str, option: str = "collector.listen") -> socket.socket:
     sock = socket.socket(family, socket.SOCK_STREAM)
     try:
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD * 1000)  # those it accepts inherit it
+        # Those that it accepts inherit both.
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, UNREAD * 1000)
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, UNSENT)
         sock.bind((host, int(port)))
     except OSError as error:
         sock.close()
