@@ -24,9 +24,8 @@ class PartView(msgspec.Struct, frozen=True, kw_only=True):
 
     operator: str
     access: str
-    began: Markup
-    ended: Markup
-    open: bool
+    since: Time
+    until: Time | None
     targets: tuple[tuple[str, str], ...]  # (name, key of its page)
     homes: int
     heard: int
@@ -144,6 +143,8 @@ def _what(rows: Sequence[IncidentRow], language: Language) -> str:
 def _subject(rows: Sequence[IncidentRow], targets: Sequence[str], language: Language) -> str:
     if len(targets) == 1:
         return targets[0]
+    if words.is_calls(rows[0].group):
+        return language.texts("%(num)s service", "%(num)s services", len(targets))
     group = words.group(rows[0].group, language)
     return language.texts("%(group)s (%(num)s target)", "%(group)s (%(num)s targets)", len(targets), group=group)
 
@@ -152,7 +153,8 @@ def _part(part: Part, names: Names, language: Language) -> PartView:
     targets = sorted({names.target(target) for target in part.targets})
     return PartView(
         operator=names.operator(part.operator, language), access=words.access(part.access, language),
-        began=began(part.began, language), ended=ended(part.ended, language), open=part.ended is None,
+        since=Time.of(part.began.until, language),
+        until=Time.of(part.ended.after, language) if part.ended is not None else None,
         targets=tuple((name, views.target_key(name)) for name in targets), homes=part.homes, heard=part.heard,
         sure=language.percent(wilson_lower(part.homes, part.heard)),
     )  # fmt: skip

@@ -106,6 +106,11 @@ GROUPS = {
 }  # fmt: skip
 
 
+def is_calls(group: str) -> bool:
+    """Whether a group of targets is that of calls, which a title need not name again."""
+    return GROUPS.get(group.casefold()) == _CALLS
+
+
 def measurement(name: str, language: Language) -> str:
     """A measurement in plain words; a new one by its own name."""
     if name in MEASUREMENTS:

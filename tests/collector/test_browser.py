@@ -9,6 +9,7 @@ import re
 import shutil
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, get_args
 from urllib.parse import urlsplit
@@ -21,9 +22,13 @@ from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
 
 from probe.collector import instants, views
+from probe.collector.counters.ledger import Ledger, Page
+from probe.collector.counters.numbers import Count
+from probe.collector.counters.watch import source
 from probe.collector.languages.language import CODES, Code, load
+from probe.collector.sqlite_store import SqliteStore
 from probe.collector.subscriber import wall_clock
-from probe.model.config import Config
+from probe.model.config import Config, CounterConfig
 from probe.model.finding import Line, Target, Verdict
 
 if TYPE_CHECKING:
@@ -339,12 +344,25 @@ def case(send: Callable[..., None], probes: Probes) -> None:
 def all_addresses(browser: Browser, address: str, code: Code) -> list[str]:
     """One of each kind of page, as its links have them."""
     found = []
-    for path, selector in (("", ".cell.v-interfered a"), ("", ".name a"), ("incidents", ".incidents a")):
+    kinds = (("", ".cell.v-interfered a"), ("", ".name a"), ("incidents", ".incidents a"), ("cases", ".incidents a"))
+    for path, selector in kinds:
         browser.driver.get(f"http://{address}/{code}/{path}")
         found.append(str(browser.driver.find_element(By.CSS_SELECTOR, selector).get_attribute("href")))
     browser.driver.get(found[0])
     finding = browser.driver.find_element(By.CSS_SELECTOR, "tbody th a").get_attribute("href")
-    return [f"http://{address}/{code}/", f"http://{address}/{code}/incidents", *found, str(finding)]
+    lists = [f"http://{address}/{code}/{path}" for path in ("", "incidents", "cases")]
+    return [*lists, *found, str(finding)]
+
+
+def faults(browser: Browser) -> list[tuple[str, str, list[str]]]:
+    """What axe-core finds to be serious or critical on the page that is open."""
+    browser.run(gzip.decompress(AXE.read_bytes()).decode())
+    result = browser.driver.execute_async_script("axe.run().then(arguments[0])")
+    assert len(result["passes"]) > 10, "it has looked"
+    return [
+        (one["id"], one["impact"], [node["html"] for node in one["nodes"]])
+        for one in result["violations"] if one["impact"] in ("serious", "critical")
+    ]  # fmt: skip
 
 
 @pytest.mark.usefixtures("case")
@@ -353,18 +371,19 @@ def test_every_page_is_accessible_in_every_language(
     browsers: Callable[..., Browser], address: str, code: Code
 ) -> None:
     browser = browsers()
-    source = gzip.decompress(AXE.read_bytes()).decode()
     for url in all_addresses(browser, address, code):
+        browser.size(1280)
+        browser.media(prefers_color_scheme="light")
         browser.driver.get(url)
-        browser.run(source)
-        result = browser.driver.execute_async_script("axe.run().then(arguments[0])")
-        assert len(result["passes"]) > 10, "it has looked"
-        faults = [
-            (one["id"], one["impact"], [node["html"] for node in one["nodes"]])
-            for one in result["violations"] if one["impact"] in ("serious", "critical")
-        ]  # fmt: skip
-        assert faults == [], url
+        assert faults(browser) == [], url
+        browser.size(390)
+        browser.media(prefers_color_scheme="dark")
+        browser.driver.get(url)
+        assert faults(browser) == [], f"{url}, dark, on a phone"
+        width, shown = browser.run("return [document.documentElement.scrollWidth, window.innerWidth]")
+        assert width <= shown == 390, url
     assert browser.console() == []
+    assert browser.hosts() == {address}
 
 
 @pytest.mark.usefixtures("case")
@@ -408,12 +427,57 @@ def test_it_is_live_in_other_languages(
 
 
 @pytest.mark.usefixtures("case")
+def test_the_keyboard_alone_leads_from_a_case_to_its_incident(browsers: Callable[..., Browser], address: str) -> None:
+    browser = browsers()
+    browser.driver.get(f"http://{address}/en/cases")
+    for selector, title in ((".incidents a", "Operator by operator"), (".incidents a", "Who disagrees")):
+        for _ in range(40):
+            webdriver.ActionChains(browser.driver).send_keys(Keys.TAB).perform()
+            outline = browser.run("return getComputedStyle(document.activeElement).outlineStyle")
+            assert outline in ("solid", "auto"), "the focus is seen"
+            if browser.run(f"return document.activeElement.matches('{selector}')"):
+                break
+        assert browser.run(f"return document.activeElement.matches('{selector}')")
+        webdriver.ActionChains(browser.driver).send_keys(Keys.ENTER).perform()
+        assert title in browser.text("main")
+
+
+@pytest.mark.parametrize("code", CODES)
+def test_public_counters_are_accessible_and_fit_a_phone(
+    browsers: Callable[..., Browser], settings: Config, processes: Callable[..., Process], uplink: Uplink, code: Code
+) -> None:
+    fans = CounterConfig(name="fans", url="https://social.example/page", json="/a", label="Fans")
+    collector = msgspec.structs.replace(settings.collector, counter=[fans])
+    SqliteStore(collector.database).close()
+    now = wall_clock()
+    with closing(Ledger(collector.database)) as ledger:
+        for step in range(4 * 96):
+            at = now - (4 * 96 - step) * 15 * instants.MINUTE
+            value = 100_000 + 7 * step % 5 + (5000 if step > 4 * 96 - 24 else 0)
+            # It is not due for a day: nothing is asked for.
+            ledger.put("fans", source(fans), Page(next_at=now + instants.DAY), at, Count(value))
+    process = processes(SERVE, msgspec.json.encode(msgspec.structs.replace(settings, collector=collector)).decode())
+    assert process.popen.stdout is not None
+    assert process.popen.stdout.readline() == b"ready\n"
+    browser, url = browsers(), f"http://{collector.listen}/{code}/counters"
+    for width, scheme in ((1280, "light"), (390, "dark")):
+        browser.size(width)
+        browser.media(prefers_color_scheme=scheme)
+        browser.driver.get(url)
+        assert faults(browser) == [], (url, scheme)
+        assert browser.run("return document.documentElement.scrollWidth") <= width
+    assert load(code).text("Changes that people alone do not make") in browser.text("main")
+    assert browser.console() == []
+
+
+@pytest.mark.usefixtures("case")
 @pytest.mark.parametrize("code", CODES)
 def test_the_case_is_told_without_javascript(browsers: Callable[..., Browser], address: str, code: Code) -> None:
     browser, said = browsers(javascript=False), load(code)
-    home, incidents, cell, target, incident, finding = all_addresses(browser, address, code)
+    home, incidents, cases, cell, target, incident, case, finding = all_addresses(browser, address, code)
     expected = {
         home: said.text("Numbers to cite"), incidents: said.text("Going on"), cell: said.text("Why we say so"),
+        cases: said.text("Going on"), case: said.text("Operator by operator"),
         target: said.text("As a table"), incident: said.text("Who disagrees"), finding: said.text("Signed by"),
     }  # fmt: skip
     for url, words in expected.items():

@@ -79,8 +79,8 @@ def test_one_target_on_several_operators_that_is_over() -> None:
     told = case_views.view(rows, NAMES, NOW, EN)
     assert told.title == "Packets swallowed: octenium.example on 2 operators, Algeria"
     assert (told.homes, told.heard, told.open, told.state) == (5, 9, False, "Over")
-    assert [(part.operator, part.access, part.open) for part in told.parts] == [
-        ("Oran", "fixed line", False), ("Atlas", "mobile", False),
+    assert [(part.operator, part.access, part.until and part.until.iso[:10]) for part in told.parts] == [
+        ("Oran", "fixed line", "2026-07-04"), ("Atlas", "mobile", "2026-07-10"),
     ]  # fmt: skip
     assert told.until is not None
     assert told.until.iso == "2026-07-10T06:00:00.000Z"
@@ -96,6 +96,11 @@ def test_one_target_on_several_operators_that_is_over() -> None:
 def test_several_techniques_have_a_name_in_common(techniques: tuple[Technique, ...], what: str) -> None:
     rows = [row(n, technique=technique) for n, technique in enumerate(techniques)]
     assert case_views.view(rows, NAMES, NOW, EN).title == f"{what}: octenium.example on Oran"
+
+
+def test_of_calls_the_services_are_counted() -> None:
+    rows = [row(n, target=f"sip:{n}", technique="voip_media", group="voip") for n in range(3)]
+    assert case_views.view(rows, NAMES, NOW, EN).title == "Calls silenced: 3 services on Oran"
 
 
 def told(*traits: Trait, exemptions: tuple[Exemption, ...] = ()) -> Told:
