@@ -80,7 +80,9 @@ MESSAGES: list[tuple[type, dict[str, Any]]] = [
                                 "homes": 2, "heard": 3, "dissent": 1, "share": 0.5, "hours": [[1, 2]],
                                 "intermittent": False,
                                 "exemptions": [{"homes": 1, "since": "2026-01-02T03:04:00.000Z", "until": None}],
-                                "silent": [], "sure": 0.2}}),
+                                "silent": [{"since": "2026-01-02T03:04:00.000Z", "until": "2026-01-02T13:04:00.000Z",
+                                            "idle": 1, "cut_off": 2, "dead": 6}],
+                                "sure": 0.2, "counted": "prefix"}}),
 ]  # fmt: skip
 
 
