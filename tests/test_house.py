@@ -31,9 +31,10 @@ ROOMS: dict[str, set[str]] = {
     "agent": {"model", "engine", "measurements"},
     "collector": {"model", "wire", "measurements"},
     "export": {"model", "wire", "measurements"},
+    "page": {"model"},
     "reflector": {"model", "wire"},
     "lab": {"model", "wire", "measurements", "engine", "agent", "collector", "reflector"},
-    "cli": {"model", "wire", "measurements", "engine", "agent", "collector", "export", "reflector", "lab"},
+    "cli": {"model", "wire", "measurements", "engine", "agent", "collector", "export", "page", "reflector", "lab"},
 }
 
 # Library → where alone it may be imported: it is heavy, or it touches what only those rooms may touch.

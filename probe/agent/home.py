@@ -70,7 +70,7 @@ class HomeSocket(UnixServer):
             told = ", ".join(f"{name} {'on' if on else 'off'}" for name, on in wanted.items())
             log.warning("the household chose: %s", told)
             self.chosen()
-        return Changed()
+        return Changed("")
 
 
 def code_file(config: PageConfig, state_dir: Path) -> Path:

@@ -27,6 +27,7 @@ def view(
         waiting=status["spool"]["depth"],
         dropped=sum(status["spool"]["dropped"].values()),
         planned=status["planned"],
+        bytes_per_day=status["bytes_per_day"],
         paused=status["paused"],
         counts=status["counts"],
         findings=[told for told in findings if told.category in shown],

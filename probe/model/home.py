@@ -57,6 +57,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     waiting: Count
     dropped: Count
     planned: Count
+    bytes_per_day: Count
     paused: dict[Holder, Instant]
     counts: dict[str, Count]
     findings: list[Told]
@@ -81,9 +82,9 @@ class Change(msgspec.Struct, tag_field="command", tag="change", forbid_unknown_f
 
 
 class Changed(msgspec.Struct, frozen=True):
-    """Whether it was done; if not, why. ``wait_s``: seconds until another code is heard."""
+    """Whether it was done (``refused`` is empty); if not, why. ``wait_s``: seconds until another code is heard."""
 
-    refused: Refusal = ""
+    refused: Refusal
     wait_s: float = 0.0
 
 

@@ -26,8 +26,8 @@ pytestmark = pytest.mark.loopback
 GROUP = grp.getgrgid(os.getgid()).gr_name
 VIEW = View(
     probe="p-1", software="colibri 1", since="2026-01-01T00:00:00.000Z", now="2026-01-01T00:00:00.000Z", line=Line(),
-    link="up", clock="synchronised", feed="none", trouble="", waiting=0, dropped=0, planned=1, paused={}, counts={},
-    findings=[], categories=[Category("politics", 3, on=False)], stalled=[],
+    link="up", clock="synchronised", feed="none", trouble="", waiting=0, dropped=0, planned=1, bytes_per_day=1,
+    paused={}, counts={}, findings=[], categories=[Category("politics", 3, on=False)], stalled=[],
 )  # fmt: skip
 
 
@@ -86,9 +86,9 @@ def test_nothing_can_be_measured_or_changed_by_another_request(tmp_path: Path, r
 
 def test_with_the_code_it_is_paused_and_resumed(tmp_path: Path) -> None:
     async def scene(path: Path, pause: Pause, reloads: list[str]) -> None:
-        assert await change(path, code="k7qm 3xwd", paused=True) == Changed()
+        assert await change(path, code="k7qm 3xwd", paused=True) == Changed("")
         assert list(Pause(tmp_path).holders) == ["home"]
-        assert await change(path, code="K7QM-3XWD", paused=False) == Changed()
+        assert await change(path, code="K7QM-3XWD", paused=False) == Changed("")
         assert not pause.on
         assert reloads == []
 
@@ -107,10 +107,10 @@ def test_the_operator_s_pause_is_not_the_page_s_to_lift(tmp_path: Path) -> None:
 def test_categories_of_the_lists_are_chosen_and_no_others(tmp_path: Path) -> None:
     async def scene(path: Path, _pause: Pause, reloads: list[str]) -> None:
         chosen = {"politics": True, "never heard of": True}
-        assert await change(path, code="K7QM-3XWD", categories=chosen) == Changed()
+        assert await change(path, code="K7QM-3XWD", categories=chosen) == Changed("")
         assert choices.read(tmp_path).categories == {"politics": True}
         assert reloads == ["reload"]
-        assert await change(path, code="K7QM-3XWD", categories={"never heard of": True}) == Changed()
+        assert await change(path, code="K7QM-3XWD", categories={"never heard of": True}) == Changed("")
         assert reloads == ["reload"]
 
     serving(tmp_path, scene)

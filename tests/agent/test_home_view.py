@@ -24,8 +24,8 @@ def status(**changes: Any) -> dict[str, Any]:
         "probe": "p-1", "software": "colibri 1", "since": "2026-01-01T00:00:00.000Z", "line": Line("Operator A"),
         "link": {"up": True, "known": True, "interface": "eth0"},
         "feed": {"host": "", "connected": False, "trouble": ""},
-        "spool": {"depth": 3, "bytes": 9, "dropped": {"clean": 2, "down": 1}}, "planned": 4, "paused": {},
-        "counts": {"clean": 1}, "stalled": [],
+        "spool": {"depth": 3, "bytes": 9, "dropped": {"clean": 2, "down": 1}}, "planned": 4,
+        "bytes_per_day": 50_000_000, "paused": {}, "counts": {"clean": 1}, "stalled": [],
     } | changes  # fmt: skip
 
 

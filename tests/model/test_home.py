@@ -27,5 +27,7 @@ def test_a_change_survives_its_journey(code: str, paused: bool | None, categorie
     assert msgspec.json.decode(msgspec.json.encode(made), type=HomeRequest) == made
 
 
-def test_done_is_what_an_answer_says_by_itself() -> None:
-    assert msgspec.json.decode(b"{}", type=Changed) == Changed("")
+def test_an_error_is_not_taken_for_something_that_was_done() -> None:
+    assert msgspec.json.decode(b'{"refused": ""}', type=Changed) == Changed("")
+    with pytest.raises(msgspec.ValidationError):
+        msgspec.json.decode(b'{"error": "the disk is full", "exit_status": 1}', type=Changed)
