@@ -22,7 +22,6 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from probe.agent.findings import instant, uuid7
 from probe.collector.ingest import judge_message
-from probe.collector.instants import from_text
 from probe.collector.keyring import Keyring
 from probe.collector.sqlite_store import SqliteStore
 from probe.collector.verdicts import Judged
@@ -118,10 +117,12 @@ def moved(recording: Recording, at: int) -> Recording:
     by = at * 1_000_000 - first
     shifted = msgspec.structs.replace(log, batches=[[_entry(entry, by) for entry in batch] for batch in log.batches])
     evidence, data = seal([msgspec.structs.replace(record, ns=record.ns + by) for record in records], shifted)
-    finding = msgspec.structs.replace(
-        recording.finding, started_at=instant(at / 1000), evidence=evidence, clock="synchronised"
-    )
+    finding = msgspec.structs.replace(_dated(recording.finding, at), evidence=evidence)
     return Recording(finding, data)
+
+
+def _dated(finding: Finding, at: int) -> Finding:
+    return msgspec.structs.replace(finding, started_at=instant(at / 1000), clock="synchronised")
 
 
 def _entry(entry: Entry, by: int) -> Entry:
@@ -156,8 +157,8 @@ def _week(story: Story, recordings: dict[Key, Recording]) -> Iterator[tuple[int,
             while at < story.end:
                 for place, task in enumerate(story.tasks):
                     cut = task.hit and _is_cut(home, at, chance)
-                    recording = moved(recordings[Key(home.operator, number, place, cut)], at + place * 60_000)
-                    yield from _messages(recording, name, home, task, key, chance)
+                    recording = recordings[Key(home.operator, number, place, cut)]
+                    yield from _messages(recording, at + place * 60_000, name, home, task, key, chance)
                 at += story.every + chance.randrange(-600_000, 600_000)
 
 
@@ -167,10 +168,12 @@ def _is_cut(home: Home, at: int, chance: Random) -> bool:
 
 
 def _messages(
-    recording: Recording, name: str, home: Home, task: Task, key: Ed25519PrivateKey, chance: Random
+    recorded: Recording, at: int, name: str, home: Home, task: Task, key: Ed25519PrivateKey, chance: Random
 ) -> Iterator[tuple[int, str, bytes]]:  # fmt: skip
+    # The packets of a clean result are never sent: only its finding tells the time.
+    clean = recorded.finding.verdict == "clean"
+    recording = Recording(_dated(recorded.finding, at), b"") if clean else moved(recorded, at)
     finding = recording.finding
-    at = from_text(finding.started_at)
     told = msgspec.structs.replace(
         finding, id=uuid7(at / 1000, chance.randbytes), probe=Probe(name, finding.probe.software), line=home.line,
         target=msgspec.structs.replace(finding.target, group=task.group), signature=None,
@@ -178,5 +181,5 @@ def _messages(
     received = at + round(finding.duration_s * 1000) + 2000
     signed = canonical.sign(told, key)
     yield received, feed.finding(name, signed.measurement), msgspec.json.encode(signed)
-    if finding.verdict != "clean":
+    if not clean:
         yield received + 1, feed.evidence(name, signed.id), gzip.compress(recording.evidence, mtime=0)
