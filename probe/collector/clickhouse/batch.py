@@ -68,6 +68,7 @@ class Batch:
 
     def __init__(self, link: Link, tick: Callable[[], int], *, pins: bool, keys: dict[str, str]) -> None:
         self._link, self._tick, self._pins, self._keys = link, tick, pins, keys
+        self._keyring = Keyring({}, keys)
         self._counts: Counter[str] = Counter()
         self._rows: dict[str, list[tuple[Any, ...]]] = {name: [] for name in TABLES}
         self._known: dict[str, Known] = {}
@@ -121,6 +122,7 @@ class Batch:
             self._keys.update(self._link.rows(
                 "ss", f"SELECT probe, text FROM probes FINAL WHERE what = 'key' AND probe IN {listed(unknown)}"
             ))  # fmt: skip
+        self._keyring = Keyring({}, self._keys)  # within the batch, the subscriber has seen to it
         connected = {one.probe for one in judged if isinstance(one, Connected)}
         if connected:
             self._homes = {
@@ -159,7 +161,7 @@ class Batch:
     def _finding(self, message: Judged, new: NewFinding) -> Outcome:
         f, probe = new.finding, new.finding.probe.id
         if self._pins:  # another collector may have heard the probe's first word
-            refusal = Keyring({}, self._keys).objection(probe, new.key)
+            refusal = self._keyring.objection(probe, new.key)
             if refusal is not None:
                 return self._reject(message, Rejected(refusal.reason, refusal.detail, probe, f.id))
         known = self._known.get(f.id)
@@ -169,6 +171,7 @@ class Batch:
         if known is not None:
             self._counts["duplicate"] += 1
             self._announce(new, known)
+            self._introduce(probe, known.received_at, new.key)
             return Outcome("duplicate", probe, f.id, answer=True)
         at, sha256 = -1 if new.at is None else new.at, f.evidence.pcapng_sha256
         known = self._known[f.id] = Known(probe, at, message.received_at, sha256, new.digest)
@@ -178,10 +181,7 @@ class Batch:
         self._announce(new, known)
         self._counts["stored"] += 1
         self._counts["undated"] += new.at is None
-        self._hear(probe, message.received_at)
-        if new.key and probe not in self._keys:
-            self._keys[probe] = new.key
-            self._rows["probes"].append(("key", probe, 0, new.key, FIRST - self._tick()))
+        self._introduce(probe, message.received_at, new.key)
         for owner, other, received_at in self._captures.pop(f.id, ()):
             if (owner, other) == (probe, sha256):
                 self._rows["waiting"].append((probe, f.id, sha256, received_at, 1, self._tick()))
@@ -271,6 +271,12 @@ class Batch:
         ))  # fmt: skip
         answer = whole and bool(rejected.finding_id)
         return Outcome("rejected", rejected.probe, rejected.finding_id, answer, rejected.reason)
+
+    def _introduce(self, probe: str, at: int, key: str) -> None:
+        self._hear(probe, at)
+        if key and probe not in self._keys:
+            self._keys[probe] = key
+            self._rows["probes"].append(("key", probe, 0, key, FIRST - self._tick()))
 
     def _hear(self, probe: str, at: int) -> None:
         self._seen[probe] = max(at, self._seen.get(probe, 0))

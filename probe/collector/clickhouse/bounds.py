@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Collection
 from typing import Any
 
-from probe.collector.captures import UNCLAIMED_PER_PROBE
+from probe.collector import captures, quarantine
 from probe.collector.clickhouse.link import Link
 from probe.collector.clickhouse.rowbinary import listed
-from probe.collector.quarantine import ALL_BYTES, PROBE_BYTES, PROBE_ROWS
 from probe.collector.verdicts import Rejected
 
 DROPPED = 1 << 62
@@ -27,7 +26,7 @@ def surplus(link: Link, probes: Collection[str]) -> list[tuple[Capture, Rejected
             f" WHERE probe IN {listed([probe])} AND gone = 0",
         )  # fmt: skip
         rows.sort(key=lambda row: (row[2], row[0]), reverse=True)
-        found += [(one, probe, sha256, at) for one, sha256, at in rows[UNCLAIMED_PER_PROBE:]]
+        found += [(one, probe, sha256, at) for one, sha256, at in rows[captures.UNCLAIMED_PER_PROBE:]]
     if not found:
         return []
     # One whose finding came while a collector died waits in the table alone.
@@ -47,11 +46,12 @@ def shrink(link: Link, probes: Collection[str]) -> list[tuple[Any, ...]]:
         return []
     doomed: dict[str, int] = {}
     for probe in sorted(probes):
-        doomed.update(_oldest(_sizes(link, f"probe IN {listed([probe])}"), PROBE_ROWS, PROBE_BYTES))
+        rows = _sizes(link, f"probe IN {listed([probe])}")
+        doomed.update(_oldest(rows, quarantine.PROBE_ROWS, quarantine.PROBE_BYTES))
     ((size,),) = link.rows("i", "SELECT sum(kept) FROM rejects WHERE gone = 0")
-    if size > ALL_BYTES:
+    if size > quarantine.ALL_BYTES:
         rows = [row for row in _sizes(link, "1") if row[0] not in doomed]
-        doomed.update(_oldest(rows, len(rows), ALL_BYTES))
+        doomed.update(_oldest(rows, len(rows), quarantine.ALL_BYTES))
     return [
         (digest, seq, 0, "", "", "", "", 0, 0, b"", 1, DROPPED) for digest, seq in doomed.items()
     ]

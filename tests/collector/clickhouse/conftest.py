@@ -4,6 +4,7 @@ servers as shards of one. Whatever is not installed is skipped; `make test-long`
 from __future__ import annotations
 
 import contextlib
+import functools
 import importlib
 import importlib.util
 import itertools
@@ -57,7 +58,7 @@ class ChdbLink:
         return rowbinary.decode(kinds, self._ask(f"{query} FORMAT RowBinary", use=host is None))
 
     def close(self) -> None:
-        pass
+        """The session is everybody's."""
 
     def _ask(self, statement: str, *, use: bool = True) -> bytes:
         try:
@@ -174,27 +175,38 @@ def new_database() -> str:
 
 
 @pytest.fixture(params=["chdb", "server", "shards"])
-def links(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Link]:
-    """Make a link to a database of the name."""
+def links(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Callable[[str], Link]]:
+    """Make a link to a database of the name; closed at the end."""
+    make: Callable[[str], Link]
     if request.param == "chdb":
         if importlib.util.find_spec("chdb") is None:
             pytest.skip("no chDB (locks/long.txt)")
         folder = tmp_path_factory.getbasetemp()
-        return lambda database: ChdbLink(folder, database)
-    one, two = request.getfixturevalue("servers")
-    if request.param == "server":
-        return lambda database: HttpLink(parse(f"clickhouse://127.0.0.1:{one.http}/{database}"))
-    return lambda database: HttpLink(parse(
-        f"clickhouse://127.0.0.1:{one.http},127.0.0.1:{two.http}/{database}?cluster=both"
-    ))  # fmt: skip
+        make = functools.partial(ChdbLink, folder)
+    else:
+        both = request.getfixturevalue("servers")
+        places = ",".join(f"127.0.0.1:{one.http}" for one in (both if request.param == "shards" else both[:1]))
+        cluster = "?cluster=both" if request.param == "shards" else ""
+
+        def make(database: str) -> Link:
+            return HttpLink(parse(f"clickhouse://{places}/{database}{cluster}"))
+
+    with contextlib.ExitStack() as stack:
+
+        def made(database: str) -> Link:
+            link = make(database)
+            stack.callback(link.close)
+            return link
+
+        yield made
 
 
 @pytest.fixture
-def link(links: Callable[[str], Link]) -> Iterator[Link]:
+def link(links: Callable[[str], Link]) -> Link:
     """A link to a database of its own."""
-    link = links(new_database())
-    yield link
-    link.close()
+    return links(new_database())
 
 
 class SettlingStore(ClickHouseStore):
@@ -229,16 +241,11 @@ def desk(link: Link) -> ClickHouseDesk:
 
 
 @pytest.fixture
-def desks(links: Callable[[str], Link]) -> Iterator[Callable[..., ClickHouseDesk]]:
-    """Open a desk on a store of the given name; closed at the end."""
+def desks(links: Callable[[str], Link]) -> Callable[..., ClickHouseDesk]:
+    """Open a desk on a store of the given name."""
     prefix = new_database()
-    with contextlib.ExitStack() as stack:
 
-        def make(name: str, *arguments: Any, **options: Any) -> ClickHouseDesk:
-            link = links(f"{prefix}_{name.partition('.')[0]}")
-            stack.callback(link.close)
-            return ClickHouseDesk(link, *arguments, **options)
+    def make(name: str, *arguments: Any, **options: Any) -> ClickHouseDesk:
+        return ClickHouseDesk(links(f"{prefix}_{name.partition('.')[0]}"), *arguments, **options)
 
-        yield make
-
-
+    return make

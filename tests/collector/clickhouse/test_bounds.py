@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING
 
 import pytest
 
-from probe.collector.clickhouse import bounds
+from probe.collector import captures, quarantine
 from probe.collector.clickhouse.bounds import shrink, surplus
 from probe.collector.clickhouse.link import Link
 from probe.collector.clickhouse.tables import TABLES, prepare
@@ -19,7 +19,7 @@ pytestmark = [pytest.mark.long, pytest.mark.loopback]
 
 
 def test_only_what_nobody_claimed_is_surplus(link: Link, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "UNCLAIMED_PER_PROBE", 2)
+    monkeypatch.setattr(captures, "UNCLAIMED_PER_PROBE", 2)
     prepare(link)
     waiting, findings = TABLES["waiting"], TABLES["findings"]
     rows = [("p-one", f"id{n}", "aa", 1000 + n, 0, 1) for n in range(5)]
@@ -33,7 +33,7 @@ def test_only_what_nobody_claimed_is_surplus(link: Link, monkeypatch: pytest.Mon
 def test_the_oldest_rejects_of_a_probe_go_first_and_the_others_stay(
     desk: ClickHouseDesk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(bounds, "PROBE_ROWS", 3)
+    monkeypatch.setattr(quarantine, "PROBE_ROWS", 3)
     for number in range(5):
         desk.give((feed.finding("p-one", "dns_injection"), b"broken %d" % number))
     desk.give((feed.finding("p-two", "dns_injection"), b"broken"))
@@ -44,7 +44,7 @@ def test_the_oldest_rejects_of_a_probe_go_first_and_the_others_stay(
 
 
 def test_all_together_are_bounded(desk: ClickHouseDesk, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bounds, "ALL_BYTES", 20)
+    monkeypatch.setattr(quarantine, "ALL_BYTES", 20)
     for name in ("p-one", "p-two", "p-three"):
         desk.give((feed.finding(name, "dns_injection"), b"8 bytes!"))
     assert [row.topic.split("/")[2] for row in desk.reader.rejects(10)] == ["p-three", "p-two"]

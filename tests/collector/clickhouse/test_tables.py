@@ -66,4 +66,3 @@ def test_a_migration_that_broke_off_is_done_again(links: Callable[[str], Link]) 
     prepare(link)
     for name, table in TABLES.items():
         assert link.rows(table.kinds, f"SELECT {table.names} FROM {name}") == []  # noqa: S608 - of the package
-    link.close()
