@@ -25,7 +25,7 @@ install-test:
 .PHONY: lint
 lint: install ## ruff, and mypy --strict, over probe/, tests/ and deploy/
 	$(PYTHON) -m ruff check probe tests deploy
-	$(PYTHON) -m mypy probe tests deploy/bench.py
+	$(PYTHON) -m mypy probe tests deploy/bench.py deploy/screenshots.py
 
 .PHONY: test test-long
 test: install-test ## The whole suite on every core, packets in the lab included
@@ -54,6 +54,10 @@ lab-score: install ## Every scenario, RUNS=20 times, each on a bad line of its o
 .PHONY: dossiers
 dossiers: install ## Play two weeks in the lab and write their dossiers and studies (DIR=var/dossiers)
 	@$(NETNS) $(COLIBRI) lab dossiers $(or $(DIR),var/dossiers)
+
+.PHONY: screenshots
+screenshots: install-test ## docs/images anew: the monitor's pages on a month that is invented, in Chromium
+	$(PYTHON) deploy/screenshots.py
 
 .PHONY: bench
 bench: install ## Start-up time and memory of the idle daemon, against their budgets
