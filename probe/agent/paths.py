@@ -13,7 +13,7 @@ PATHS = (
     "probe.state_dir", "mqtt.password_file", "mqtt.tls.ca", "mqtt.tls.certificate", "mqtt.tls.key", "control.socket",
     "page.socket", "page.code_file",
     "measure.authorities", "measure.prefixes", "targets.files", "targets.root", "enrol.ca",
-    "collector.database", "collector.enrol.folder", "collector.enrol.broker_pid",
+    "collector.database", "collector.store_password_file", "collector.enrol.folder", "collector.enrol.broker_pid",
     "collector.notify.secret_file", "collector.notify.ca", "collector.notify.password_file",
     "collector.notify.token_file",
     "homeassistant.password_file", "homeassistant.tls.ca", "homeassistant.tls.certificate", "homeassistant.tls.key",

@@ -39,7 +39,7 @@ def _check_text(key: str, text: str, guard: Guard, place: bool) -> None:
         raise UsageError(f"{key}: is too long, or holds what can't be printed")
     for piece in text.replace(",", " ").split():
         for host in _hosts(piece):
-            address = _address(host)
+            address = _address(host, numbers=place)
             if address is not None:
                 for end in address:
                     guard.check(end)
@@ -72,8 +72,11 @@ def _hosts(piece: str) -> Iterator[str]:
         yield bare if _address(bare) is not None else bare.rpartition(":")[0] or bare
 
 
-def _address(host: str) -> tuple[str, ...] | None:
-    """The address that a text is, in its usual spelling; of a network, both its ends; None if it is none."""
+def _address(host: str, *, numbers: bool = True) -> tuple[str, ...] | None:
+    """The address that a text is, in its usual spelling; of a network, both its ends; None if it is none.
+
+    ``numbers``: whether a bare number may be one, as it is to a C library (a port is a number, too).
+    """
     plain = host.strip("[]").rstrip(".")
     try:
         network = ipaddress.ip_network(plain, strict=False)
@@ -85,7 +88,8 @@ def _address(host: str) -> tuple[str, ...] | None:
         return (str(ipaddress.ip_address(plain)),)
     except ValueError:
         pass
-    if re.fullmatch(r"[0-9a-fx.]+", plain, re.IGNORECASE) and not re.fullmatch(r"[a-fx.]+", plain, re.IGNORECASE):
+    digits = re.fullmatch(r"[0-9a-fx.]*[0-9][0-9a-fx.]*", plain, re.IGNORECASE)
+    if digits and (numbers or "." in plain):
         try:  # 2130706433, 0x7f.1, 127.1, 0177.0.0.1: what a C library takes for an address (inet_aton(3))
             return (socket.inet_ntoa(socket.inet_aton(plain)),)
         except OSError:

@@ -7,19 +7,24 @@ from __future__ import annotations
 
 import base64
 import json
+import shutil
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from securesystemslib.signer import SSlibKey
 
 from probe.agent import lists
 from probe.agent.findings import instant
-from probe.agent.lists_repository import public_text
+from probe.agent.lists_repository import Repository, public_text
 from probe.model.finding import Signature
+from probe.model.packet import Packet, Udp
 from probe.model.request import ALL, LISTS, MOST, Bundle
+from probe.wire import dns
 from tests.agent.forgery import (
     LIST,
     NAME,
@@ -33,8 +38,9 @@ from tests.agent.forgery import (
     resigned,
     to,
 )
-from tests.measurements.simhosts import Resolver, Web
-from tests.measurements.simnet import Network
+from tests.measurements.simclients import Client
+from tests.measurements.simhosts import Web
+from tests.measurements.simnet import Internet, Network, reply
 
 SIGNERS = Signers()
 DAY = 86400.0
@@ -344,11 +350,26 @@ def test_so_many_an_hour_and_no_more(device: Device) -> None:
     assert "within the hour" in refused(device, request(SIGNERS, sequence=4), to())
 
 
+@dataclass(frozen=True)
+class Rebinding:
+    """A resolver that says of every name that it is inside the asker's home (DNS rebinding)."""
+
+    address: str
+    hops: int = 0
+
+    def receive(self, net: Internet, flow: Client, packet: Packet, memory: dict[Any, Any]) -> None:  # noqa: ARG002
+        assert isinstance(packet.header, Udp)
+        asked = dns.decode(packet.payload)
+        records = [dns.record(asked.questions[0].name, dns.A, self.address)]
+        message = dns.encode(dns.answer(asked, records, dns.NOERROR))
+        header = Udp(packet.header.destination_port, packet.header.source_port, 8 + len(message))
+        net.inward(flow, reply(packet, 64, header, message, 1), net.back(flow), net.now, behind=net.distance(flow))
+
+
 @pytest.mark.parametrize("address", ["10.0.0.1", "127.0.0.1", "192.168.1.1", "169.254.169.254", "100.64.0.1", "0.0.0.0",
                                      "224.0.0.1", "198.18.0.1", "203.0.113.9", "255.255.255.255"])  # fmt: skip
 def test_a_public_name_for_a_private_address_is_refused_once_it_is_known(tmp_path: Path, address: str) -> None:
-    resolver = Resolver({"rebound.example": address, "good.example": "93.184.216.34"})
-    network = Network(hosts={"9.9.9.9": resolver})
+    network = Network(hosts={"9.9.9.9": Rebinding(address)})
     device = Device(tmp_path / "state", SIGNERS, network=network)
     options = {"target": "https://rebound.example/", "control_name": "good.example", "resolver": "9.9.9.9"}
     entries = device.hear(request(SIGNERS, options=options), to())
@@ -360,9 +381,10 @@ def test_a_public_name_for_a_private_address_is_refused_once_it_is_known(tmp_pat
 
 
 @pytest.mark.parametrize("location", ["http://192.168.1.1/", "http://127.0.0.1/", "http://[::ffff:10.0.0.1]/"])
-def test_a_redirect_is_not_followed(tmp_path: Path, location: str) -> None:
+def test_a_redirect_is_not_followed(tmp_path: Path, location: str, monkeypatch: pytest.MonkeyPatch) -> None:
     away = f"HTTP/1.1 302 Found\r\nLocation: {location}\r\nContent-Length: 0\r\n\r\n".encode()
-    network = Network(hosts={"93.184.216.34": Web(page=away)})
+    monkeypatch.setattr("tests.measurements.simhosts.PAGE", away)
+    network = Network(hosts={"93.184.216.34": Web()})
     device = Device(tmp_path / "state", SIGNERS, network=network)
     options = {"target": "http://press.example/", "control_name": "good.example", "address": "93.184.216.34"}
     entries = device.hear(request(SIGNERS, options=options), to())
@@ -383,15 +405,11 @@ class Bundles:
         self.second = SIGNERS.publish(repository, LIST.replace("press", "news")).files
         self.folder = folder
 
-    def signing(self, text: str, days: float = 90, fresh: float = 14) -> dict[str, str]:
-        """A third list, by those who may."""
-        from probe.agent.lists_repository import Repository
-
+    def signing(self, text: str, at: float = NOW, fresh: float = 14) -> dict[str, str]:
+        """A third list, by those who may, signed at that moment."""
         copy = self.folder.parent / f"copy-{len(list(self.folder.parent.iterdir()))}"
-        import shutil
-
         shutil.copytree(self.folder, copy)
-        return SIGNERS.publish(Repository(copy, NOW), text, days, fresh).files
+        return SIGNERS.publish(Repository(copy, at), text, 90, fresh).files
 
 
 def name_of(files: dict[str, str], end: str) -> str:
@@ -431,8 +449,6 @@ def own_root(bundles: Bundles, keys: list[Ed25519PrivateKey]) -> dict[str, str]:
     """A second root that gives everything to a stranger, signed by these keys."""
 
     def give(signed: Any) -> None:
-        from securesystemslib.signer import SSlibKey
-
         signed.version = 2
         key = SSlibKey.from_crypto(SIGNERS.stranger.public_key())
         for role in ("root", "targets", "snapshot", "timestamp"):
@@ -479,8 +495,8 @@ BUNDLES: dict[str, Callable[[Bundles], dict[str, str] | bytes]] = {
     "a root by strangers": lambda b: own_root(b, [STRANGER]),
     "a root by one": lambda b: own_root(b, [ONE, STRANGER]),
     "a root that skips a version": lambda b: b.second | {"2.root.json": b.second["1.root.json"]},
-    "expired": lambda b: b.signing(LIST, days=0.0001),
-    "expired news": lambda b: b.signing(LIST, fresh=0.0001),
+    "expired": lambda b: b.signing(LIST, NOW - 91 * DAY, fresh=200),
+    "expired news": lambda b: b.signing(LIST, NOW - 15 * DAY),
     "an oversized list": listing("# " + "x" * 300_000 + LIST),
     "not TOML": listing("targets = ["),
     "no targets": listing("version = 2\n"),
