@@ -69,6 +69,10 @@ define compile_lock
 	pyproject.toml $(2) -o locks/$(1).txt
 endef
 
+.PHONY: image
+image: install ## A card image for Raspberry Pi 3, 4, 5, Zero 2 W, in build/image (docs/image.md)
+	deploy/image/build.sh
+
 .PHONY: lock
 lock: install ## Write the locks anew after a change of pyproject.toml
 	@test -x .venv/bin/uv || $(PYTHON) -m pip install --quiet uv

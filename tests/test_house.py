@@ -29,6 +29,7 @@ ROOMS: dict[str, set[str]] = {
     "measurements": {"model", "wire"},
     "engine": {"model", "wire", "measurements"},  # it drives their generators, live and in a replay
     "agent": {"model", "engine", "measurements"},
+    "appliance": {"model", "agent"},  # the image's own part; nobody imports it
     "collector": {"model", "wire", "measurements"},
     "export": {"model", "wire", "measurements"},
     "page": {"model"},

@@ -1,0 +1,53 @@
+#!/usr/bin/env bash
+# app.sh ARCHITECTURE: the program as it lies on a Debian 13 system of that architecture (arm64, amd64): OUT/app-ARCHITECTURE.
+# Wheels by their hashes from locks/probe.txt, and the rooms that a probe needs. Nothing is run or compiled.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+readonly ARCH=$1 ROOMS=(agent appliance cli engine export measurements model page wire)
+case $ARCH in
+arm64) machine=aarch64 ;;
+amd64) machine=x86_64 ;;
+*) die "app.sh: no such architecture: $ARCH" ;;
+esac
+
+python=$ROOT/.venv/bin/python
+[ -x "$python" ] || die "run 'make install' first"
+tree=$OUT/app-$ARCH
+library=$tree/usr/lib/colibri/python
+wheels=$OUT/wheels-$ARCH
+
+# systemd-python has no wheel; Debian's python3-systemd takes its place.
+"$python" - "$ROOT/locks/probe.txt" >"$OUT/wheels.txt" <<'END'
+import re, sys
+lock = open(sys.argv[1]).read()
+print("".join(part for part in re.split(r"(?m)^(?=\S)", lock) if not part.startswith("systemd-python==")), end="")
+END
+if [ "$(cat "$wheels/stamp" 2>/dev/null)" != "$(sha256sum <"$OUT/wheels.txt")" ]; then
+    rm -rf "$wheels"
+    mkdir -p "$wheels"
+    platforms=()
+    for glibc in 2_17 2_24 2_28 2_34 2_39; do platforms+=(--platform "manylinux_${glibc}_$machine"); done
+    quietly "$python" -m pip --disable-pip-version-check --no-input install --target "$wheels/python" --no-compile \
+        --no-deps --require-hashes --only-binary=:all: --implementation cp --python-version 3.13 \
+        "${platforms[@]}" --platform "manylinux2014_$machine" -r "$OUT/wheels.txt" ||
+        die "the wheels could not be installed (see above)"
+    rm -rf "$wheels/python/bin"
+    find "$wheels/python" -name 'tests' -type d -prune -exec rm -rf {} +
+    sha256sum <"$OUT/wheels.txt" >"$wheels/stamp"
+fi
+
+rm -rf "$tree"
+mkdir -p "$library/probe" "$tree"/usr/{bin,lib/systemd/system,lib/sysusers.d} "$tree/usr/share/doc/colibri-probe"
+cp -r "$wheels/python/." "$library/"
+cd "$ROOT"
+# What git knows, and nothing else that lies about.
+cp probe/*.py probe/py.typed "$library/probe/"
+for room in "${ROOMS[@]}"; do
+    git ls-files -z -- "probe/$room" | xargs -0r cp --parents -t "$library"
+done
+rm -f "$library"/probe/cli/{collector,lab,reflector}.py
+install -m 755 deploy/image/colibri.py "$tree/usr/bin/colibri"
+install -m 644 systemd/colibri.service systemd/colibri-page.s* "$tree/usr/lib/systemd/system/"
+mkdir -p "$tree/usr/lib/tmpfiles.d"
+install -m 644 systemd/colibri.tmpfiles "$tree/usr/lib/tmpfiles.d/colibri.conf"
+sed '/-collector/d; /-reflector/d' systemd/colibri.sysusers >"$tree/usr/lib/sysusers.d/colibri.conf"
+install -m 644 LICENSE "$tree/usr/share/doc/colibri-probe/copyright"
