@@ -14,6 +14,7 @@ import sys
 import tempfile
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import lru_cache
 from pathlib import Path
 from random import Random
 
@@ -25,6 +26,7 @@ from probe.collector.ingest import judge_message
 from probe.collector.keyring import Keyring
 from probe.collector.sqlite_store import SqliteStore
 from probe.collector.verdicts import Judged
+from probe.engine.observe import Record
 from probe.engine.record import seal, unseal
 from probe.lab.files import config_text
 from probe.lab.lab import Lab
@@ -34,7 +36,7 @@ from probe.model import canonical, feed
 from probe.model.config import ControlConfig, ProbeConfig
 from probe.model.errors import CannotMeasure
 from probe.model.finding import Finding, Probe
-from probe.model.outcome import Entry
+from probe.model.outcome import Entry, ExchangeLog
 
 Tell = Callable[[str], None]
 _PATIENCE = 240.0  # seconds that one measurement may take
@@ -110,7 +112,7 @@ def _measure(lab: Lab, operator: str, task: Task) -> Recording:
 
 def moved(recording: Recording, at: int) -> Recording:
     """The same, begun at another time (ms): packets, log and finding alike. Raises MalformedRecord."""
-    records, log = unseal(recording.evidence)
+    records, log = _opened(recording.evidence)
     first = min(
         [record.ns for record in records] + [entry.began for batch in log.batches for entry in batch if entry.began]
     )
@@ -119,6 +121,12 @@ def moved(recording: Recording, at: int) -> Recording:
     evidence, data = seal([msgspec.structs.replace(record, ns=record.ns + by) for record in records], shifted)
     finding = msgspec.structs.replace(_dated(recording.finding, at), evidence=evidence)
     return Recording(finding, data)
+
+
+@lru_cache(32)
+def _opened(evidence: bytes) -> tuple[list[Record], ExchangeLog]:
+    """A recording is told many times in a week."""
+    return unseal(evidence)
 
 
 def _dated(finding: Finding, at: int) -> Finding:
@@ -182,4 +190,4 @@ def _messages(
     signed = canonical.sign(told, key)
     yield received, feed.finding(name, signed.measurement), msgspec.json.encode(signed)
     if not clean:
-        yield received + 1, feed.evidence(name, signed.id), gzip.compress(recording.evidence, mtime=0)
+        yield received + 1, feed.evidence(name, signed.id), gzip.compress(recording.evidence, 6, mtime=0)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import unicodedata
 from functools import cache
 from typing import Any
 
@@ -24,14 +26,17 @@ from probe.collector.views import Time
 DOMAIN = "dossier"
 """Catalogue of the messages that covers and studies alone need."""
 _TICKS = 4
+_APART = re.compile(r"<bdi>(.*?)</bdi>", re.DOTALL)
+_TAG = re.compile(r"<[^>]*>|&[^;]*;")
 
 
 def cover(facts: Facts, to: Recipient, code: Code, now: int, *, file: str, key: str) -> str:
     """HTML with its style and pictures inside it. ``now`` in ms; ``file``: the dossier's name; ``key``: short name of
     the key that signs it."""
     language = load(code, DOMAIN)
-    view = incident_views.view(facts.row, facts.names.target(facts.row.incident.series.target), now, language)
-    technique = language.text(words.TECHNIQUES[facts.row.incident.series.technique].label)
+    series = facts.row.incident.series
+    view = incident_views.view(facts.row, facts.names.target(series.target), now, language, facts.silences)
+    technique = language.text(words.TECHNIQUES[series.technique].label)
     return render(
         "dossier.html", language, f=facts, i=view, letter=LETTERS[to], file=file, key=key, recompute=RECOMPUTE,
         title=language.html("%(technique)s: %(target)s on %(operator)s", technique=escape(technique),
@@ -43,18 +48,26 @@ def cover(facts: Facts, to: Recipient, code: Code, now: int, *, file: str, key: 
         sentences=sentences(facts.told, facts.names, language) if facts.told is not None else [],
         case=case_views.view(facts.told.rows, facts.names, now, language) if facts.told is not None else None,
         total=sum(facts.verdicts.values()),
-        method=METHODS.get(facts.row.incident.series.measurement, ""), glossary=GLOSSARY,
+        method=METHODS.get(series.measurement, ""), glossary=GLOSSARY,
         checks=[_check(one, language) for one in facts.checks], doubts=[_doubt(one, language) for one in facts.doubts],
     )  # fmt: skip
 
 
 def render(template: str, language: Language, **values: Any) -> str:
     """A page that stands alone."""
-    return _templates().get_template(template).render(
+    page = _templates().get_template(template).render(
         _=language.html, n_=language.htmls, text=language.text, lang=language, words=words, version=__version__,
         css=Markup((HERE / "templates/print.css").read_text("utf-8")),  # noqa: S704 - our own file
         code=lambda text: Markup("<code>{}</code>").format(text), **values,
     )  # fmt: skip
+    return _APART.sub(_directed, page)
+
+
+def _directed(found: re.Match[str]) -> str:
+    """Isolated text with its own direction, by its first strong letter (UAX #9, P2): WeasyPrint takes the page's."""
+    kinds = (unicodedata.bidirectional(sign) for sign in _TAG.sub("", found[1]))
+    strong = next((kind for kind in kinds if kind in ("L", "R", "AL")), "L")
+    return f'<bdi dir="{"ltr" if strong == "L" else "rtl"}">{found[1]}</bdi>'
 
 
 @cache

@@ -31,6 +31,19 @@ Unsure = Literal[
 ]  # fmt: skip
 
 
+HOLES = frozenset({"ip_blackhole", "icmp_reject"})
+"""Techniques that look like a server that is down. The others show themselves only while something answers."""
+
+
+class Fared(msgspec.Struct, frozen=True):
+    """How the target fared meanwhile on another kind of line, in results."""
+
+    country: str
+    good: int
+    bad: int
+    down: int
+
+
 class Check(msgspec.Struct, frozen=True):
     """A confounder: ``against`` of ``made`` results speak against it. ``excluded``: enough of them do."""
 
@@ -50,19 +63,19 @@ class Doubt(msgspec.Struct, frozen=True):
 
 
 def checks(
-    one: Incident, bad: Sequence[Finding], findings: Sequence[Finding], others: Sequence[tuple[str, int, int]],
-    fine: int, beside: int,
-) -> list[Check]:  # fmt: skip
-    """Every confounder. ``bad``: the findings that show it; ``others``: (country, good, made) of each other kind of
-    line with the same target meanwhile; ``fine`` of ``beside`` other targets worked on the same lines."""
-    country = one.series.country
-    home = [(good, made) for where, good, made in others if where == country]
+    one: Incident, bad: Sequence[Finding], findings: Sequence[Finding], others: Sequence[Fared], fine: int, beside: int
+) -> list[Check]:
+    """Every confounder. ``bad``: the findings that show it; ``others``: each other kind of line; ``fine`` of ``beside``
+    other targets worked on the same lines."""
+    hole = one.series.technique in HOLES
+    reached = [(other.country, other.good, other.good + other.down + (other.bad if hole else 0)) for other in others]
+    home = [(good, made) for where, good, made in reached if where == one.series.country]
     located = [f.interference.location for f in bad if f.interference is not None and f.interference.location]
     placed = [(f, f.interference.location) for f in bad if f.interference is not None and f.interference.location]
     known = [(f.line.asn, place.clean_hop.asn) for f, place in placed
              if f.line.asn and place.clean_hop is not None and place.clean_hop.asn]  # fmt: skip
     return [
-        _share("server_down", sum(good for _, good, _ in others), sum(made for _, _, made in others), MOSTLY),
+        _share("server_down", sum(good for _, good, _ in reached), sum(made for _, _, made in reached), MOSTLY),
         _share("geofence", sum(good for good, _ in home), sum(made for _, made in home), MOSTLY),
         _share("bad_line", sum(f.controls.agreed for f in bad), sum(f.controls.made for f in bad), CONTROLS),
         Check("chance", sum(f.trials.agreed for f in bad), sum(f.trials.made for f in bad), len(bad) >= 3),
@@ -77,10 +90,9 @@ def checks(
 
 def doubts(
     one: Incident, bad: Sequence[Finding], findings: Sequence[Finding], captured: Collection[str],
-    others: Iterable[tuple[str, int]],
+    others: Iterable[Fared],
 ) -> list[Doubt]:  # fmt: skip
-    """What stays uncertain whatever was excluded. ``captured``: ids of the findings whose packets are there;
-    ``others``: (country, results) of other lines."""
+    """What stays uncertain whatever was excluded. ``captured``: ids of the findings whose packets are there."""
     return [*_of_time(one), *_of_homes(one), *_of_findings(bad, findings, captured), *_of_others(one, others)]
 
 
@@ -119,8 +131,8 @@ def _of_findings(bad: Sequence[Finding], findings: Sequence[Finding], captured: 
         yield Doubt("no_packets", bare, len(bad))
 
 
-def _of_others(one: Incident, others: Iterable[tuple[str, int]]) -> Iterable[Doubt]:
-    where = [country for country, made in others if made]
+def _of_others(one: Incident, others: Iterable[Fared]) -> Iterable[Doubt]:
+    where = [other.country for other in others if other.good or other.bad or other.down]
     if one.series.country not in where:
         yield Doubt("alone")
     if all(country == one.series.country for country in where):

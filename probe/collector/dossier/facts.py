@@ -9,7 +9,8 @@ import msgspec
 from probe.collector import instants, timelines
 from probe.collector.case_words import Names
 from probe.collector.casebook import Told
-from probe.collector.dossier.excluded import Check, Doubt, checks, doubts
+from probe.collector.dossier.excluded import Check, Doubt, Fared, checks, doubts
+from probe.collector.heartbeats import Silence
 from probe.collector.history import WHOLE, HistoryRow
 from probe.collector.incidents.cases import Look
 from probe.collector.incidents.model import HOUR, Incident, Series
@@ -19,8 +20,8 @@ from probe.model.finding import Access, Finding, Location
 
 AROUND = instants.DAY
 """What came so long before the first and after the last bad result belongs to an incident too: it bounds it."""
-SLOTS = 168
-"""Most slots of a timeline: a week by the hour."""
+SLOTS = 48
+"""Most slots of a timeline: a week by four hours."""
 NEIGHBOURS = 4
 """Other targets on the same lines, of which the timelines are shown at most."""
 _NOT_BAD = frozenset({"clean", "down", "inconclusive"})
@@ -48,11 +49,6 @@ class Other(msgspec.Struct, frozen=True, kw_only=True):
     bad: int
     down: int
     probes: int
-
-    @property
-    def made(self) -> int:
-        """Results that say anything."""
-        return self.good + self.bad + self.down
 
 
 class Place(msgspec.Struct, frozen=True):
@@ -82,6 +78,7 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
     captures: int
     checks: list[Check]
     doubts: list[Doubt]
+    silences: tuple[Silence, ...]
 
 
 def facts(
@@ -99,6 +96,7 @@ def facts(
     bad = [f for f in findings if _is_bad(f, one, first, last)]
     history = reader.history([series.target, *beside[:NEIGHBOURS]], start, end, slot)
     places = _places(bad)
+    fared = [Fared(o.country, o.good, o.bad, o.down) for o in others]
     fine = sum(look.fine for look in _on_line(series, row.group, looks))
     return Facts(
         row=row, told=told, names=Names.of(reader.cells(), told.rows if told is not None else [row]),
@@ -107,9 +105,9 @@ def facts(
         verdicts=_count(f.verdict for f in findings), rules=_count(f.rule for f in bad),
         software=tuple(sorted({f"{f.probe.software}, {f.measurement} {f.version}" for f in findings})),
         probes=len({f.probe.id for f in findings}), captures=len(captured),
-        checks=checks(one, bad, findings, [(o.country, o.good, o.made) for o in others], fine,
+        checks=checks(one, bad, findings, fared, fine,
                       len(_on_line(series, row.group, looks))),
-        doubts=doubts(one, bad, findings, captured, [(o.country, o.made) for o in others]),
+        doubts=doubts(one, bad, findings, captured, fared), silences=reader.silence(one),
     )  # fmt: skip
 
 
