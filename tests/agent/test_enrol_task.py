@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import threading
+from collections.abc import Iterator
+from pathlib import Path
 from random import Random
 from typing import Any
 
@@ -12,8 +16,15 @@ import pytest
 from probe.agent.backoff import Backoff
 from probe.agent.enrol import RefusedError
 from probe.agent.enrol_task import enrol, keep
+from probe.collector.enrol.desk import Desk
+from probe.collector.instants import DAY, now
+from probe.model.config import EnrolmentConfig
 from probe.model.enrol import Enrolled, Reason, Refusal
 from probe.model.errors import ColibriError, ConfigError
+from tests.agent.conftest import eventually
+from tests.collector.enrol.server import Server
+from tests.deploy.test_broker import Town
+from tests.deploy.test_mosquitto import Peer
 
 ANSWER = Enrolled(
     name="p-one", certificate="-----BEGIN X-----\n", authority="-----BEGIN X-----\n", now="", renew_after="", expires=""
@@ -144,3 +155,61 @@ def test_a_passing_refusal_costs_no_code(reason: Reason) -> None:
     script = Script(renew=[refused(reason)] * 50)
     assert keeping(script, has_code=True) == 0
     assert "first" not in script.asked
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    one = Town(tmp_path / "town")
+    yield one
+    one.close()
+
+
+@pytest.mark.loopback
+def test_a_daemon_with_a_code_enrols_publishes_and_is_out_when_it_is_revoked(tmp_path: Path, town: Town) -> None:
+    """All of it: code, certificate, broker, a finding; a daemon that is started anew; a revocation."""
+    server = Server(town.folder, town.broker.port)
+    code = Desk(EnrolmentConfig(), server.authority, server.register).hand_out("", now(), DAY)
+    (tmp_path / "targets").write_text('[[targets]]\ntarget = "a"\nmeasurements = ["dns_injection"]\n')
+    config = tmp_path / "colibri.toml"
+    config.write_text(
+        f'[probe]\nstate_dir = "{tmp_path}/state"\n[safety]\ntarget_spacing = 0.0\n[schedule]\nevery = 1.0\n'
+        f'[control]\nsocket = "{tmp_path}/control"\n[targets]\nfiles = ["targets"]\n[mqtt]\nresend_after = 1.0\n'
+        f'[enrol]\nserver = "{server.url}"\ncode = "{code}"\nfingerprint = "{server.authority.fingerprint}"\n'
+    )
+    town.join("collector")
+    collector = Peer(town.broker, "collector")
+    collector.hear("colibri/v1/#")
+
+    def findings() -> list[str]:
+        return [topic for topic, _ in collector.heard if "/finding/" in topic]
+
+    def start() -> subprocess.Popen[bytes]:
+        with (tmp_path / "log").open("ab") as log:
+            return subprocess.Popen(
+                [sys.executable, str(Path(__file__).with_name("fake_daemon.py")), str(config)],
+                stdout=subprocess.DEVNULL, stderr=log,
+            )  # fmt: skip
+
+    daemon = start()
+    try:
+        eventually(findings, within=60)
+        (row,) = server.register.probes()
+        assert set(findings()) == {f"colibri/v1/{row.name}/finding/dns_injection"}
+        daemon.terminate()
+        assert daemon.wait(20) == 0
+        collector.heard.clear()
+        server.close()  # it is not needed any more: the certificate is good for a month
+        daemon = start()
+        eventually(findings, within=60)
+        done = town.revoke(row.name)
+        assert done.cut_after is not None
+        assert done.cut_after < 5
+        before = len(findings())
+        eventually(lambda: "no connection to the broker" in (tmp_path / "log").read_text(), within=30)
+        assert len(findings()) == before
+        assert daemon.poll() is None  # it goes on measuring; findings wait in the spool
+    finally:
+        daemon.kill()
+        daemon.wait()
+        collector.close()
+    assert "Traceback" not in (tmp_path / "log").read_text()

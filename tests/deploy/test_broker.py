@@ -38,6 +38,7 @@ class Town:
 
     def __init__(self, folder: Path, start: bool = True) -> None:
         self.folder = folder
+        folder.mkdir(exist_ok=True)
         self.config = EnrolmentConfig(folder=str(folder / "enrol"), names=["localhost"])
         self.authority = Authority(folder / "enrol", now())
         self.register = Register(folder / "enrol")

@@ -16,7 +16,7 @@ class Server:
     """``colibri collector enrol-server`` on loopback. ``register`` and ``authority`` are its own files'."""
 
     def __init__(self, folder: Path, broker_port: int = 0) -> None:
-        self.folder, self.config = folder / "town", folder / "town.toml"
+        self.folder, self.config = folder / "enrol", folder / "town.toml"
         self.config.write_text(
             f'[collector.enrol]\nfolder = "{self.folder}"\nlisten = "127.0.0.1:0"\nnames = ["localhost", "127.0.0.1"]\n'
             f"broker_port = {broker_port}\n"
