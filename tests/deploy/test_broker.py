@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import queue
+import re
+import shutil
 import socket
 import ssl
 import subprocess
@@ -305,3 +307,39 @@ def test_nobody_of_that_name_and_nobody_there(town: Town) -> None:
     town.broker.stop()
     with pytest.raises(ColibriError, match="can't be reached"):
         revoke(town.config, town.authority, town.register, ONE, ("localhost", town.broker.port))
+
+
+UNITS = ["colibri-enrol.service", "colibri-revoked.service"]
+
+
+@pytest.mark.skipif(shutil.which("systemd-analyze") is None, reason="needs Debian's package systemd")
+@pytest.mark.parametrize("unit", UNITS)
+def test_the_units_expose_little_and_are_understood(unit: str, tmp_path: Path) -> None:
+    ran = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", FOLDER / unit], capture_output=True, text=True, check=False
+    )
+    score = re.search(r"Overall exposure level for \S+: ([\d.]+)", ran.stdout)
+    assert score is not None, ran.stderr
+    assert float(score[1]) <= 1.2
+    for name in (*UNITS, "colibri-revoked.path"):
+        text = (FOLDER / name).read_text()
+        (tmp_path / name).write_text(re.sub(r"(?<=ExecStart=)/usr/bin/(colibri|install|systemctl)", "/bin/true", text))
+    ran = subprocess.run(
+        ["systemd-analyze", "verify", *(tmp_path / name for name in (unit, "colibri-revoked.path"))],
+        capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert [line for line in ran.stderr.splitlines() if "mosquitto" not in line] == []
+
+
+def test_both_brokers_say_the_same_of_rights_logs_and_memory() -> None:
+    """deploy/mosquitto's file and this one differ in what the page says, and in nothing else."""
+    def lines(path: Path) -> set[str]:
+        return {line for line in path.read_text().splitlines() if line and not line.startswith("#")}
+
+    own, other = lines(FOLDER / "colibri.conf"), lines(FOLDER.parent / "mosquitto/colibri.conf")
+    assert other - own == {"tls_version tlsv1.2"}
+    assert own - other == {
+        "tls_version tlsv1.3", "crlfile /etc/mosquitto/certs/colibri-revoked.crl", "max_connections 100000",
+        "max_keepalive 600", "max_queued_bytes 536870912", "pid_file /run/mosquitto/mosquitto.pid",
+    }  # fmt: skip
+    assert (FOLDER / "acl").resolve() == (FOLDER.parent / "mosquitto/acl").resolve()
