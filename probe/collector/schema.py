@@ -272,6 +272,18 @@ MIGRATIONS = (
     INSERT INTO techniques
       SELECT DISTINCT series, what FROM hourly WHERE what NOT IN ('clean', 'down', 'inconclusive', 'interfered');
     """,
+    """
+    CREATE TABLE thinned (           -- findings that were let go of, so that none is counted twice
+      id BLOB NOT NULL UNIQUE,       -- its 16 bytes
+      digest BLOB NOT NULL,          -- the first 8 of its content's
+      received_at INTEGER NOT NULL
+    );
+    CREATE TABLE sweeps (            -- how far each kind of sweep has come
+      name TEXT PRIMARY KEY,
+      value INTEGER NOT NULL
+    ) WITHOUT ROWID;
+    CREATE INDEX evidence_by_finding ON findings (seq) WHERE evidence_sha256 <> '';
+    """,
 )
 
 

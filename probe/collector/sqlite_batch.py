@@ -12,9 +12,10 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from probe.collector import captures, heartbeats_table, homes_table, present, quarantine, rollup
+from probe.collector import captures, heartbeats_table, homes_table, present, quarantine, retention, rollup
 from probe.collector.cells import cell_name, column_key
 from probe.collector.ingest import digest_of
+from probe.collector.instants import DAY
 from probe.collector.verdicts import (
     Connected,
     Introduction,
@@ -40,6 +41,7 @@ class Memory:
         self.rollup = rollup.Known()
         self.columns: dict[Line, str] = {}
         self.keyed: set[str] = set()  # probes whose key is in the table
+        self.thinned: int | None = None  # `retention.oldest`
 
     def forget(self) -> None:
         """All of it."""
@@ -47,6 +49,7 @@ class Memory:
         self.rollup.forget()
         self.columns.clear()
         self.keyed.clear()
+        self.thinned = None
 
     def cell(self, finding: Finding) -> str:
         """The key of a finding's cell (`cells.cell_key`)."""
@@ -62,9 +65,12 @@ class Batch:
     """``control``: probes of the control vantage; ``own_homes``: see :class:`~.sqlite_store.SqliteStore`."""
 
     def __init__(
-        self, db: sqlite3.Connection, memory: Memory, control: Collection[str], *, own_homes: bool
-    ) -> None:
+        self, db: sqlite3.Connection, memory: Memory, control: Collection[str], *, own_homes: bool,
+        forgotten: int | None = None,
+    ) -> None:  # fmt: skip
+        """``forgotten``: ms after which ids are; what was measured before is refused."""
         self._db, self._memory, self._control, self._own_homes = db, memory, control, own_homes
+        self._forgotten = forgotten
         self._counts: Counter[str] = Counter()
         self._digests: dict[str, bytes] = {}  # of findings that are stored
         self._waiting: list[tuple[object, ...]] = []  # findings that are still to be inserted
@@ -131,13 +137,17 @@ class Batch:
     def _finding(self, message: Judged, new: NewFinding) -> Outcome:
         f = new.finding
         probe = f.probe.id
-        known = self._digests.get(f.id)
+        known = self._digests.get(f.id) or self._thinned(f.id, new.at)
         if known is not None:
-            if known != new.digest and self._differs(f.id, new.digest):
+            if not new.digest.startswith(known) and self._differs(f.id, new.digest):
                 detail = f"{f.id} is stored with other content; the first one is kept"
                 return self._reject(message, Rejected("same_id", detail, probe, f.id))
             self._counts["duplicate"] += 1
             return Outcome("duplicate", probe, f.id, answer=True)
+        horizon = message.received_at - self._forgotten + DAY if self._forgotten is not None else 0
+        if new.at is not None and new.at < horizon:
+            detail = f"{f.id} was measured {f.started_at}, before what is remembered"
+            return self._reject(message, Rejected("too_old", detail, probe, f.id))
         self._digests[f.id] = new.digest
         cell = self._memory.cell(f)
         self._waiting.append((
@@ -157,8 +167,16 @@ class Batch:
     def _differs(self, finding_id: str, digest: bytes) -> bool:
         """Whether a stored finding has another content, too, if its digest is one of an older version's."""
         self._insert()
-        (body,) = self._db.execute("SELECT body FROM findings WHERE id = ?", (finding_id,)).fetchone()
-        return digest_of(body) != digest
+        row = self._db.execute("SELECT body FROM findings WHERE id = ?", (finding_id,)).fetchone()
+        return row is None or digest_of(row[0]) != digest
+
+    def _thinned(self, finding_id: str, at: int | None) -> bytes | None:
+        """The digest's beginning of a finding that is kept no more."""
+        if self._memory.thinned is None:
+            self._memory.thinned = retention.oldest(self._db)
+        if at is not None and at > self._memory.thinned:
+            return None
+        return retention.gone(self._db, finding_id)
 
     def _insert(self) -> None:
         """The findings that wait, the probes that sent them, and the captures that waited for them."""

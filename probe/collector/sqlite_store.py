@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from probe.collector import homes_table
+from probe.collector import homes_table, retention
+from probe.collector.instants import MINUTE, SECOND
+from probe.collector.instants import now as wall_clock
+from probe.collector.retention import Rules
 from probe.collector.schema import open_writer, transaction
 from probe.collector.sqlite_batch import Batch, Memory
 from probe.collector.verdicts import Judged, Outcome
 from probe.model.errors import StoreError
+
+SWEEP, SWEEP_AGAIN = 10 * MINUTE, SECOND
+"""How often what is old is looked for; and while there is more of it."""
+
+_log = logging.getLogger(__name__)
 
 
 class SqliteStore:
@@ -18,14 +27,17 @@ class SqliteStore:
 
     def __init__(
         self, path: str, on_commit: Callable[[], None] = lambda: None, control: Collection[str] = (), *,
-        own_homes: bool = False,
+        own_homes: bool = False, kept: Rules | None = None, now: Callable[[], int] = wall_clock,
     ) -> None:  # fmt: skip
         """``control``: probes of the control vantage; ``own_homes``: a probe whose prefix the broker does not tell
-        is a home of its own. Raises StoreError."""
+        is a home of its own; ``kept``: how long what is kept, for ever if it is left out; ``now`` in ms. Raises
+        StoreError."""
         self._db = open_writer(path)
         self._on_commit = on_commit
         self._control = frozenset(control)
         self._own_homes = own_homes
+        self._kept, self._now = kept or Rules(), now
+        self._sweep_at = 0  # when more may be let go of, ms
         self._memory = Memory()
         self._version: int | None = None  # another number: another connection has written
 
@@ -44,11 +56,29 @@ class SqliteStore:
     def commit(self, batch: Sequence[Judged], *, more: bool = False) -> list[Outcome]:
         try:
             with transaction(self._db), self._remembering() as memory:
-                outcomes = Batch(self._db, memory, self._control, own_homes=self._own_homes).write(batch, more=more)
+                writing = Batch(
+                    self._db, memory, self._control, own_homes=self._own_homes, forgotten=self._kept.ids
+                )
+                outcomes = writing.write(batch, more=more)
         except sqlite3.Error as error:
             raise StoreError(f"a batch of {len(batch)} messages could not be stored: {error}") from error
         self._on_commit()
+        self._sweep()
         return outcomes
+
+    def _sweep(self) -> None:
+        """Let go of a little of what is old, now and then; a disk that is full then is met by the next batch."""
+        now = self._now()
+        if now < self._sweep_at or self._kept == Rules():
+            return
+        try:
+            with transaction(self._db), self._remembering() as memory:
+                more = retention.sweep(self._db, self._kept, now)
+                memory.thinned = None
+        except sqlite3.Error as error:
+            _log.warning("what is old could not be let go of: %s", error)
+            more = False
+        self._sweep_at = now + (SWEEP_AGAIN if more else SWEEP)
 
     @contextmanager
     def _remembering(self) -> Iterator[Memory]:

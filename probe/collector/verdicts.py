@@ -22,6 +22,7 @@ Reason = Literal[
     "bad_signature",  # the signature does not fit the finding
     "other_key",  # signed by another key than the one known for this probe
     "bad_clock",  # a date that a synchronised clock can't show
+    "too_old",  # measured so long ago that nobody knows whether it was stored before
     "same_id",  # the id is stored with other content; the first one is kept
     "bad_evidence",  # not a compressed pcapng, or larger than allowed once opened
     "other_evidence",  # its hash is not the one in the finding

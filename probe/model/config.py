@@ -13,6 +13,7 @@ import msgspec
 from probe.model.finding import Access, Asn, Country, Name, Port, Token
 
 Seconds = Annotated[float, msgspec.Meta(ge=0)]
+Days = Annotated[float, msgspec.Meta(ge=0)]
 Event = Literal["opened", "updated", "closed"]
 
 
@@ -255,9 +256,36 @@ class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     """The collector (it reads the same file; a probe ignores this part)."""
 
     database: Annotated[str, _doc("File of the embedded store.")] = "/var/lib/colibri-collector/findings.sqlite3"
+    store: Annotated[
+        str,
+        _doc("Store for many probes: `clickhouse://HOST[:PORT]/DATABASE` (docs/scale.md). Empty: the embedded one."),
+    ] = ""
+    store_password_file: Annotated[str, _doc("File whose first line is the store's password; empty: none.")] = ""
+    share: Annotated[
+        Literal[""] | Token,
+        _doc("Group of collectors that share the findings (docs/scale.md). Empty: this one gets all of them."),
+    ] = ""
     listen: Annotated[str, _doc("Address and port of the monitor.")] = "127.0.0.1:8080"
     client_id: Annotated[Token, _doc("MQTT client id of the collector's session.")] = "colibri-collector"
-    batch: Annotated[int, msgspec.Meta(ge=1, le=10000, description="Most findings in one commit.")] = 500
+    batch: Annotated[int, msgspec.Meta(ge=1, le=10000, description="Most findings in one commit.")] = 2000
+    keep_clean: Annotated[
+        Days, _doc("Days that clean findings are kept; the roll-up and incidents keep what they said. 0: for ever.")
+    ] = 30.0
+    keep_other: Annotated[
+        Days, _doc("Days that findings that are not clean are kept, where they are of no incident. 0: for ever.")
+    ] = 0.0
+    keep_evidence: Annotated[
+        Days, _doc("Days that captures are kept whose findings are of no incident. 0: for ever.")
+    ] = 365.0
+    keep_rejects: Annotated[Days, _doc("Days that messages are kept that were refused. 0: for ever.")] = 90.0
+    keep_readings: Annotated[Days, _doc("Days that readings of public counters are kept. 0: for ever.")] = 0.0
+    keep_ids: Annotated[
+        Days,
+        _doc(
+            "Days that the ids of findings are remembered that are kept no more: what is delivered again so long after"
+            " is not counted again, and what was measured before is refused. 0: for ever."
+        ),
+    ] = 400.0
     trusted_keys: Annotated[
         dict[str, str], _doc("Probe id → its public key (base64). Empty: the first key seen for a probe is pinned.")
     ] = {}
