@@ -23,7 +23,7 @@ from probe.measurements._voip.suspects import SENDING, locate_all, locate_udp
 from probe.measurements._voip.verdict import judge
 from probe.model.errors import UsageError
 
-VERSION = "8"
+VERSION = "9"
 
 _PAIRS = 5  # calls of each kind in one round
 _SHORT, _LONG = BEGINNING, 10.0  # seconds of sound: a stream that begins, and a call that lasts

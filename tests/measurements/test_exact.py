@@ -8,23 +8,32 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.measurements._exact import midranks, permutation, wilson
+from probe.measurements._exact import permutation, wilson
 from probe.measurements._proof import by_chance
 
-FEW = st.lists(st.integers(0, 4), min_size=1, max_size=6)
-
-
-def test_equals_share_their_rank() -> None:
-    assert midranks([3.0, 1.0, 3.0]) == [5, 2, 5]
-    assert midranks([]) == []
+FEW = st.lists(st.integers(0, 50), min_size=1, max_size=6)
 
 
 @given(FEW, FEW)
 def test_it_counts_all_ways(worse: list[int], others: list[int]) -> None:
-    ranks = midranks([*worse, *others])
-    wanted = sum(ranks[: len(worse)])
-    ways = list(combinations(ranks, len(worse)))
-    assert permutation(worse, others) == pytest.approx(sum(sum(way) >= wanted for way in ways) / len(ways))
+    wanted = sum(worse)
+    ways = list(combinations([*worse, *others], len(worse)))
+    found = permutation([one / 50 for one in worse], [one / 50 for one in others])
+    assert found == pytest.approx(sum(sum(way) >= wanted for way in ways) / len(ways))
+
+
+@given(st.lists(st.integers(0, 10), min_size=41, max_size=50), st.lists(st.integers(0, 10), min_size=41, max_size=50))
+def test_of_many_it_is_as_exact(worse: list[int], others: list[int]) -> None:
+    """The other group's complement: what is as high in one is as low in the other, and what is equal counts twice."""
+    one = permutation([x / 10 for x in worse], [x / 10 for x in others])
+    other = permutation([1 - x / 10 for x in worse], [1 - x / 10 for x in others])
+    assert one + other >= 1
+    assert one == pytest.approx(permutation([1 - x / 10 for x in others], [1 - x / 10 for x in worse]))
+
+
+def test_a_few_that_fail_altogether_among_ordinary_losses() -> None:
+    """By ranks this would be one in fifty: those that did not fail lost less than their twins."""
+    assert permutation([1.0] * 13 + [0.02] * 17, [0.06] * 30) < 1e-4
 
 
 @given(st.integers(1, 12), st.integers(1, 12), st.data())
@@ -41,6 +50,7 @@ def test_nothing_to_compare_with_proves_nothing() -> None:
 
 def test_seven_against_seven_is_one_in_3432() -> None:
     assert permutation([0.9] * 7, [0.0] * 7) == pytest.approx(1 / 3432)
+    assert permutation([0.9] * 7, [0.0, 0.02, 0.04, 0.0, 0.08, 0.1, 0.0]) == pytest.approx(1 / 3432)
 
 
 def test_an_interval_holds_the_share() -> None:

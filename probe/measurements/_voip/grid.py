@@ -90,7 +90,8 @@ class Grid:
         # Where twins fail on the well-known port too, it says nothing of payloads.
         found = [why for why in (port, anywhere) if _holds(why, limit)]
         if not _holds(anywhere, limit):
-            found += [why for why in (on_port, both) if _holds(why, limit)][:1]
+            # The surer of the two: what fails on every port is less clear on one, and the other way round.
+            found += sorted((why for why in (on_port, both) if _holds(why, limit)), key=lambda why: why.p)[:1]
         return sorted(found, key=lambda why: why.p)
 
     def _compare(self, cause: Cause, worse: tuple[bool | None, bool], better: tuple[bool | None, bool]) -> Why:

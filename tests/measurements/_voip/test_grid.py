@@ -54,6 +54,22 @@ def test_a_rise_too_small_to_be_heard_is_not_one() -> None:
     assert why.rise == pytest.approx(0.39)
 
 
+def test_a_share_of_calls_without_any_sound_is_seen_among_ordinary_losses() -> None:
+    """Ranks alone do not: here the calls that did go through happened to lose less than their twins."""
+    heard, twins = [0.02] * 7, [0.06] * 15
+    (why,) = grid(LOST[:8] + heard, twins, LOST[:7] + heard + heard[:1], twins).explain(28)
+    assert why.cause == "payload"
+    assert (why.worse, why.better) == ((15, 30), (0, 30))
+    assert grid(LOST[:3] + heard, twins, LOST[:3] + heard, twins).explain(28) == []
+
+
+def test_what_fails_on_every_port_is_said_to() -> None:
+    on_every_port = grid(LOST[:8] + FINE[:2], FINE, LOST[:4] + FINE[:6], FINE)
+    assert [why.cause for why in on_every_port.explain(QUESTIONS)] == ["payload"]
+    on_one = grid(LOST[:8] + FINE[:2], FINE, LOST[:1] + FINE[:9], FINE)
+    assert [why.cause for why in on_one.explain(QUESTIONS)] == ["payload_on_port"]
+
+
 def test_random_loss_is_explained_by_nothing() -> None:
     random = Random(7)
     for _ in range(2000):
@@ -61,6 +77,15 @@ def test_random_loss_is_explained_by_nothing() -> None:
         cells = [[float(random.random() < share) for _ in range(10)] for _ in CELLS]
         for why in grid(*cells).explain(QUESTIONS):
             pytest.fail(f"{cells}: {why}")
+
+
+def test_of_a_hundred_grids_of_ordinary_streams_less_than_one_is_explained() -> None:
+    random, explained = Random(7), 0
+    for _ in range(1000):
+        share = random.uniform(0, 0.5)
+        cells = [[min(1.0, max(0.0, random.gauss(share, 0.2))) for _ in range(10)] for _ in CELLS]
+        explained += bool(grid(*cells).explain(4))
+    assert explained <= 10
 
 
 def test_counting() -> None:
