@@ -187,6 +187,7 @@ def serving(desk: Desk, ledger: Ledger) -> Iterator[str]:
         site = Site(reader, lambda: "", lambda: NOW, "https://monitor.example", counting=True)
         pages = {code: Pages(load(code), counting=True) for code in CODES}
         counters = CounterSite(COUNTERS, ledger, pages, lambda: NOW)
+        site.counted = counters.shown
         config = uvicorn.Config(make_app(site, counters.routes), log_level="error", lifespan="off")
         server = uvicorn.Server(config)
         done = asyncio.Event()

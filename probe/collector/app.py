@@ -21,9 +21,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from probe.collector import instants
 from probe.collector.case_site import CaseSite
 from probe.collector.cells import Cell
+from probe.collector.counters.views import CounterView
 from probe.collector.events import VIEWERS, Changes, Hubs, Update
 from probe.collector.ingest import unpack
-from probe.collector.languages.language import CODES, Code, load, mark
+from probe.collector.languages.language import CODES, Code, Language, load, mark
 from probe.collector.languages.negotiate import preferred
 from probe.collector.pages import HERE, Pages
 from probe.collector.seats import Seats
@@ -80,6 +81,8 @@ class Site:
         self._pages: dict[Code, Pages] = {
             code: Pages(load(code), counting=counting) for code in CODES
         }
+        self.counted: Callable[[Language], Sequence[CounterView]] = lambda _: ()
+        """Public counters, to be shown beside it."""
         self.cases = CaseSite(reader, self._pages, now, address)
         self._kept: dict[Code, tuple[tuple[int, ...], str]] = {}
         self.seats = Seats()
@@ -101,7 +104,8 @@ class Site:
         age = (counters.get("change", 0), counters.get("incident_change", 0), now // FRESH)
         kept, page = self._kept.get(pages.language.code, (None, ""))
         if kept != age:
-            page = pages.monitor(r.cells(), r.probes(), counters, now, self.cases.going(pages))
+            going, counted = self.cases.going(pages), self.counted(pages.language)
+            page = pages.monitor(r.cells(), r.probes(), counters, now, going, counted)
             self._kept[pages.language.code] = age, page
         return HTMLResponse(page)
 

@@ -35,6 +35,7 @@ class Errands:
         everyone, counters = subscriptions(collector.notify), checked(collector.counter)
         self.desk: Desk | None = None
         self.routes: list[BaseRoute] = []
+        self.counters: CounterSite | None = None
         self._watch: Watch | None = None
         with contextlib.ExitStack() as stack:
             if everyone:
@@ -47,7 +48,8 @@ class Errands:
                 guest = Guest(ledger, permit(config.safety.allow_networks), collector.site, now=now)
                 self._watch = Watch(counters, ledger, guest, now=now)
                 pages = {code: Pages(load(code), counting=True) for code in CODES}
-                self.routes = [*CounterSite(counters, ledger, pages, now).routes, Route("/counters", choose)]
+                self.counters = CounterSite(counters, ledger, pages, now)
+                self.routes = [*self.counters.routes, Route("/counters", choose)]
             self._stack = stack.pop_all()
 
     async def run(self) -> None:

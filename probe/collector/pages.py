@@ -18,6 +18,7 @@ from probe.collector.case_views import CaseView
 from probe.collector.case_words import Names
 from probe.collector.casebook import Told
 from probe.collector.cells import Cell
+from probe.collector.counters.views import CounterView
 from probe.collector.events import Update, encode
 from probe.collector.incident_views import IncidentView, Other, Place
 from probe.collector.instants import to_text
@@ -58,12 +59,14 @@ class Pages:
 
     def monitor(
         self, cells: list[Cell], probes: list[ProbeRow], counters: dict[str, int], now: int,
-        going: Sequence[CaseView] = (),
+        going: Sequence[CaseView] = (), counted: Sequence[CounterView] = (),
     ) -> str:  # fmt: skip
-        """The live page. ``going``: cases that go on."""
+        """The live page. ``going``: cases that go on; ``counted``: public counters."""
         page = views.monitor(cells, now, self.language)
         when = Time.of(now, self.language)
-        return self.render("monitor.html", "/", page=page, probes=probes, counters=counters, now=when, going=going)
+        return self.render(
+            "monitor.html", "/", page=page, probes=probes, counters=counters, now=when, going=going, counted=counted
+        )
 
     def cell(self, cell: Cell, decisive: Finding, findings: list[FindingRow], now: int) -> str:
         """The permanent page of one cell: its verdict, the decisive finding's reasons, and recent findings."""

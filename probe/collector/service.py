@@ -121,6 +121,8 @@ async def _serve(config: Config, sock: socket.socket, ready: Callable[[], None])
         )  # fmt: skip
         errands = Errands(config, reader, wall_clock, site.choose)
         stack.callback(errands.close)
+        if errands.counters is not None:
+            site.counted = errands.counters.shown
         wake.append(site.hub.wake)
 
         def present() -> rest_metrics.Now:

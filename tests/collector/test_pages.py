@@ -16,6 +16,9 @@ import pytest
 from probe.collector import case_views, incident_views, instants, timelines, words
 from probe.collector.case_words import Names
 from probe.collector.casebook import Told
+from probe.collector.counters import views as counter_views
+from probe.collector.counters.ledger import Reading
+from probe.collector.counters.suspicion import Flag
 from probe.collector.heartbeats import Silence
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.cases import Member, case
@@ -23,6 +26,7 @@ from probe.collector.incidents.model import HOUR, Bounds, Exemption, Incident, S
 from probe.collector.languages.language import CODES, NAMES, Code, Language, load
 from probe.collector.pages import Pages, breakable
 from probe.collector.store import IncidentRow
+from probe.model.config import CounterConfig
 from probe.model.finding import Finding, Hop, Interference, Line, Location, Target
 from tests.collector.test_case_views import SENTENCES
 
@@ -122,6 +126,10 @@ def cases(pages: Pages) -> dict[str, str]:
     names = Names({"AS64501": "Atlas", "AS64502": "Rif"}, {"news.example": "news.example"})
     some = [case_views.view(of, names, NOON, language) for of in (rows, rows[1:])]
     traits = tuple(trait for trait, _ in SENTENCES)
+    readings = [Reading(NOON - 5 * HOUR, 90), Reading(NOON, 100)]
+    flag = Flag("wave", NOON - HOUR, NOON, 10, 1.0, 1.0, 0.0, 5.0)
+    config = CounterConfig(name="fans", url="https://x.example/")
+    counter = counter_views.view(config, readings, [flag], False, language)
     one = case([Member(row.id, row.group, row.incident) for row in rows], ())
     told = Told(msgspec.structs.replace(one, traits=traits), tuple(rows), ("AS64501", "AS64502"))
     place = incident_views.Place(words.place(Location(4, 5, Hop("198.18.4.1")), language), 3)
@@ -134,7 +142,7 @@ def cases(pages: Pages) -> dict[str, str]:
     ]  # fmt: skip
     line = timelines.timeline("news.example", rows, 7, NOON, language)
     return {
-        "monitor with cases": pages.monitor([], [], {}, NOON, some),
+        "monitor with cases": pages.monitor([], [], {}, NOON, some, [counter]),
         "cases": pages.cases(some), "no cases": pages.cases([]),
         "case": pages.case(some[0], told, names, [place], shown, "https://monitor.example"),
         "case alone": pages.case(some[1], Told(told.case, (rows[1],), ()), names, [], shown, "https://monitor.example"),

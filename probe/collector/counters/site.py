@@ -15,8 +15,9 @@ from probe.collector import instants
 from probe.collector.counters import views
 from probe.collector.counters.ledger import Ledger, Reading
 from probe.collector.counters.suspicion import HISTORY, Flag, flags
+from probe.collector.counters.views import CounterView
 from probe.collector.counters.watch import source
-from probe.collector.languages.language import Code, mark
+from probe.collector.languages.language import Code, Language, mark
 from probe.collector.pages import Pages
 from probe.model.config import CounterConfig
 
@@ -50,13 +51,16 @@ class CounterSite:
 
     def page(self, code: Code, _: Request) -> Response:
         """All counters, for people."""
-        pages = self._pages[code]
-        shown = [
-            views.view(config, self._shown(readings), found, failing, pages.language)
+        pages, width, height = self._pages[code], views.WIDTH, views.HEIGHT
+        shown = self.shown(pages.language)
+        return HTMLResponse(pages.render("counters.html", "/counters", counters=shown, width=width, height=height))
+
+    def shown(self, language: Language) -> list[CounterView]:
+        """All counters in words. Raises StoreError."""
+        return [
+            views.view(config, self._shown(readings), found, failing, language)
             for config, readings, found, failing in map(self._read, self._configs)
         ]
-        width, height = views.WIDTH, views.HEIGHT
-        return HTMLResponse(pages.render("counters.html", "/counters", counters=shown, width=width, height=height))
 
     def api(self, _: Request) -> Response:
         """All counters, for programs."""

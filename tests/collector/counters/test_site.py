@@ -46,7 +46,8 @@ def get(desk: Desk, ledger: Ledger) -> Get:
 
     def fetch(path: str) -> httpx.Response:
         async def main() -> httpx.Response:
-            site = Site(desk.reader, str, lambda: NOON)
+            site = Site(desk.reader, str, lambda: NOON, counting=True)
+            site.counted = counters.shown
             app = make_app(site, [*counters.routes, Route("/counters", site.choose)])
             async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://monitor") as client:
                 return await client.get(path)
@@ -168,3 +169,15 @@ def test_what_is_answered_is_what_the_schema_says(get: Get, ledger: Ledger) -> N
         fill(ledger, jump)
     assert one["readings"]
     assert one["change"]
+
+
+def test_they_stand_beside_the_operators_on_the_live_page(get: Get, ledger: Ledger) -> None:
+    before = get("/en/").text
+    assert "It has not been read so far." in before
+    fill(ledger, jump=5000)
+    page = get("/en/").text
+    Nesting(page)
+    assert "&lt;script&gt;Fans&lt;/script&gt;" in page
+    assert "Change in 72 hours" in page
+    assert 'href="/en/counters"' in page
+    assert "Changes that people alone do not make" in page
