@@ -135,12 +135,12 @@ def cases(pages: Pages) -> dict[str, str]:
     place = incident_views.Place(words.place(Location(4, 5, Hop("198.18.4.1")), language), 3)
     other = incident_views.Other("Rif", words.access("mobile", language), 0, 9, 1)
     start = timelines.bounds(7, NOON)[0]
-    rows = [
+    slots = [
         HistoryRow(country="MA", operator="AS1", named="Atlas", access="fixed", measurement="voip",
                    target="sip:news.example", start=start + n * 2 * HOUR, what=what, n=2, probes=1)
         for n, what in enumerate(("clean", "down", "inconclusive", "voip_stun"))
     ]  # fmt: skip
-    line = timelines.timeline("news.example", rows, 7, NOON, language)
+    line = timelines.timeline("news.example", slots, 7, NOON, language)
     return {
         "monitor with cases": pages.monitor([], [], {}, NOON, some, [counter]),
         "cases": pages.cases(some), "no cases": pages.cases([]),
