@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 import msgspec
 
 from probe.collector.dossier.manifest import KEY, MANIFEST, SIGNATURE, Manifest, sha256
+from probe.collector.dossier.proof import FILE, faults
 from probe.collector.dossier.stamp import REQUEST, RESPONSE, Stamped, verify
 from probe.collector.ingest import unpack as open_capture
 from probe.model import canonical
@@ -64,6 +65,7 @@ def check(
     named: set[str] = set()
     for number, line in enumerate(findings, 1):
         wrong += _finding(number, line, keys, files, named)
+    wrong += faults(files.get(FILE, b""), keys)
     wrong += [f"{name}: no finding is about it" for name in sorted(captures - named)]
     key = files.get(KEY, b"").decode("ascii", "replace").strip()
     judged, notes = 0, list[str]()

@@ -9,6 +9,7 @@ import msgspec
 from probe.collector.casebook import Told, rows_of, told
 from probe.collector.dossier.facts import AROUND
 from probe.collector.dossier.manifest import RECOMPUTE
+from probe.collector.dossier.proof import FILE, heartbeats
 from probe.collector.incidents.said import said, span
 from probe.collector.search import Place, Search
 from probe.collector.store import FindingRow, IncidentRow, Reader
@@ -25,6 +26,7 @@ Incident {id}: {what}
   case.json            the case that it is part of; case.txt says it in sentences
   findings.jsonl       every finding, byte for byte as the probe sent it, one a line
   evidence/ID.pcapng.gz the packets of the finding ID, and the log of what was asked for
+  heartbeats.jsonl     where there was silence: signs of life of its probes meanwhile, signed, one an hour
   keys.json            the public key of each probe
   manifest.json        SHA-256 of each file; manifest.json.sig signs it, manifest.key is the public key
 
@@ -63,6 +65,7 @@ def contents(reader: Reader, row: IncidentRow, now: int, *, file: str, cover: st
         if found.has_evidence and (packed := reader.evidence(found.id)) is not None:
             captures.append((f"evidence/{found.id}.pcapng.gz", packed))
             captured.add(found.id)
+    beats = heartbeats(reader, incident, keys)  # of whose key is not known, none proves anything
     series = incident.series
     readme = README.format(
         id=row.id, span=span(incident.began, incident.ended), file=file, recompute=RECOMPUTE, cover=cover,
@@ -72,7 +75,7 @@ def contents(reader: Reader, row: IncidentRow, now: int, *, file: str, cover: st
     return Contents(about, findings, frozenset(captured), [
         ("README.txt", readme.encode()), ("incident.json", _json(row)), ("case.json", _json(about and about.case)),
         ("case.txt", text.encode()), ("findings.jsonl", b"".join(lines)),
-        ("keys.json", _json(dict(sorted(keys.items())))), *captures,
+        *([(FILE, beats)] if beats else []), ("keys.json", _json(dict(sorted(keys.items())))), *captures,
     ])  # fmt: skip
 
 
