@@ -63,6 +63,10 @@ screenshots: install-test ## docs/images anew: the monitor's pages on a month th
 bench: install ## Start-up time and memory of the idle daemon, against their budgets
 	@$(NETNS) $(PYTHON) deploy/bench.py
 
+.PHONY: install-service
+install-service: ## Make this machine a probe that measures by itself: program, users, units, the home's page
+	@$(AS_ROOT) deploy/service/install.sh
+
 # $(1): the lock's name, $(2): the extras it holds. --universal: one lock for every system and Python.
 define compile_lock
 .venv/bin/uv pip compile -q --universal --python-version 3.11 --generate-hashes --no-header --no-annotate \

@@ -1,4 +1,4 @@
-"""deploy/install-reflector.sh, with stand-ins for apt, pip, Python and systemd: what it installs, writes and starts."""
+"""deploy/reflector/install.sh, with stand-ins for apt, pip, Python and systemd: what it installs, writes and starts."""
 
 from __future__ import annotations
 
@@ -26,8 +26,8 @@ BASICS = [
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
     """A server, and a clone of the files that the installer needs."""
-    for part in ("deploy/install-reflector.sh", "locks/probe.txt", "systemd/colibri.sysusers",
-                 "systemd/colibri-reflector.service"):  # fmt: skip
+    for part in ("deploy/common.sh", "deploy/reflector/install.sh", "locks/probe.txt", "systemd/colibri.sysusers",
+                 "systemd/colibri.tmpfiles", "systemd/colibri-reflector.service"):  # fmt: skip
         (tmp_path / "clone" / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / "clone" / part)
     (tmp_path / "bin").mkdir()
@@ -35,7 +35,7 @@ def machine(tmp_path: Path) -> Path:
         (tmp_path / "bin" / tool).symlink_to(shutil.which(tool) or f"/bin/{tool}")
     for tool, script in {"python3": PYTHON, "id": "#!/bin/sh\necho 0\n"}.items():
         add(tmp_path, tool, script)
-    for tool in ("apt-get", "systemctl", "systemd-sysusers", "nft"):
+    for tool in ("apt-get", "systemctl", "systemd-sysusers", "systemd-tmpfiles", "nft"):
         add(tmp_path, tool, NOTES)
     return tmp_path
 
@@ -48,7 +48,7 @@ def add(machine: Path, tool: str, script: str) -> None:
 def install(machine: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     environment = {"PATH": f"{machine}/bin", "DESTDIR": str(machine)}
     return subprocess.run(
-        ["bash", "clone/deploy/install-reflector.sh", *arguments], cwd=machine, stdin=subprocess.DEVNULL,
+        ["bash", "clone/deploy/reflector/install.sh", *arguments], cwd=machine, stdin=subprocess.DEVNULL,
         env=environment, capture_output=True, text=True, check=False, timeout=30,
     )  # fmt: skip
 
