@@ -162,10 +162,7 @@ def reader_of(args: argparse.Namespace) -> tuple[Reader, Path]:
     from pathlib import Path
 
     from probe.agent.config import load
-    from probe.collector.sqlite_reader import SqliteReader
-    from probe.model.errors import StoreError
+    from probe.collector import stores
 
-    database = Path(load(args.config).collector.database)
-    if not database.exists():
-        raise StoreError(f"there is no database {database}: has a collector run here? (--config names another)")
-    return SqliteReader(str(database)), database
+    config = load(args.config).collector
+    return stores.reader(config), Path(config.database)

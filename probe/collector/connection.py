@@ -30,8 +30,10 @@ from probe.model.config import Config, TlsConfig
 from probe.model.errors import ConfigError, MalformedRecord
 
 TOPICS = tuple(f"{feed.ROOT}/+/{rest}" for rest in ("finding/+", "evidence/+", "heartbeat", "availability", "info"))
+SHARED = ("finding/+", "evidence/+", "heartbeat")
+"""What the collectors of a group share (MQTT 5, section 4.8.2); the rest, which may be retained, each of them hears."""
 SESSION = 24 * 3600
-"""Seconds that the broker keeps what arrives while the collector is away."""
+"""Seconds that the broker keeps what arrives while the collector is away; nothing where others take its part."""
 RECEIVE = 10_000
 """Most messages that the broker may send ahead of their acknowledgement (a broker's own limit may be lower)."""
 LARGEST = 16 * 1024 * 1024
@@ -55,6 +57,14 @@ class Message(NamedTuple):
     mid: int
     qos: int
     epoch: int
+
+
+def topics(share: str) -> list[str]:
+    """What a collector subscribes to. ``share``: the name of its group; empty: it is the only one."""
+    if not share:
+        return list(TOPICS)
+    shared = {f"{feed.ROOT}/+/{rest}" for rest in SHARED}
+    return [f"$share/{share}/{topic}" if topic in shared else topic for topic in TOPICS]
 
 
 class Connection:
@@ -178,7 +188,7 @@ class Connection:
     def _open(self, config: Config) -> None:
         settings = config.mqtt
         properties = Properties(PacketTypes.CONNECT)  # type: ignore[no-untyped-call]
-        properties.SessionExpiryInterval = SESSION
+        properties.SessionExpiryInterval = 0 if config.collector.share else SESSION
         properties.ReceiveMaximum = RECEIVE
         properties.MaximumPacketSize = LARGEST
         self._client.connect(
@@ -203,7 +213,7 @@ class Connection:
             if self._selector.select(0.5) or _pending(sock):
                 self._client.loop_read()  # one packet and no more: what follows it is read here
         self._sock = sock
-        self._out += packets.subscription(_TOPICS_MID, TOPICS, qos=1)
+        self._out += packets.subscription(_TOPICS_MID, topics(config.collector.share), qos=1)
         # A broker may keep its log to itself: its answer to this one is not waited for.
         self._out += packets.subscription(_LOG_MID, [BROKER_LOG], qos=0)
         waiting: list[Message] = []

@@ -262,8 +262,11 @@ class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
     ] = ""
     store_password_file: Annotated[str, _doc("File whose first line is the store's password; empty: none.")] = ""
     share: Annotated[
-        Literal[""] | Token,
-        _doc("Group of collectors that share the findings (docs/scale.md). Empty: this one gets all of them."),
+        str,
+        msgspec.Meta(
+            pattern=r"^([a-z0-9][a-z0-9_.-]{0,63})?$",
+            description="Group of collectors that share the findings (docs/scale.md). Empty: this one gets all.",
+        ),
     ] = ""
     listen: Annotated[str, _doc("Address and port of the monitor.")] = "127.0.0.1:8080"
     client_id: Annotated[Token, _doc("MQTT client id of the collector's session.")] = "colibri-collector"

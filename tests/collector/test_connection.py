@@ -148,3 +148,26 @@ def test_wake_ends_a_wait_from_another_thread(connect: Callable[..., Connection]
     connection.poll(20.0)
     assert time.monotonic() - began < 10
     timer.join()
+
+
+def test_collectors_of_a_group_share_the_findings_and_each_hears_who_is_there(
+    uplink: Uplink, settings: Config, probes: Callable[..., FakeProbe]
+) -> None:
+    group = [
+        Connection(msgspec.structs.replace(
+            settings, collector=msgspec.structs.replace(settings.collector, share="colibri", client_id=f"c-{number}")
+        ), 1) for number in range(2)
+    ]  # fmt: skip
+    try:
+        findings = [probes().finding() for _ in range(20)]
+        uplink.send(*findings)
+        uplink.publish(feed.availability("p-one"), b"online")
+        heard = [take(connection, 11) for connection in group]
+    finally:
+        for connection in group:
+            connection.close()
+    told = [[m for m in messages if m.topic == feed.availability("p-one")] for messages in heard]
+    assert [len(one) for one in told] == [1, 1]
+    ids = [msgspec.json.decode(m.payload)["id"] for some in heard for m in some if "/finding/" in m.topic]
+    assert sorted(ids) == sorted(finding.id for finding in findings), "each once"
+    assert all(len(some) > 1 for some in heard)

@@ -249,3 +249,11 @@ def desks(links: Callable[[str], Link]) -> Callable[..., ClickHouseDesk]:
         return ClickHouseDesk(links(f"{prefix}_{name.partition('.')[0]}"), *arguments, **options)
 
     return make
+
+
+@pytest.fixture
+def embedded(tmp_path: Path) -> Iterator[Desk]:
+    """The embedded store's desk, for what needs any store."""
+    desk = Desk(tmp_path / "embedded.sqlite3")
+    yield desk
+    desk.close()
