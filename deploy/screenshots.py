@@ -255,8 +255,8 @@ def main() -> None:
             with serving(desk, ledger) as site:
                 camera = Camera(f"{home}/profile")
                 try:
-                    camera.take("monitor", f"{site}/en/", 1920, 2200, scale=0.7)
-                    camera.take("monitor-dark", f"{site}/fr/", 1920, 1900, dark=True, scale=0.7)
+                    camera.take("monitor", f"{site}/en/", 2000, 2200, scale=0.7)
+                    camera.take("monitor-dark", f"{site}/fr/", 2000, 1900, dark=True, scale=0.7)
                     camera.take("monitor-phone", f"{site}/ar/", 390, 1100, scale=1.5)
                     camera.take("case", f"{site}/en/case/{cases['MA', 'voip']}", 1100, 1900)
                     camera.take("case-company", f"{site}/fr/case/{cases['DZ', 'hosting']}", 1100, 1500)
