@@ -19,13 +19,14 @@ from probe.collector.dossier.facts import Facts, Lane
 from probe.collector.dossier.manifest import RECOMPUTE
 from probe.collector.dossier.phrases import CONFOUNDERS, GLOSSARY, LETTERS, METHODS, UNSURE, Recipient
 from probe.collector.incidents.model import HOUR
+from probe.collector.instants import DAY
 from probe.collector.languages.language import Code, Language, load
 from probe.collector.pages import HERE
 from probe.collector.views import Time
 
 DOMAIN = "dossier"
 """Catalogue of the messages that covers and studies alone need."""
-_TICKS = 4
+_TICKS = 6
 _APART = re.compile(r"<bdi>(.*?)</bdi>", re.DOTALL)
 _TAG = re.compile(r"<[^>]*>|&[^;]*;")
 
@@ -43,7 +44,8 @@ def cover(facts: Facts, to: Recipient, code: Code, now: int, *, file: str, key: 
                             target=view.target, operator=view.operator),
         country=language.country(view.country), made=Time.of(now, language), start=Time.of(facts.start, language),
         end=Time.of(facts.end, language), lanes=[_lane(one, facts, language) for one in facts.lanes],
-        ticks=[language.day(facts.start + (facts.end - facts.start) * i // _TICKS) for i in range(_TICKS + 1)],
+        ticks=[(language.day(at), round(100 * (at - facts.start) / (facts.end - facts.start), 1))
+               for at in _ticks(facts.start, facts.end)],
         keys=[{"label": language.text(label), "picture": picture.key(s)} for s, label in timelines.STATES.items()],
         sentences=sentences(facts.told, facts.names, language) if facts.told is not None else [],
         case=case_views.view(facts.told.rows, facts.names, now, language) if facts.told is not None else None,
@@ -78,13 +80,21 @@ def _templates() -> jinja2.Environment:
     )  # fmt: skip
 
 
+def _ticks(start: int, end: int) -> list[int]:
+    """Midnights (UTC) at equal distances, so few that their dates have room."""
+    first = -(-start // DAY) * DAY
+    step = max(1, -(-(end - first) // (_TICKS * DAY))) * DAY
+    # The last of them needs room for its date before the edge.
+    return [at for at in range(first, end, step) if at <= end - (end - start) // 16]
+
+
 def _lane(lane: Lane, facts: Facts, language: Language) -> dict[str, object]:
     bad, made = sum(run[3] for run in lane.runs), sum(run[4] for run in lane.runs)
     return {
         "operator": lane.operator or language.text("Unknown operator"), "access": words.access(lane.access, language),
         "country": language.country(lane.country), "own": lane.own,
         "target": facts.names.target(lane.target) if lane.target else "",
-        "picture": picture.lane(lane.runs, facts.start, facts.end),
+        "picture": picture.lane(lane.runs, facts.start, facts.end, _ticks(facts.start, facts.end)),
         "said": language.texts(
             "in %(bad)s of %(num)s measurement", "in %(bad)s of %(num)s measurements", made, bad=bad
         ),

@@ -23,7 +23,7 @@ default_tsa = one
 serial = {folder}/serial
 signer_cert = {folder}/tsa.pem
 signer_key = {folder}/tsa.key
-certs = {folder}/root.pem
+certs = {folder}/trust.pem
 signer_digest = sha256
 default_policy = 1.3.6.1.4.1.13762.3
 digests = sha256
@@ -56,14 +56,14 @@ def found(folder: Path, name: str = "Test Root") -> Path:
     root_key, own_key = (rsa.generate_private_key(65537, 2048) for _ in range(2))
     root = _certificate(name, name, root_key, root_key, root=True)
     own = _certificate("Test TSA", name, own_key, root_key, root=False)
-    (folder / "root.pem").write_bytes(root.public_bytes(serialization.Encoding.PEM))
+    (folder / "trust.pem").write_bytes(root.public_bytes(serialization.Encoding.PEM))
     (folder / "tsa.pem").write_bytes(own.public_bytes(serialization.Encoding.PEM))
     (folder / "tsa.key").write_bytes(own_key.private_bytes(
         serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
     ))  # fmt: skip
     (folder / "serial").write_text("01\n")
     (folder / "tsa.cnf").write_text(CONFIG.format(folder=folder))
-    return folder / "root.pem"
+    return folder / "trust.pem"
 
 
 def reply(folder: Path, query: bytes) -> bytes:

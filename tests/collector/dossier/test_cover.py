@@ -81,6 +81,12 @@ def test_what_is_open_is_said_to_be_open(found: Facts) -> None:
     assert "The home&#39;s line or its wireless network was bad Controls on the same line" in told
 
 
+def test_dates_stand_under_midnights(found: Facts) -> None:
+    page = cover(found, "regulator", "en", NOW, file="x", key="k")
+    ticks = re.findall(r'<span style="left: ([\d.]+)%"><bdi dir="ltr">(.*?)</bdi>', page)
+    assert ticks == [("0.0", "1 Feb"), ("33.3", "2 Feb"), ("66.7", "3 Feb")]
+
+
 def test_hostile_text_is_shown_harmless(found: Facts) -> None:
     evil = "</style><script>alert(1)</script>"
     row = msgspec.structs.replace(found.row, operator=evil)

@@ -30,6 +30,12 @@ def test_a_lane_shows_when_and_what() -> None:
     assert float(blocks[1]["height"]) == HEIGHT > float(blocks[0]["height"])
 
 
+def test_marks_stand_where_they_belong() -> None:
+    root = ET.fromstring(base64.b64decode(lane([], 0, 200, [50, 100]).removeprefix(HEAD)))  # noqa: S314 - our own
+    lines = [one.attrib["d"] for one in root if one.tag.endswith("path")]
+    assert lines[1:] == [f"M250.0 0V{HEIGHT}", f"M500.0 0V{HEIGHT}"]
+
+
 def test_states_are_told_apart_without_colour() -> None:
     shapes = {(one["y"], one["height"], "dash" if "stroke-dasharray" in one else "", one["fill"] == "none")
               for state in get_args(State) for one in drawn(key(state))}  # fmt: skip

@@ -46,7 +46,7 @@ def test_only_the_hash_leaves_and_request_and_answer_are_kept(tsa: Path) -> None
 
 @pytest.mark.loopback
 def test_it_tells_when_and_who(stamped: dict[str, bytes], tsa: Path) -> None:
-    told = verify(stamped, (tsa / "root.pem").read_bytes())
+    told = verify(stamped, (tsa / "trust.pem").read_bytes())
     assert told.authority == "CN=Test TSA"
     assert abs((datetime.fromisoformat(told.at) - datetime.now(UTC)).total_seconds()) < 600
     assert told.at.endswith("Z")
@@ -58,7 +58,7 @@ def test_openssl_agrees(stamped: dict[str, bytes], tsa: Path, tmp_path: Path) ->
         (tmp_path / name).write_bytes(data)
     done = subprocess.run(
         ["openssl", "ts", "-verify", "-data", tmp_path / MANIFEST, "-in", tmp_path / RESPONSE,
-         "-CAfile", tsa / "root.pem"],
+         "-CAfile", tsa / "trust.pem"],
         capture_output=True, text=True, check=False,
     )  # fmt: skip
     assert "Verification: OK" in done.stdout + done.stderr
@@ -68,7 +68,7 @@ def test_openssl_agrees(stamped: dict[str, bytes], tsa: Path, tmp_path: Path) ->
 def test_a_stamp_of_something_else_a_broken_one_and_one_of_a_stranger(
     stamped: dict[str, bytes], tsa: Path, tmp_path: Path
 ) -> None:
-    trust = (tsa / "root.pem").read_bytes()
+    trust = (tsa / "trust.pem").read_bytes()
     stranger = authority.found(tmp_path / "other", "Another Root").read_bytes()
     wrong = [
         (stamped | {MANIFEST: BODY + b" "}, trust), (stamped | {RESPONSE: stamped[RESPONSE][:-9]}, trust),
@@ -82,7 +82,7 @@ def test_a_stamp_of_something_else_a_broken_one_and_one_of_a_stranger(
 
 @pytest.mark.loopback
 def test_every_byte_of_a_stamp_counts(stamped: dict[str, bytes], tsa: Path) -> None:
-    trust = (tsa / "root.pem").read_bytes()
+    trust = (tsa / "trust.pem").read_bytes()
     answer = stamped[RESPONSE]
     refused = 0
     for at in range(0, len(answer), 97):
