@@ -7,7 +7,6 @@
 
 from __future__ import annotations
 
-import datetime as dt
 import logging
 import os
 from pathlib import Path
@@ -28,11 +27,14 @@ log = logging.getLogger(__name__)
 
 
 class Membership(msgspec.Struct, frozen=True):
-    """``enrolled.json``."""
+    """``enrolled.json``. ``begins``, ``ends``: of the certificate, seconds since the epoch, so that nobody has to load
+    what reads certificates (3 MB) to know whether it is time to renew; 0.0: look into it."""
 
     name: Token
     server: str
     broker: Broker | None = None
+    begins: float = 0.0
+    ends: float = 0.0
 
 
 class EnrolFiles:
@@ -55,14 +57,10 @@ class EnrolFiles:
 
     def validity(self) -> tuple[float, float]:
         """Beginning and end of the certificate, seconds since the epoch."""
-        from cryptography import x509
-
-        try:
-            certificate = x509.load_pem_x509_certificate(self.identity.read_bytes())
-        except ValueError as error:
-            raise ConfigError(str(self.identity), f"can't be read ({error}); enrol again") from None
-        begins, ends = certificate.not_valid_before_utc, certificate.not_valid_after_utc
-        return begins.astimezone(dt.UTC).timestamp(), ends.astimezone(dt.UTC).timestamp()
+        member = self.membership
+        if member is not None and member.ends:
+            return member.begins, member.ends
+        return dates(self.identity.read_bytes(), str(self.identity))
 
     def pending(self) -> EllipticCurvePrivateKey:
         """The key that a certificate is asked for; made on the device, kept until the certificate has come."""
@@ -84,8 +82,9 @@ class EnrolFiles:
 
     def keep(self, answer: Enrolled, server: str) -> None:
         """Put a certificate for the pending key in force."""
+        begins, ends = dates(answer.certificate.encode(), "the certificate")
         self._write(self.authority, answer.authority.encode(), 0o644)
-        member = Membership(answer.name, server, answer.broker)
+        member = Membership(answer.name, server, answer.broker, begins, ends)
         self._write(self._membership, msgspec.json.encode(member), 0o644)
         self._write(self.identity, answer.certificate.encode() + self._pending.read_bytes(), 0o600)
         self._pending.unlink()
@@ -96,6 +95,17 @@ class EnrolFiles:
             owner = self._folder.parent.stat()
             for one in (self._folder, path):
                 os.chown(one, owner.st_uid, owner.st_gid)
+
+
+def dates(pem: bytes, where: str) -> tuple[float, float]:
+    """Beginning and end of a certificate (PEM), seconds since the epoch. Raises ConfigError, with ``where``."""
+    from cryptography import x509
+
+    try:
+        certificate = x509.load_pem_x509_certificate(pem)
+    except ValueError as error:
+        raise ConfigError(where, f"can't be read ({error}); enrol again") from None
+    return certificate.not_valid_before_utc.timestamp(), certificate.not_valid_after_utc.timestamp()
 
 
 def applied(config: Config) -> Config:

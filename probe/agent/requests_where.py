@@ -13,7 +13,7 @@ import socket
 from collections.abc import Iterator, Mapping
 from urllib.parse import urlsplit
 
-from probe.engine.guard import Guard
+from probe.engine.guard import FORBIDDEN, Guard
 from probe.model.errors import ForbiddenDestination, UsageError
 
 _PLACES = ("target", "targets", "names", "siblings", "silent", "reflector", "relays", "chat")
@@ -73,7 +73,8 @@ def _hosts(piece: str) -> Iterator[str]:
 
 
 def _address(host: str, *, numbers: bool = True) -> tuple[str, ...] | None:
-    """The address that a text is, in its usual spelling; of a network, both its ends; None if it is none.
+    """The address that a text is, in its usual spelling; None if it is none. Of a network, both its ends, and where the
+    ranges begin that are never measured, if it holds some.
 
     ``numbers``: whether a bare number may be one, as it is to a C library (a port is a number, too).
     """
@@ -83,7 +84,9 @@ def _address(host: str, *, numbers: bool = True) -> tuple[str, ...] | None:
     except ValueError:
         pass
     else:
-        return tuple(dict.fromkeys((str(network.network_address), str(network.broadcast_address))))
+        inside = [str(one.network_address) for one, _ in FORBIDDEN if one.version == network.version
+                  and one.subnet_of(network)]  # type: ignore[arg-type]  # of one version, as it asks for
+        return tuple(dict.fromkeys((str(network.network_address), str(network.broadcast_address), *inside)))
     try:
         return (str(ipaddress.ip_address(plain)),)
     except ValueError:

@@ -3,19 +3,27 @@
 from __future__ import annotations
 
 import os
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
-import msgspec
 import pytest
 from cryptography.hazmat.primitives.asymmetric import ec
 
 from probe.agent.enrol_files import EnrolFiles, Membership, applied
+from probe.collector.enrol.authority import Authority
 from probe.model.config import Config, MqttConfig, ProbeConfig, TlsConfig
 from probe.model.enrol import Broker, Enrolled
 from probe.model.errors import ConfigError
 
+START = 1_790_000_000_000
+with tempfile.TemporaryDirectory() as _folder:
+    ISSUED = Authority(Path(_folder), START).client(
+        ec.generate_private_key(ec.SECP256R1()).public_key(), "p-abcdefghij", START, 30
+    )
 ANSWER = Enrolled(
-    name="p-abcdefghij", certificate="-----BEGIN CERTIFICATE-----\nAA==\n-----END CERTIFICATE-----\n",
+    name="p-abcdefghij", certificate=ISSUED.pem,
     authority="-----BEGIN CERTIFICATE-----\nAQ==\n-----END CERTIFICATE-----\n", broker=Broker("hub.example", 8883),
     now="2026-01-01T00:00:00.000Z", renew_after="2026-01-21T00:00:00.000Z", expires="2026-01-31T00:00:00.000Z",
 )  # fmt: skip
@@ -51,7 +59,9 @@ def test_certificate_and_key_are_one_file_of_the_daemon_s_alone(tmp_path: Path) 
     assert "BEGIN CERTIFICATE" in text
     assert "BEGIN PRIVATE KEY" in text
     assert files.identity.stat().st_mode & 0o777 == 0o600
-    assert files.membership == Membership("p-abcdefghij", "https://hub.example:8444", Broker("hub.example", 8883))
+    begins, ends = ISSUED.begins / 1000, ISSUED.ends / 1000
+    broker = Broker("hub.example", 8883)
+    assert files.membership == Membership("p-abcdefghij", "https://hub.example:8444", broker, begins, ends)
 
 
 @pytest.mark.parametrize("cut_after", [1, 2, 3])
@@ -98,6 +108,8 @@ def test_a_broker_and_a_certificate_of_the_file_s_own_win(tmp_path: Path) -> Non
 
 def test_damage_is_named(tmp_path: Path) -> None:
     files = enrolled(tmp_path)
+    (tmp_path / "enrol/enrolled.json").write_bytes(b'{"name": "p-x", "server": "https://hub.example"}')
+    files.identity.write_bytes(b"half")
     with pytest.raises(ConfigError, match=r"identity\.pem: can't be read"):
         files.validity()
     (tmp_path / "enrol/enrolled.json").write_bytes(b"{")
@@ -115,12 +127,20 @@ def test_what_root_enrols_the_daemon_can_read(tmp_path: Path) -> None:
     assert {files.identity.stat().st_uid, files.identity.parent.stat().st_uid} == {12345}
 
 
-def test_a_certificate_s_dates(tmp_path: Path) -> None:
-    from probe.collector.enrol.authority import Authority
+def test_a_certificate_s_dates_are_known_without_reading_it(tmp_path: Path) -> None:
+    files = enrolled(tmp_path)
+    assert files.validity() == (ISSUED.begins / 1000, ISSUED.ends / 1000)
+    (tmp_path / "enrol/enrolled.json").write_bytes(b'{"name": "p-abcdefghij", "server": "https://hub.example"}')
+    assert files.validity() == (ISSUED.begins / 1000, ISSUED.ends / 1000)  # as an older version left it
 
-    files = EnrolFiles(tmp_path)
-    key = files.pending()
-    start = 1_790_000_000_000
-    issued = Authority(tmp_path / "ca", start).client(key.public_key(), "p-x", start, 30)
-    files.keep(msgspec.structs.replace(ANSWER, certificate=issued.pem), "https://hub.example")
-    assert files.validity() == (issued.begins / 1000, issued.ends / 1000)
+
+def test_the_daemon_loads_nothing_heavy_for_it(tmp_path: Path) -> None:
+    enrolled(tmp_path)
+    script = (
+        "import sys\nfrom probe.agent import session\nfrom probe.agent.enrol import Enrolment\n"
+        "from probe.agent.enrol_files import EnrolFiles\nfrom probe.model.config import EnrolConfig\n"
+        f"Enrolment(EnrolConfig(), EnrolFiles({str(tmp_path)!r})).due()\n"
+        "print(sorted({'cryptography.x509', 'tuf', 'urllib3', 'securesystemslib'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert done.stdout == "[]\n"

@@ -196,6 +196,8 @@ IN_OPTIONS: list[dict[str, Any]] = [
 ]  # fmt: skip
 ELSEWHERE: dict[str, dict[str, Any]] = {
     "a network": {"measurement": "blackhole", "options": {"target": "10.0.0.0/24"}},
+    "a network round a private one": {"measurement": "blackhole", "options": {"target": "8.0.0.0/6"}},
+    "half of all": {"measurement": "blackhole", "options": {"target": "128.0.0.0/1"}},
     "a network in IPv6": {"measurement": "blackhole", "options": {"target": "fd00::/120"}},
     "siblings": {"measurement": "blackhole", "options": {"target": "9.9.9.9", "siblings": ["8.8.8.8", "10.0.0.1"]}},
     "siblings, a text": {"measurement": "blackhole", "options": {"target": "9.9.9.9", "siblings": "8.8.8.8,10.0.0.1"}},
