@@ -7,6 +7,7 @@ from collections.abc import Sequence
 import msgspec
 
 from probe.collector.incidents.model import HOUR
+from probe.collector.instants import DAY
 from probe.model.finding import Access
 
 WHOLE = HOUR * 10**9
@@ -36,14 +37,25 @@ def statement(targets: Sequence[str], since: int, until: int, slot: int) -> tupl
     """The query and its arguments; rows: the fields of a :class:`HistoryRow`.
 
     ``targets``: what was asked for; ``since`` ≤ hour < ``until``, in ms; ``slot``: a number of whole hours, in ms.
+    Where slots are whole days, the days within are taken from the daily roll-up, the hours at the ends from the other.
     """
+    first, last = -(-since // DAY) * DAY, until // DAY * DAY
+    if (slot % DAY and slot < WHOLE) or first >= last:
+        first = last = until
     query = (
-        "SELECT s.country, s.operator, s.named, s.access, s.measurement, s.target, h.hour / ?1 * ?1 AS start, h.what,"
-        " sum(h.n), count(DISTINCT h.probe) FROM series s JOIN hourly h ON h.series = s.id"
-        " WHERE s.target IN (SELECT value FROM json_each(?2)) AND h.hour >= ?3 AND h.hour < ?4"
-        " GROUP BY s.id, 7, h.what ORDER BY s.id, 7, h.what"
+        "SELECT country, operator, named, access, measurement, target, at / ?1 * ?1 AS start, what, sum(n),"
+        " count(DISTINCT probe) FROM ("
+        " SELECT s.*, d.day AS at, d.what, d.n, d.probe FROM series s JOIN daily d ON d.series = s.id"
+        " WHERE s.target IN (SELECT value FROM json_each(?2)) AND d.day >= ?5 AND d.day < ?6"
+        " UNION ALL"
+        " SELECT s.*, h.hour, h.what, h.n, h.probe FROM series s JOIN hourly h ON h.series = s.id"
+        " WHERE s.target IN (SELECT value FROM json_each(?2)) AND h.hour >= ?3 AND h.hour < min(?4, ?5)"
+        " UNION ALL"
+        " SELECT s.*, h.hour, h.what, h.n, h.probe FROM series s JOIN hourly h ON h.series = s.id"
+        " WHERE s.target IN (SELECT value FROM json_each(?2)) AND h.hour >= ?6 AND h.hour < ?4"
+        ") GROUP BY id, start, what ORDER BY id, start, what"
     )
-    return query, [slot, msgspec.json.encode(list(targets)).decode(), since, until]
+    return query, [slot, msgspec.json.encode(list(targets)).decode(), since, until, first, last]
 
 
 def row(values: Sequence[object]) -> HistoryRow:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import sqlite3
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Collection, Iterable
 
 import msgspec
@@ -24,6 +24,7 @@ from probe.collector.incidents.follow import Follow
 from probe.collector.incidents.model import HOUR, Incident, Series, Sight
 from probe.collector.incidents.retold import REACH, TECHNIQUES
 from probe.collector.incidents.timeline import OUTAGE_LIKE
+from probe.collector.instants import DAY
 from probe.model.finding import Finding, Technique
 
 REMEMBERED = 100_000
@@ -96,6 +97,14 @@ def add(db: sqlite3.Connection, known: Known, findings: Iterable[tuple[Finding, 
         "INSERT INTO hourly VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (series, hour, probe, what)"
         " DO UPDATE SET n = n + excluded.n, first = min(first, excluded.first), last = max(last, excluded.last)",
         [(*key, *count) for key, count in sorted(counts.items())],
+    )
+    days: Counter[tuple[int, int, str, str]] = Counter()
+    for (number, hour, probe, what), (n, _, _) in counts.items():
+        days[number, hour // DAY * DAY, probe, what] += n
+    db.executemany(
+        "INSERT INTO daily VALUES (?, ?, ?, ?, ?)"
+        " ON CONFLICT (series, day, probe, what) DO UPDATE SET n = n + excluded.n",
+        [(*key, n) for key, n in sorted(days.items())],
     )
     db.executemany("INSERT OR IGNORE INTO techniques VALUES (?, ?)", sorted(bad))
     return {(number, hour) for number, hour, _, _ in counts}

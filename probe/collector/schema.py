@@ -284,6 +284,19 @@ MIGRATIONS = (
     ) WITHOUT ROWID;
     CREATE INDEX evidence_by_finding ON findings (seq) WHERE evidence_sha256 <> '';
     """,
+    """
+    CREATE TABLE daily (             -- the roll-up again, by days, for looks at a year
+      series INTEGER NOT NULL,
+      day INTEGER NOT NULL,          -- its beginning, ms
+      probe TEXT NOT NULL,
+      what TEXT NOT NULL,
+      n INTEGER NOT NULL,
+      PRIMARY KEY (series, day, probe, what)
+    ) WITHOUT ROWID;
+    INSERT INTO daily
+      SELECT series, hour / 86400000 * 86400000, probe, what, sum(n) FROM hourly GROUP BY 1, 2, 3, 4;
+    CREATE INDEX series_by_asked ON series (target);
+    """,
 )
 
 

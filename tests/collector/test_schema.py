@@ -97,6 +97,11 @@ def test_findings_of_an_older_database_are_rolled_up(
         rows = now.execute(
             "SELECT operator, grouped, hour, probe, what, n, first, last FROM hourly JOIN series"
         ).fetchall()
+        days = now.execute("SELECT day, what, n FROM daily").fetchall()
+        techniques = now.execute("SELECT what FROM techniques").fetchall()
+    midnight = NOON // instants.DAY * instants.DAY
+    assert days == [(midnight, "clean", 3), (midnight, "dns_injection", 1)]
+    assert techniques == [("dns_injection",)]
     hour, minute = instants.HOUR, instants.MINUTE
     assert rows == [
         ("AS64501", "press", NOON, "p-one", "clean", 2, NOON, NOON + minute),
