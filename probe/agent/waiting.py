@@ -75,6 +75,8 @@ class Waiting:
         What an unsynchronised clock dated waits until the clock is right, and is then dated by it; only what has just
         been made goes out at once.
         """
+        if limit <= 0 or not self._waiting:
+            return []
         right, now = self._synchronised(), self._clock()
         skip, found = frozenset(under_way), list[tuple[str, bytes]]()
         for name, kept in self._waiting.items():
@@ -99,7 +101,10 @@ class Waiting:
         """Let some go, because they are safe elsewhere; returns how many of them were here."""
         gone = [self._waiting.pop(name) for name in ids if name in self._waiting]
         if gone and not self._waiting:
-            self._path.unlink(missing_ok=True)
+            try:
+                self._path.unlink(missing_ok=True)
+            except OSError as error:
+                log.warning("heartbeats that were delivered will be sent again after a restart: %s", error)
         return len(gone)
 
     def save(self) -> None:

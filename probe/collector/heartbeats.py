@@ -21,7 +21,7 @@ from probe.model.heartbeat import Heartbeat
 MAX_HEARTBEAT = 4096
 TWELFTH = 5 * instants.MINUTE
 PROMPT = 10 * instants.MINUTE
-"""Later than this after its making, a heartbeat says that its probe was cut off."""
+"""Later than this after its making, a heartbeat of a probe that was not connected says that it was cut off."""
 
 _HEARTBEAT = msgspec.json.Decoder(Heartbeat)
 
@@ -40,8 +40,9 @@ class _Claimed(msgspec.Struct):
 
 
 class Life(msgspec.Struct, frozen=True):
-    """A probe in one hour: the twelfths, as bits, in which a heartbeat was made (``alive``), in which one was made that
-    came in time (``prompt``), in which anything was measured (``busy``), and in which there was a link."""
+    """A probe in one hour: the twelfths, as bits, in which a heartbeat was made (``alive``), in which one was made by a
+    probe that was in touch (``prompt``: it came in time, or says that it was connected to the broker), in which
+    anything was measured (``busy``), and in which there was a link (``linked``)."""
 
     alive: int = 0
     prompt: int = 0
@@ -91,8 +92,10 @@ def life(one: Heartbeat, at: int, received_at: int) -> tuple[int, Life]:
     """(beginning of its hour, what it proves there). ``at``: when it was made, ms."""
     hour = at // instants.HOUR * instants.HOUR
     bit = 1 << (at - hour) // TWELFTH
+    # It was in touch as well if it says so and comes late all the same: then it was the collector that was away.
+    in_touch = received_at - at <= PROMPT or one.connected
     return hour, Life(
-        bit, bit if received_at - at <= PROMPT else 0, bit if one.measured else 0, bit if one.link == "up" else 0
+        bit, bit if in_touch else 0, bit if one.measured else 0, bit if one.link == "up" else 0
     )
 
 

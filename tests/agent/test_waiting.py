@@ -145,3 +145,6 @@ def test_a_card_that_can_not_be_written_costs_nothing_else(
     made = scene.live(20)
     assert "can't be written down" in caplog.text
     assert [one.id for one in scene.next()] == made
+    assert scene.place.next(0, []) == []
+    assert scene.place.remove(made) == 20
+    assert "sent again after a restart" in caplog.text

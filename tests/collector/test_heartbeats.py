@@ -92,6 +92,7 @@ def test_nothing_that_arrives_can_raise(payload: bytes) -> None:
     ("minute", "late", "changes", "expected"),
     [
         (0, 0, {}, Life(1, 1, 1, 1)),
+        (0, 600, {"connected": True}, Life(1, 1, 1, 1)),  # it was the collector that was away
         (59, 9, {"measured": 0}, Life(1 << 11, 1 << 11, 0, 1 << 11)),
         (5, 11, {"link": "down"}, Life(2, 0, 2, 0)),
         (5, 60 * 24 * 30, {"link": "unknown", "measured": 0}, Life(2, 0, 0, 0)),
