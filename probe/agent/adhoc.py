@@ -12,6 +12,7 @@ import msgspec
 
 from probe import __version__
 from probe.agent.control import MeasureRequest, ask
+from probe.agent.enrol_files import EnrolFiles
 from probe.agent.findings import assemble
 from probe.agent.identity import Identity
 from probe.agent.pause import PausableRunner, Pause
@@ -72,7 +73,8 @@ def _identity(config: Config) -> Identity | None:
         try:
             if folder != Path(config.probe.state_dir):
                 folder.mkdir(parents=True, exist_ok=True)
-            identity = Identity(folder, config.probe.id)
+            member = EnrolFiles(folder).membership
+            identity = Identity(folder, member.name if member is not None else config.probe.id)
             identity.public_key  # noqa: B018 - made now, so that a folder that can't be written is passed over
         except OSError:
             continue

@@ -14,6 +14,7 @@ from probe.agent import line
 from probe.agent.config import find, load, load_targets
 from probe.agent.connection import connect
 from probe.agent.control import StatusRequest, ask
+from probe.agent.enrol_files import applied
 from probe.agent.jobs import jobs
 from probe.engine.clock import synchronised
 from probe.model.config import Config
@@ -42,7 +43,7 @@ async def examine(path: str | Path | None) -> list[Check]:
 def _configuration(path: str | Path | None) -> tuple[Check, Config]:
     file = find(path)
     try:
-        config = load(file)
+        config = applied(load(file))
         planned = len(jobs(load_targets(config), config))
     except ConfigError as error:
         return Check("configuration", False, str(error), "correct it, then: colibri config check"), Config()
@@ -103,6 +104,8 @@ async def _broker(config: Config) -> Check:
     mqtt = config.mqtt
     if not mqtt.host:
         return Check("broker", True, "none configured: findings stay on this device")
+    if mqtt.tls is not None and mqtt.tls.certificate and (told := await _as_the_daemon_says(config)) is not None:
+        return told
     try:
         # Without a client id of our own: the daemon's connection would be taken over.
         async with asyncio.timeout(_BROKER_LIMIT):
@@ -112,6 +115,18 @@ async def _broker(config: Config) -> Check:
         return Check("broker", False, f"{mqtt.host}: {str(error) or 'no answer'}", mend)
     await connection.close()
     return Check("broker", True, f"{mqtt.host} accepts us")
+
+
+async def _as_the_daemon_says(config: Config) -> Check | None:
+    """Where certificates name the clients, a second one of that name would take the daemon's place: it is asked."""
+    try:
+        (feed,) = [answer["feed"] async for answer in ask(config.control.socket, StatusRequest())]
+    except (OSError, ValueError, KeyError):
+        return None
+    if feed["connected"]:
+        return Check("broker", True, f"{config.mqtt.host} accepts the daemon")
+    trouble = feed["trouble"] or "not connected yet"
+    return Check("broker", False, f"{config.mqtt.host}: {trouble}", "see docs/enrolment.md")
 
 
 def _disk(config: Config) -> Check:

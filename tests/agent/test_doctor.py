@@ -65,6 +65,18 @@ def test_all_is_well_with_a_daemon_and_a_broker(config: Path, tmp_path: Path, br
     assert all(check.mend == "" for check in checks.values())
 
 
+def test_a_daemon_with_a_certificate_is_asked_and_not_pushed_off_the_broker(config: Path, tmp_path: Path) -> None:
+    config.write_text(config.read_text() + 'mqtt = { host = "192.0.2.1", tls = { certificate = "/c.pem" } }\n')
+    probe, control = ProbeConfig(state_dir=str(tmp_path / "state")), ControlConfig(socket=str(tmp_path / "control"))
+
+    async def scene() -> list[Check]:
+        async with Session(Config(probe=probe, control=control), [], make_runner):
+            return await examine(config)
+
+    (check,) = [check for check in asyncio.run(scene()) if check.name == "broker"]
+    assert (check.ok, check.said) == (False, "192.0.2.1: not connected yet")
+
+
 def test_a_bad_configuration_is_named_and_the_rest_is_looked_at(config: Path) -> None:
     config.write_text("[mqtt]\nport = 'x'\n")
     checks = looked(config)
