@@ -25,7 +25,7 @@ install-test:
 .PHONY: lint
 lint: install ## ruff, and mypy --strict, over probe/, tests/ and deploy/
 	$(PYTHON) -m ruff check probe tests deploy
-	$(PYTHON) -m mypy probe tests deploy/bench.py deploy/screenshots.py
+	$(PYTHON) -m mypy probe tests deploy/bench.py deploy/bench_collector.py deploy/screenshots.py
 
 .PHONY: test test-long
 test: install-test ## The whole suite on every core, packets in the lab included
@@ -66,6 +66,10 @@ bench: install ## Start-up time and memory of the idle daemon, against their bud
 .PHONY: install-service
 install-service: ## Make this machine a probe that measures by itself: program, users, units, the home's page
 	@$(AS_ROOT) deploy/service/install.sh
+
+.PHONY: bench-collector
+bench-collector: install-test ## Findings a second that the collector stores, beside mosquitto_sub; writes docs/benchmarks.md
+	@$(PYTHON) deploy/bench_collector.py --write docs/benchmarks.md
 
 # $(1): the lock's name, $(2): the extras it holds. --universal: one lock for every system and Python.
 define compile_lock

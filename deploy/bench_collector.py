@@ -311,7 +311,7 @@ def report(collector: list[Round], plain: list[Round], count: int) -> str:
 def main() -> int:
     """Measure, print; with ``--write``, into the page."""
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--findings", type=int, default=50_000)
+    parser.add_argument("--findings", type=int, default=50_000, help="30,000 or more, for incidents to open")
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--write", type=Path, help="page whose section is replaced")
     parser.add_argument("--send", nargs=2, metavar=("PORT", "STREAM"), help=argparse.SUPPRESS)

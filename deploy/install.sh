@@ -73,6 +73,7 @@ is_ubuntu() { grep -q '^ID=ubuntu' /etc/os-release 2>/dev/null; }
 want_tests() {
     want git has git
     want tshark has tshark
+    want mosquitto-clients has mosquitto_sub
     want poppler-utils has pdftotext
     want openssl has openssl
     if has chromium || has google-chrome; then
