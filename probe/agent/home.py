@@ -23,6 +23,9 @@ from probe.model.home import Change, Changed, HomeRequest, Look, View
 
 log = logging.getLogger(__name__)
 
+GIVEN = Path("/etc/colibri") / FILE
+"""Where the image puts the code that it writes on the card."""
+
 
 class HomeSocket(UnixServer):
     """Serves :data:`probe.model.home.HomeRequest`; see :class:`probe.agent.unix.UnixServer`.
@@ -74,5 +77,8 @@ class HomeSocket(UnixServer):
 
 
 def code_file(config: PageConfig, state_dir: Path) -> Path:
-    """Where the device's code is, or will be."""
-    return Path(config.code_file) if config.code_file else state_dir / FILE
+    """Where the device's code is, or will be: by the configuration, else where the image's first boot puts it, else in
+    the state folder."""
+    if config.code_file:
+        return Path(config.code_file)
+    return GIVEN if GIVEN.exists() else state_dir / FILE

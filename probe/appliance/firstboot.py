@@ -14,6 +14,7 @@ from typing import Any
 
 import msgspec
 
+from probe.agent import page_code
 from probe.agent.config import load, load_targets
 from probe.agent.files import write_whole
 from probe.appliance import hidden, preseed, settings, toml, wifi
@@ -46,8 +47,24 @@ def run(places: Places, command_line: str = "") -> Report:
     _access(places, current)
     notes += _marks(places, command_line)
     report = Report(places.version, hostname, mistakes, former, notes)
-    _tell(places, render(report))
+    _tell(places, render(msgspec.structs.replace(report, code=_page_code(places))))
+    # The home's page shows this while no daemon runs, to whoever asks: without the code.
+    copy = places.run / REPORT
+    copy.write_bytes(render(report))
+    copy.chmod(0o644)
     return report
+
+
+def _page_code(places: Places) -> str:
+    """The code of the home's page: made once, kept with the data, told on the card; where the daemon may read it."""
+    try:
+        code = page_code.code(places.data / page_code.FILE)
+        path = places.etc / "colibri" / page_code.FILE
+        path.write_text(f"{code}\n")
+        let_read(path, DAEMON)
+    except OSError:  # then the daemon makes its own, and nobody is told a code that does not hold
+        return ""
+    return code
 
 
 def _folders(places: Places) -> None:

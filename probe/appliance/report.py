@@ -17,13 +17,15 @@ SIZE = 8192
 
 
 class Report(msgspec.Struct, frozen=True):
-    """What is to be said. ``notes``: names of further texts, such as ``password`` or ``data_lost``."""
+    """What is to be said. ``notes``: names of further texts, such as ``password`` or ``data_lost``; ``code``: of the
+    home's page."""
 
     version: str
     hostname: str
     mistakes: list[Mistake] = []
     former: bool = False
     notes: list[str] = []
+    code: str = ""
 
 
 def render(report: Report | None) -> bytes:
@@ -48,6 +50,7 @@ def _part(report: Report | None, language: Language) -> list[str]:
     else:
         lines.append(say("fine", language))
     lines += [say(note, language) for note in report.notes]
+    lines += [say("code", language, code=report.code)] if report.code else []
     return [*lines, say("name", language, name=report.hostname), say("version", language, version=report.version)]
 
 

@@ -77,6 +77,11 @@ TEXTS: dict[str, dict[Language, str]] = {
         "en": "The card can't be written any more: replace it. The probe forgets everything when it is unplugged.",
     },
     "name": {"fr": "Nom sur le réseau : {name}", "ar": "الاسم على الشبكة: {name}", "en": "Name on the network: {name}"},
+    "code": {
+        "fr": "Code pour modifier quelque chose sur la page de la sonde, http://colibri.local : {code}",
+        "ar": "رمز تغيير أي شيء على صفحة المسبار، http://colibri.local: {code}",
+        "en": "Code to change anything on the probe's page, http://colibri.local: {code}",
+    },
     "version": {"fr": "Version {version}", "ar": "الإصدار {version}", "en": "Version {version}"},
     "rolled_back": {
         "fr": "Une mise à jour ne fonctionnait pas : la sonde est revenue d'elle-même à la version d'avant.",

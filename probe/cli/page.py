@@ -12,7 +12,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     run_.add_argument("--listen", metavar="ADDR:PORT", default="127.0.0.1:8081",
                       help="where, if systemd hands over no socket (default 127.0.0.1:8081)")  # fmt: skip
     run_.add_argument("--daemon", metavar="SOCKET", default="/run/colibri/page.sock", help="the daemon's socket for it")
-    run_.add_argument("--card", metavar="FILE", default="/boot/firmware/COLIBRI-STATUS.txt",
+    run_.add_argument("--card", metavar="FILE", default="/run/firstboot/COLIBRI-STATUS.txt",
                       help="report that is shown while no daemon answers")  # fmt: skip
     run_.add_argument("--idle", metavar="SECONDS", type=float, default=0.0,
                       help="end when nobody has asked for so long; 0: never")  # fmt: skip

@@ -141,7 +141,11 @@ def test_a_disk_that_fails_is_told(tmp_path: Path) -> None:
     serving(tmp_path, scene)
 
 
-def test_the_code_is_where_the_configuration_says(tmp_path: Path) -> None:
+def test_the_code_is_where_the_configuration_says(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probe.agent.home.GIVEN", tmp_path / "given")
     assert code_file(PageConfig(), tmp_path) == tmp_path / "page-code"
     assert code_file(PageConfig(code_file="/boot/code"), tmp_path) == Path("/boot/code")
+    (tmp_path / "given").write_text("K7QM-3XWD\n")
+    assert code_file(PageConfig(), tmp_path) == tmp_path / "given"
+    (tmp_path / "given").unlink()
     assert code(code_file(PageConfig(), tmp_path)) == (tmp_path / "page-code").read_text().strip()

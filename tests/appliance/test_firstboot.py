@@ -167,6 +167,19 @@ def test_a_card_that_is_not_there_is_no_end(places: Places) -> None:
     assert run(places).mistakes == []
 
 
+def test_the_card_tells_the_page_s_code_and_the_page_does_not(places: Places) -> None:
+    run(places)
+    code = (places.data / "page-code").read_text().strip()
+    assert status(places).count(code) == 3  # languages
+    assert (places.etc / "colibri/page-code").read_text().strip() == code
+    assert (places.etc / "colibri/page-code").stat().st_mode & 0o777 == 0o640
+    shown = (places.run / "COLIBRI-STATUS.txt").read_text("utf-8-sig")
+    assert code not in shown
+    assert shown.splitlines()[0] in status(places)
+    run(places)
+    assert (places.data / "page-code").read_text().strip() == code
+
+
 def test_nothing_is_written_twice(places: Places) -> None:
     (places.card / "colibri.toml").write_text(GOOD)
     run(places)
