@@ -5,18 +5,19 @@ from __future__ import annotations
 import asyncio
 import re
 import xml.etree.ElementTree as ET
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import httpx
 import msgspec
 import pytest
 
-from probe.collector import instants
+from probe.collector import case_site, casebook, instants
 from probe.collector.app import Site, make_app
 from probe.collector.incidents.model import HOUR
 from probe.collector.instants import DAY
 from probe.collector.languages.language import CODES
+from probe.collector.store import IncidentRow, Reader
 from probe.model.finding import Line, Target
 
 if TYPE_CHECKING:
@@ -139,6 +140,36 @@ def test_a_case_from_findings_to_its_page(desk: Desk, get: Get, probes: Probes) 
         assert f'href="/en/case/{first[1]}"' in get(f"/en/incident/{one[1]}").text, "and back"
     moved = get(f"/fr/case/{second[1]}")
     assert (moved.status_code, moved.headers["location"]) == (302, f"/fr/case/{first[1]}")
+
+
+@pytest.mark.usefixtures("company")
+def test_everybody_is_compared_once_a_minute_however_many_ask(
+    desk: Desk, cut: Callable[..., None], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    compared: list[int] = []
+    real, now = casebook.told, [NOW]
+
+    def counted(reader: Reader, rows: Sequence[IncidentRow], at: int) -> casebook.Told:
+        compared.append(at)
+        return real(reader, rows, at)
+
+    monkeypatch.setattr(case_site, "told", counted)
+
+    async def main() -> None:
+        transport = httpx.ASGITransport(make_app(Site(desk.reader, str, lambda: now[0])))
+        async with httpx.AsyncClient(transport=transport, base_url="https://monitor.example") as client:
+            first = min((row.incident.began.until, row.id) for row in desk.reader.incidents(10))[1]
+            for code in (*CODES, *CODES):
+                assert (await client.get(f"/{code}/case/{first}")).status_code == 200
+            assert len(compared) == 1
+            cut(Target("c.press.example", "c.press.example", "", 53, "press"))
+            assert "3 targets" in text((await client.get(f"/en/case/{first}")).text), "a new incident is seen at once"
+            assert len(compared) == 2
+            now[0] += instants.MINUTE
+            await client.get(f"/en/case/{first}")
+            assert len(compared) == 3
+
+    asyncio.run(main())
 
 
 @pytest.mark.usefixtures("company")
