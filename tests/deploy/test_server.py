@@ -48,7 +48,7 @@ pytestmark = pytest.mark.loopback
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
     """A fresh server, on which apt has just installed Mosquitto."""
-    root = tmp_path / "root"
+    root = tmp_path / "server"
     for folder in ("etc/mosquitto/certs", "lib/systemd/system", "usr/bin"):
         (root / folder).mkdir(parents=True)
     (root / "etc/mosquitto/mosquitto.conf").write_text("Debian's own\n")
@@ -66,9 +66,9 @@ def machine(tmp_path: Path) -> Path:
 
 def install(machine: Path, *words: str, script: str = "server") -> subprocess.CompletedProcess[str]:
     # What /usr/bin/colibri links to lies below the root here.
-    link = machine / "root/usr/bin/colibri"
-    environment = {"PATH": f"{machine}/bin", "DESTDIR": str(machine / "root"), "PYTHONPATH": str(ROOT)}
-    command = machine / "root/opt/colibri/venv/bin/colibri"
+    link = machine / "server/usr/bin/colibri"
+    environment = {"PATH": f"{machine}/bin", "DESTDIR": str(machine / "server"), "PYTHONPATH": str(ROOT)}
+    command = machine / "server/opt/colibri/venv/bin/colibri"
     if not link.exists() and not link.is_symlink():
         subprocess.run(["bash", "-c", f"mkdir -p {command.parent}"], check=True)
     patched = machine / f"{script}.sh"
@@ -80,7 +80,7 @@ def install(machine: Path, *words: str, script: str = "server") -> subprocess.Co
 
 
 def calls(machine: Path, tool: str) -> list[str]:
-    lines = (machine / "root/calls").read_text().splitlines()
+    lines = (machine / "server/calls").read_text().splitlines()
     return [line for line in lines if line.startswith(tool)]
 
 
@@ -95,7 +95,7 @@ def tree(root: Path) -> dict[str, str]:
 
 
 def test_a_server_in_one_command_and_a_second_one_changes_nothing(machine: Path) -> None:
-    root = machine / "root"
+    root = machine / "server"
     done = install(machine, "--name", "collector.example", "--web", "monitor.example")
     assert done.returncode == 0, done.stderr
     first = tree(root)
@@ -122,13 +122,13 @@ def test_a_server_in_one_command_and_a_second_one_changes_nothing(machine: Path)
 def test_a_real_broker_takes_what_was_made(machine: Path) -> None:
     """TLS 1.3 with the certificates, the access list, the list of the revoked; no other than ours may in."""
     assert install(machine, "--name", "collector.example").returncode == 0
-    certificates = machine / "root/etc/mosquitto/certs"
+    certificates = machine / "server/etc/mosquitto/certs"
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
-    configuration = (machine / "root/etc/mosquitto/colibri.conf").read_text()
+    configuration = (machine / "server/etc/mosquitto/colibri.conf").read_text()
     for old, new in (
-        ("/etc/mosquitto", f"{machine}/root/etc/mosquitto"), ("listener 8883", f"listener {port} 127.0.0.1"),
+        ("/etc/mosquitto", f"{machine}/server/etc/mosquitto"), ("listener 8883", f"listener {port} 127.0.0.1"),
         ("/run/mosquitto", str(machine)), ("/var/lib/mosquitto", str(machine)),
     ):  # fmt: skip
         assert old in configuration
@@ -136,7 +136,7 @@ def test_a_real_broker_takes_what_was_made(machine: Path) -> None:
     (machine / "broker.conf").write_text(f"user root\n{configuration}")
     broker = subprocess.Popen([shutil.which("mosquitto") or "/usr/sbin/mosquitto", "-c", machine / "broker.conf"])
     try:
-        tls = machine / "root/var/lib/colibri-collector/tls"
+        tls = machine / "server/var/lib/colibri-collector/tls"
         deadline = time.monotonic() + 30
         while not listens(port) and time.monotonic() < deadline:
             time.sleep(0.05)
@@ -169,18 +169,18 @@ def listens(port: int) -> bool:
 
 def test_what_was_the_owner_s_stays(machine: Path) -> None:
     assert install(machine, "--name", "collector.example").returncode == 0
-    configuration = machine / "root/etc/colibri/colibri.toml"
+    configuration = machine / "server/etc/colibri/colibri.toml"
     configuration.write_text(configuration.read_text() + "# mine\n")
-    key = (machine / "root/var/lib/colibri-collector/enrol/authority.key").read_bytes()
+    key = (machine / "server/var/lib/colibri-collector/enrol/authority.key").read_bytes()
     assert install(machine, "--name", "other.example").returncode == 0
     assert configuration.read_text().endswith("# mine\n")
-    assert (machine / "root/var/lib/colibri-collector/enrol/authority.key").read_bytes() == key
-    (machine / "root/etc/caddy").mkdir()
-    (machine / "root/etc/caddy/Caddyfile").write_text("mine.example {\n}\n")
+    assert (machine / "server/var/lib/colibri-collector/enrol/authority.key").read_bytes() == key
+    (machine / "server/etc/caddy").mkdir()
+    (machine / "server/etc/caddy/Caddyfile").write_text("mine.example {\n}\n")
     refused = install(machine, "--web", "monitor.example")
     assert refused.returncode == 1
     assert "Caddyfile is yours" in refused.stderr
-    assert (machine / "root/etc/caddy/Caddyfile").read_text() == "mine.example {\n}\n"
+    assert (machine / "server/etc/caddy/Caddyfile").read_text() == "mine.example {\n}\n"
 
 
 def test_certificates_that_are_given_are_used(machine: Path) -> None:
@@ -188,7 +188,7 @@ def test_certificates_that_are_given_are_used(machine: Path) -> None:
         (machine / name).write_text("given")
     words = ["--web", "monitor.example", "--cert", str(machine / "c.pem"), "--key", str(machine / "k.pem")]
     assert install(machine, "--name", "collector.example", *words).returncode == 0
-    assert f"tls {machine}/c.pem {machine}/k.pem" in (machine / "root/etc/caddy/Caddyfile").read_text()
+    assert f"tls {machine}/c.pem {machine}/k.pem" in (machine / "server/etc/caddy/Caddyfile").read_text()
 
 
 @pytest.mark.parametrize(
@@ -200,11 +200,11 @@ def test_wrong_words_change_nothing(machine: Path, words: list[str]) -> None:
     done = install(machine, *words)
     assert done.returncode == 1
     assert done.stderr.startswith("install-server: ")
-    assert not (machine / "root/calls").exists()
+    assert not (machine / "server/calls").exists()
 
 
 def test_a_probe_on_a_machine_of_one_s_own(machine: Path) -> None:
-    root = machine / "root"
+    root = machine / "server"
     done = install(machine, script="service")
     assert done.returncode == 0, done.stderr
     first = tree(root)
