@@ -99,8 +99,19 @@ def add(db: sqlite3.Connection, known: Known, findings: Iterable[tuple[Finding, 
         [(*key, *count) for key, count in sorted(counts.items())],
     )
     days: Counter[tuple[int, int, str, str]] = Counter()
+    fared: dict[tuple[int, int, str], tuple[int, int]] = {}
     for (number, hour, probe, what), (n, _, _) in counts.items():
-        days[number, hour // DAY * DAY, probe, what] += n
+        day, bit = hour // DAY * DAY, 1 << hour // HOUR % 24
+        days[number, day, probe, what] += n
+        if what not in ("down", "inconclusive"):
+            seen, worse = fared.get((day, number, probe), (0, 0))
+            fared[day, number, probe] = seen | bit, worse | (bit if what != "clean" else 0)
+    db.executemany(
+        "INSERT INTO fared VALUES (?, ?, ?, ?, ?, popcount(?4), popcount(?5)) ON CONFLICT (day, series, probe)"
+        " DO UPDATE SET seen = seen | excluded.seen, bad = bad | excluded.bad,"
+        " seen_hours = popcount(seen | excluded.seen), bad_hours = popcount(bad | excluded.bad)",
+        [(*key, *bits) for key, bits in sorted(fared.items())],
+    )
     db.executemany(
         "INSERT INTO daily VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (series, day, probe, what) DO UPDATE SET n = n + excluded.n",

@@ -297,6 +297,23 @@ MIGRATIONS = (
       SELECT series, hour / 86400000 * 86400000, probe, what, sum(n) FROM hourly GROUP BY 1, 2, 3, 4;
     CREATE INDEX series_by_asked ON series (target);
     """,
+    """
+    CREATE TABLE fared (             -- in which hours of a day (bits) a probe saw a series, and found it tampered with
+      day INTEGER NOT NULL,          -- its beginning, ms
+      series INTEGER NOT NULL,
+      probe TEXT NOT NULL,
+      seen INTEGER NOT NULL,
+      bad INTEGER NOT NULL,
+      seen_hours INTEGER NOT NULL,   -- how many they are
+      bad_hours INTEGER NOT NULL,
+      PRIMARY KEY (day, series, probe)
+    ) WITHOUT ROWID;
+    INSERT INTO fared
+      SELECT hour / 86400000 * 86400000, series, probe, sum(1 << h), sum(bad << h), count(*), sum(bad) FROM (
+        SELECT series, probe, hour, hour / 3600000 % 24 AS h, max(what <> 'clean') AS bad FROM hourly
+        WHERE what NOT IN ('down', 'inconclusive') GROUP BY series, hour, probe
+      ) GROUP BY 1, 2, 3;
+    """,
 )
 
 
@@ -314,6 +331,7 @@ def open_writer(path: str) -> sqlite3.Connection:
             # many findings touch is read and written once.
             connection.execute("PRAGMA cache_size = -65536")
             connection.execute("PRAGMA wal_autocheckpoint = 8192")
+            connection.create_function("popcount", 1, int.bit_count, deterministic=True)
             _migrate(connection, path)
         except BaseException:
             connection.close()

@@ -15,6 +15,7 @@ from probe.collector.heartbeats import Silence, silences
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.cases import MOSTLY, Look
 from probe.collector.incidents.model import Incident
+from probe.collector.instants import DAY
 from probe.collector.schema import open_reader
 from probe.collector.search import Search
 from probe.collector.store import FindingRow, IncidentRow, ProbeRow, RejectRow, StoredFinding
@@ -35,10 +36,17 @@ _CELL = (
     " probes, confidence FROM cells"
 )
 _INCIDENT = "SELECT i.id, i.change, i.body, s.named, s.grouped FROM incidents i JOIN series s ON s.id = i.series"
+_HOURS = (
+    "SELECT series, probe, count(*) AS seen, sum(bad) AS bad FROM ("
+    "SELECT h.series, h.probe, max(what <> 'clean') AS bad FROM series s"
+    " CROSS JOIN hourly h ON h.series = s.id AND h.hour >= {} AND h.hour < {}"
+    " WHERE what NOT IN ('down', 'inconclusive') GROUP BY h.series, h.hour, h.probe) GROUP BY series, probe"
+)
+# Whole days by the table that is made for it, the hours at the ends by the roll-up: ?1 … ?3 … ?4 … ?2.
 _LOOKS = (
-    "WITH hours AS (SELECT series, probe, max(what NOT IN ('clean', 'down', 'inconclusive')) AS bad FROM hourly"
-    " WHERE hour BETWEEN ? AND ? AND what NOT IN ('down', 'inconclusive') GROUP BY series, hour, probe),"
-    " homes AS (SELECT series, sum(NOT bad) >= ? * count(*) AS good FROM hours GROUP BY series, probe)"
+    "WITH parts AS (SELECT series, probe, seen_hours AS seen, bad_hours AS bad FROM fared WHERE day >= ?3 AND day < ?4"  # noqa: S608
+    f" UNION ALL {_HOURS.format('?1', '?3')} UNION ALL {_HOURS.format('?4', '?2')}),"
+    " homes AS (SELECT series, sum(seen - bad) >= ?5 * sum(seen) AS good FROM parts GROUP BY series, probe)"
     " SELECT s.country, s.operator, s.access, s.measurement, s.target, s.grouped, sum(h.good), sum(NOT h.good)"
     " FROM homes h JOIN series s ON s.id = h.series GROUP BY s.id ORDER BY 1, 2, 3, 4, 5"
 )
@@ -125,7 +133,11 @@ class SqliteReader:
         return [body for (body,) in self._rows(heartbeats_table.BODIES_OF, probe, since, until)]
 
     def looks(self, since: int, until: int) -> list[Look]:
-        return [Look(*row) for row in self._rows(_LOOKS, since, until, MOSTLY)]
+        end = until + 1  # the hour that begins then is of it
+        first, last = -(-since // DAY) * DAY, end // DAY * DAY
+        if first >= last:
+            first = last = end
+        return [Look(*row) for row in self._rows(_LOOKS, since, end, first, last, MOSTLY)]
 
     def probes(self) -> list[ProbeRow]:
         rows = self._rows("SELECT id, online, seen FROM probes ORDER BY id")

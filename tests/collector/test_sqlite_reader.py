@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
+import sqlite3
 import threading
+import time
 from collections.abc import Callable
+from contextlib import closing
+from random import Random
 from typing import TYPE_CHECKING
 
 import pytest
 
 from probe.collector import instants, sqlite_reader
+from probe.collector.casebook import cases
+from probe.collector.incidents.cases import MOSTLY
+from probe.collector.search import Search
+from probe.collector.timelines import SPANS, bounds
 from probe.model.errors import StoreError
 from probe.model.finding import Target
+from tests.collector import many
 
 if TYPE_CHECKING:
     from tests.collector.conftest import Desk, FakeProbe
@@ -74,3 +83,78 @@ def test_a_reader_that_is_closed_says_so(desk: Desk) -> None:
     reader.close()
     with pytest.raises(StoreError, match="can't be read"):
         reader.cells()
+
+
+PLAIN_LOOKS = """
+    WITH hours AS (SELECT series, probe, max(what NOT IN ('clean', 'down', 'inconclusive')) AS bad FROM hourly
+      WHERE hour BETWEEN ? AND ? AND what NOT IN ('down', 'inconclusive') GROUP BY series, hour, probe),
+    homes AS (SELECT series, sum(NOT bad) >= ? * count(*) AS good FROM hours GROUP BY series, probe)
+    SELECT s.operator, s.target, sum(h.good), sum(NOT h.good)
+    FROM homes h JOIN series s ON s.id = h.series GROUP BY s.id ORDER BY 1, 2
+"""
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_how_everybody_fared_by_days_is_that_by_hours(
+    desk: Desk, probes: Callable[..., FakeProbe], seed: int
+) -> None:
+    random, hour = Random(seed), instants.HOUR
+    for number in range(4):
+        probe = probes(f"p-{number}")
+        desk.give(*(
+            probe.finding(
+                random.choices(["clean", "interfered", "down", "inconclusive"], [9, 1, 1, 1])[0],  # type: ignore[arg-type]
+                NOON + random.randrange(-60, 60) * hour, target=Target(random.choice(["a.example", "b.example"])),
+            ) for _ in range(70)
+        ), received_at=NOON + 90 * hour)  # fmt: skip
+    for _ in range(25):
+        since = NOON + random.randrange(-70, 60) * hour
+        until = since + random.randrange(0, 120) * hour + random.choice([0, 0, 1, hour // 2])
+        with closing(sqlite3.connect(desk.path)) as db:
+            expected = db.execute(PLAIN_LOOKS, (since, until, MOSTLY)).fetchall()
+        found = [(look.operator, look.target, look.good, look.bad) for look in desk.reader.looks(since, until)]
+        assert found == expected
+    assert len(desk.reader.looks(0, 1 << 60)) == 2
+
+
+@pytest.mark.long
+@pytest.mark.timeout(1800)
+def test_what_pages_ask_of_a_million_findings(desk: Desk) -> None:
+    """Medians below 50 ms, each of nine, and each once more if the machine had something else to do."""
+    many.fill(desk.store, 1_000_000)
+    reader, operators = desk.reader, frozenset((line.country, f"AS{line.asn}") for line in many.LINES)
+    cell, finding = reader.cells()[0].key, reader.findings(1)[0].id
+    asked: dict[str, Callable[[], object]] = {
+        "cells": reader.cells, "cell": lambda: reader.cell(cell), "findings": lambda: reader.findings(100),
+        "findings of a cell": lambda: reader.findings(100, cell), "finding": lambda: reader.finding(finding),
+        "incidents": lambda: reader.incidents(1000), "probes": reader.probes, "counters": reader.counters,
+        "crowd": lambda: reader.crowd(many.END - 14 * instants.DAY), "rejects": lambda: reader.rejects(100),
+        **{
+            f"history of {days} days": lambda days=days: reader.history(["host3.example"], *bounds(days, many.END))
+            for days in SPANS
+        },
+        **{
+            f"search, {name}": lambda search=search: reader.search(search)
+            for name, search in {
+                "all": Search(operators=operators), "target": Search(operators=operators, target="host3.example"),
+                "interfered": Search(operators=operators, verdict="interfered"),
+                "a day long ago": Search(
+                    operators=operators, since=many.END - 300 * instants.DAY, until=many.END - 299 * instants.DAY
+                ),
+            }.items()
+        },
+        "looks of a month": lambda: reader.looks(many.END - 30 * instants.DAY + 1, many.END),
+        "cases": lambda: cases(reader, many.END),
+    }  # fmt: skip
+    for name, ask in asked.items():
+        taken = sorted(_seconds(ask) for _ in range(9))
+        if taken[4] >= 0.05:
+            taken = sorted(_seconds(ask) for _ in range(9))
+        print(f"{name}: median {1000 * taken[4]:.1f} ms, most {1000 * taken[-1]:.1f} ms")
+        assert taken[4] < 0.05, name
+
+
+def _seconds(ask: Callable[[], object]) -> float:
+    begun = time.perf_counter()
+    ask()
+    return time.perf_counter() - begun
