@@ -91,7 +91,7 @@ class Authority:
         """Whether a certificate is this authority's."""
         try:
             certificate.verify_directly_issued_by(self._certificate)
-        except (ValueError, TypeError, Exception):  # noqa: BLE001 - InvalidSignature, and whatever odd keys raise
+        except Exception:  # noqa: BLE001 - InvalidSignature, and whatever odd keys raise
             return False
         return True
 

@@ -8,7 +8,6 @@ certificate, which is on the list: as long as it is let in, the broker has not r
 
 from __future__ import annotations
 
-import contextlib
 import logging
 import os
 import signal
@@ -17,12 +16,11 @@ import tempfile
 import time
 from collections.abc import Callable
 from pathlib import Path
-from threading import Event
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.client import Client
-from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.reasoncodes import ReasonCode
 
 from probe.collector.enrol.authority import Authority, private_pem
@@ -107,31 +105,34 @@ class _Pass:
             context.load_cert_chain(file)
         client = Client(CallbackAPIVersion.VERSION2, self.name, protocol=MQTTProtocolVersion.MQTTv5)
         client.tls_set_context(context)
-        answered, accepted = Event(), []
+        told: list[bool] = []  # what the broker says: let in or not; not, too, where it hangs up
 
         def on_connect(_c: object, _u: object, _f: object, code: ReasonCode, _p: object) -> None:
-            accepted.append(not code.is_failure)
-            answered.set()
+            told.append(not code.is_failure)
 
         client.on_connect = on_connect
-        client.on_disconnect = lambda *_: answered.set()
+        client.on_disconnect = lambda *_: told.append(False)
         try:
             client.connect(host, port, clean_start=True)
         except ssl.SSLError:
             return False
         except OSError as error:
             raise ColibriError(f"the broker at {host}:{port} can't be reached: {error.strerror or error}") from None
-        client.loop_start()
-        try:
-            answered.wait(_ANSWER)
-            if accepted == [True] and last_words:
-                with contextlib.suppress(ValueError, RuntimeError):
-                    said = client.publish(feed.availability(self.name), feed.GONE, qos=1, retain=True)
-                    said.wait_for_publish(_ANSWER)
-            return accepted == [True]
-        finally:
-            client.disconnect()
-            client.loop_stop()
+        _until(client, lambda: bool(told))
+        entered = told[:1] == [True]
+        if entered and last_words:
+            said = client.publish(feed.availability(self.name), feed.GONE, qos=1, retain=True)
+            _until(client, said.is_published)
+        client.disconnect()
+        return entered
+
+
+def _until(client: Client, done: Callable[[], bool]) -> None:
+    """Drive the client here (paho's own thread would take a second to end), for as long as the broker may think."""
+    end = time.monotonic() + _ANSWER
+    while not done() and time.monotonic() < end:
+        if client.loop(0.02) != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return
 
 
 def _signal(pid_file: str) -> None:
