@@ -16,11 +16,8 @@ from probe.model.finding import Evidence, Finding, Interference, Line, Probe, Ta
 END = instants.from_text("2026-03-01T12:00:00.000Z")
 DAYS = 365
 LINES = [
-    Line(f"Operator {asn}", asn, country, access)
-    for country, asn, access in (
-        ("DZ", 64501, "fixed"), ("DZ", 64502, "mobile"), ("DZ", 64503, "fixed"), ("MA", 64511, "fixed"),
-        ("MA", 64512, "mobile"), ("TN", 64521, "fixed"),
-    )
+    Line("One", 64501, "DZ", "fixed"), Line("Two", 64502, "DZ", "mobile"), Line("Three", 64503, "DZ", "fixed"),
+    Line("Four", 64511, "MA", "fixed"), Line("Five", 64512, "MA", "mobile"), Line("Six", 64521, "TN", "fixed"),
 ]  # fmt: skip
 TARGETS = [Target(f"host{n}.example", f"host{n}.example", "", 443, f"group{n // 5}") for n in range(20)]
 PROBES = 60

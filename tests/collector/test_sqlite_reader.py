@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing
+from functools import partial
 from random import Random
 from typing import TYPE_CHECKING
 
@@ -130,11 +131,11 @@ def test_what_pages_ask_of_a_million_findings(desk: Desk) -> None:
         "incidents": lambda: reader.incidents(1000), "probes": reader.probes, "counters": reader.counters,
         "crowd": lambda: reader.crowd(many.END - 14 * instants.DAY), "rejects": lambda: reader.rejects(100),
         **{
-            f"history of {days} days": lambda days=days: reader.history(["host3.example"], *bounds(days, many.END))
+            f"history of {days} days": partial(reader.history, ["host3.example"], *bounds(days, many.END))
             for days in SPANS
         },
         **{
-            f"search, {name}": lambda search=search: reader.search(search)
+            f"search, {name}": partial(reader.search, search)
             for name, search in {
                 "all": Search(operators=operators), "target": Search(operators=operators, target="host3.example"),
                 "interfered": Search(operators=operators, verdict="interfered"),
