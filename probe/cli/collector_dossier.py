@@ -54,6 +54,7 @@ def actions() -> dict[str, Callable[[argparse.Namespace], int]]:
 def _dossier(args: argparse.Namespace) -> int:
     from pathlib import Path
 
+    from probe.agent.config import load
     from probe.collector.dossier.key import signing_key
 
     try:
@@ -69,6 +70,7 @@ def _dossier(args: argparse.Namespace) -> int:
         made = make(
             reader, args.incident, signing_key(Path(args.key or database.with_name("dossier-key.pem"))), now_ms(),
             path.name, to=args.to, language=args.lang, stamp=_stamper(args, notes),
+            consents=load(args.config).collector.consents,
         )  # fmt: skip
     finally:
         reader.close()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 
 import msgspec
 
-from probe.collector.casebook import Told, rows_of, told
+from probe.collector.casebook import rows_of, told
+from probe.collector.dossier.beside import Beside
 from probe.collector.dossier.facts import AROUND
 from probe.collector.dossier.manifest import RECOMPUTE
 from probe.collector.dossier.proof import FILE, heartbeats
@@ -40,17 +41,22 @@ but its field "signature"; its field evidence.pcapng_sha256 is the SHA-256 of th
 class Contents(msgspec.Struct, frozen=True):
     """What belongs to an incident. ``captured``: ids of the findings whose packets are there."""
 
-    told: Told | None
     findings: list[Finding]
     captured: frozenset[str]
     files: list[tuple[str, bytes]]
 
 
-def contents(reader: Reader, row: IncidentRow, now: int, *, file: str, cover: str) -> Contents:
-    """The files of a dossier but its manifest and its cover, by name. ``now`` in ms; ``file``, ``cover``: how the
-    dossier and its cover are called. Raises StoreError."""
-    incident, rows = row.incident, rows_of(reader, row.id)
-    about = told(reader, rows, now) if rows else None
+def contents(
+    reader: Reader, row: IncidentRow, now: int, consents: Collection[str] = (), *, file: str, cover: str
+) -> Contents:
+    """The files of a dossier but its manifest and its cover, by name. ``now`` in ms; ``consents``: probes whose owners
+    agreed to be the only one of their operator; ``file``, ``cover``: how the dossier and its cover are called.
+
+    Raises StoreError.
+    """
+    incident, beside = row.incident, Beside(reader, row, consents, now)
+    rows = rows_of(beside, row.id)
+    about = told(beside, rows, now).case if rows else None
     lines, keys, captures = list[bytes](), dict[str, str](), list[tuple[str, bytes]]()
     findings, captured = list[Finding](), set[str]()
     for found in reversed(list(_findings(reader, row, now))):
@@ -71,9 +77,9 @@ def contents(reader: Reader, row: IncidentRow, now: int, *, file: str, cover: st
         id=row.id, span=span(incident.began, incident.ended), file=file, recompute=RECOMPUTE, cover=cover,
         what=f"{series.technique} of {series.target} by {row.operator or series.operator} ({series.country})",
     )  # fmt: skip
-    text = "".join(f"{line}\n" for line in said(about.case)) if about is not None else ""
-    return Contents(about, findings, frozenset(captured), [
-        ("README.txt", readme.encode()), ("incident.json", _json(row)), ("case.json", _json(about and about.case)),
+    text = "".join(f"{line}\n" for line in said(about)) if about is not None else ""
+    return Contents(findings, frozenset(captured), [
+        ("README.txt", readme.encode()), ("incident.json", _json(row)), ("case.json", _json(about)),
         ("case.txt", text.encode()), ("findings.jsonl", b"".join(lines)),
         *([(FILE, beats)] if beats else []), ("keys.json", _json(dict(sorted(keys.items())))), *captures,
     ])  # fmt: skip

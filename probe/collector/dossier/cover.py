@@ -22,6 +22,7 @@ from probe.collector.incidents.model import HOUR
 from probe.collector.instants import DAY
 from probe.collector.languages.language import Code, Language, load
 from probe.collector.pages import HERE
+from probe.collector.public import K
 from probe.collector.views import Time
 
 DOMAIN = "dossier"
@@ -111,5 +112,6 @@ def _check(one: Check, language: Language) -> dict[str, object]:
 
 
 def _doubt(one: Doubt, language: Language) -> Markup:
-    values = {"num": one.number, "all": one.of, "span": language.duration(-(-one.span // HOUR) * HOUR)}
+    values = {"num": one.number, "all": one.of, "k": K,
+              "span": language.duration(-(-one.span // HOUR) * HOUR)}  # fmt: skip
     return language.html(UNSURE[one.name], **values)

@@ -27,7 +27,7 @@ Name = Literal[
 ]  # fmt: skip
 Unsure = Literal[
     "who", "homes", "few", "began", "began_unknown", "ended_unknown", "going_on", "silence", "dissent", "not_located",
-    "alone", "no_abroad", "inconclusive", "no_packets",
+    "alone", "no_abroad", "inconclusive", "no_packets", "hidden",
 ]  # fmt: skip
 
 

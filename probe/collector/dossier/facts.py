@@ -8,7 +8,8 @@ import msgspec
 
 from probe.collector import instants, timelines
 from probe.collector.case_words import Names
-from probe.collector.casebook import Told
+from probe.collector.casebook import Told, rows_of, told
+from probe.collector.dossier.beside import Beside
 from probe.collector.dossier.excluded import Check, Doubt, Fared, checks, doubts
 from probe.collector.heartbeats import Silence
 from probe.collector.history import WHOLE, HistoryRow
@@ -82,11 +83,14 @@ class Facts(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def facts(
-    reader: Reader, row: IncidentRow, told: Told | None, findings: Sequence[Finding], captured: Collection[str],
-    now: int,
+    store: Reader, row: IncidentRow, findings: Sequence[Finding], captured: Collection[str], now: int,
+    consents: Collection[str] = (),
 ) -> Facts:  # fmt: skip
     """The facts of an incident. ``findings``: those of its dossier; ``captured``: ids of those whose packets it holds;
-    ``now`` in ms. Raises StoreError."""
+    ``now`` in ms; ``consents``: probes whose owners agreed to be the only one of their operator. Raises StoreError."""
+    reader = Beside(store, row, consents, now)
+    rows = rows_of(reader, row.id)
+    about = told(reader, rows, now) if rows else None
     one, series = row.incident, row.incident.series
     first, last = span(one, now)
     start, end, slot = _bounds(one, now)
@@ -99,7 +103,7 @@ def facts(
     fared = [Fared(o.country, o.good, o.bad, o.down) for o in others]
     fine = sum(look.fine for look in _on_line(series, row.group, looks))
     return Facts(
-        row=row, told=told, names=Names.of(reader.cells(), told.rows if told is not None else [row]),
+        row=row, told=about, names=Names.of(reader.cells(), rows or [row]),
         start=start, end=end, lanes=_lanes(series, history, slot),
         others=others, places=places,
         verdicts=_count(f.verdict for f in findings), rules=_count(f.rule for f in bad),
@@ -107,8 +111,18 @@ def facts(
         probes=len({f.probe.id for f in findings}), captures=len(captured),
         checks=checks(one, bad, findings, fared, fine,
                       len(_on_line(series, row.group, looks))),
-        doubts=doubts(one, bad, findings, captured, fared), silences=reader.silence(one),
+        doubts=[*doubts(one, bad, findings, captured, fared), *_hidden(store, reader, row, first, last)],
+        silences=reader.silence(one),
     )  # fmt: skip
+
+
+def _hidden(store: Reader, reader: Beside, row: IncidentRow, first: int, last: int) -> Iterable[Doubt]:
+    """Operators that measured the target and may not be named."""
+    target = row.incident.series.target
+    looks = store.looks(first // HOUR * HOUR, last)
+    many = len({(look.country, look.operator) for look in looks if look.target == target} - reader.operators())
+    if many:
+        yield Doubt("hidden", many)
 
 
 def span(one: Incident, now: int) -> tuple[int, int]:

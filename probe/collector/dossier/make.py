@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import TYPE_CHECKING
 
 import msgspec
@@ -37,18 +37,19 @@ class Made(msgspec.Struct, frozen=True):
 
 def make(
     reader: Reader, incident_id: str, key: Ed25519PrivateKey, now: int, file: str, *,
-    to: Recipient = "regulator", language: Code = SOURCE, stamp: Stamp | None = None,
+    to: Recipient = "regulator", language: Code = SOURCE, stamp: Stamp | None = None, consents: Collection[str] = (),
 ) -> Made:  # fmt: skip
-    """A dossier. ``file``: how it will be called; ``now`` in ms; ``to``: whom its cover addresses.
+    """A dossier. ``file``: how it will be called; ``now`` in ms; ``to``: whom its cover addresses; ``consents``: probes
+    whose owners agreed to be the only one of their operator.
 
     Raises UsageError for an unknown incident, StoreError, and what ``stamp`` raises.
     """
     row = reader.incident(incident_id)
     if row is None:
         raise UsageError(f"there is no incident {incident_id}: `colibri collector incidents` lists them")
-    found = contents(reader, row, now, file=file, cover=f"cover-{language}.pdf")
+    found = contents(reader, row, now, consents, file=file, cover=f"cover-{language}.pdf")
     signs = dict(signed(b"", key))[KEY].decode().strip()
-    said = facts(reader, row, found.told, found.findings, found.captured, now)
+    said = facts(reader, row, found.findings, found.captured, now, consents)
     page = cover(said, to, language, now, file=file, key=key_id(signs))
     notes = list[str]()
     try:
@@ -56,7 +57,7 @@ def make(
     except NoPdf as error:
         notes.append(f"the cover is HTML: {error}")
         face = f"cover-{language}.html", page.encode()
-        found = contents(reader, row, now, file=file, cover=face[0])
+        found = contents(reader, row, now, consents, file=file, cover=face[0])
     files = [face, *found.files]
     manifest = manifest_of(row.id, instants.to_text(now), f"colibri {__version__}", files)
     stamps = stamp(manifest) if stamp is not None else []

@@ -153,6 +153,8 @@ UNSURE: dict[Unsure, str] = {
     "no_abroad": mark("Nobody abroad measured it in that time."),
     "inconclusive": mark("Findings that were not conclusive, and count neither way: %(num)s of %(all)s."),
     "no_packets": mark("Findings whose packets were not kept, which can't be computed again: %(num)s of %(all)s."),
+    "hidden": mark("Operators that are not shown, since fewer than %(k)s homes measured them and what is said of them "
+                   "would be said of those homes: %(num)s."),
 }  # fmt: skip
 
 GLOSSARY = (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import cast
 
 import msgspec
@@ -10,7 +10,7 @@ import msgspec
 from probe.collector.history import HistoryRow
 from probe.collector.incidents.cases import Look
 from probe.collector.incidents.model import HOUR
-from probe.collector.public import K, tellable
+from probe.collector.public import tellable
 from probe.collector.store import IncidentRow
 from probe.measurements._judge import wilson_lower
 from probe.model import finding
@@ -83,13 +83,14 @@ class Figures(msgspec.Struct, frozen=True, kw_only=True):
 def figures(
     country: str, month: str, span: tuple[int, int], looks: Sequence[Look], history: Sequence[HistoryRow],
     incidents: Iterable[IncidentRow], earlier: Sequence[tuple[str, Sequence[Look]]], now: int,
-    consents: Collection[str] = (),
+    allowed: Mapping[str, int],
 ) -> Figures:  # fmt: skip
     """``span``: first instant of the month and of the next (ms); ``looks``: of that span, of all countries;
     ``history``: of the country's targets in that span, by the day; ``earlier``: the looks of each month of the
-    trend, this one included; ``consents``: keys of operators whose only home agreed to be shown."""
+    trend, this one included; ``allowed``: operators that may be shown, with the homes that a month of theirs
+    needs for it."""
     since, until = span
-    shown = _shown(country, looks, consents)
+    shown = _shown(country, looks, allowed)
     own = [row for row in history if row.country == country]
     rows = [
         row for row in incidents
@@ -107,18 +108,18 @@ def figures(
         country=country, month=month, since=since, until=min(until, now),
         operators=sorted(operators, key=lambda o: (-(o.cut / o.pairs if o.pairs else 0), o.name)),
         techniques=_techniques(own, shown), incidents=sorted(rows, key=lambda r: r.incident.began.until),
-        trend=_trend(country, earlier, consents), hidden=len(everyone - set(shown)),
+        trend=_trend(country, earlier, allowed), hidden=len(everyone - set(shown)),
         probes=sum(one.homes for one in operators),
     )  # fmt: skip
 
 
-def _shown(country: str, looks: Iterable[Look], consents: Collection[str]) -> list[str]:
+def _shown(country: str, looks: Iterable[Look], allowed: Mapping[str, int]) -> list[str]:
     """Operators that enough homes measured: of one target at least, which is a lower bound."""
     homes: dict[str, int] = {}
     for look in looks:
-        if look.country == country:
+        if look.country == country and look.operator in allowed:
             homes[look.operator] = max(homes.get(look.operator, 0), look.good + look.bad)
-    return sorted(key for key, many in homes.items() if many >= K or key in consents)
+    return sorted(key for key, many in homes.items() if many >= allowed[key])
 
 
 def _within(row: IncidentRow, since: int, until: int) -> bool:
@@ -159,10 +160,10 @@ def _techniques(history: Iterable[HistoryRow], shown: Collection[str]) -> list[T
     )  # fmt: skip
 
 
-def _trend(country: str, earlier: Sequence[tuple[str, Sequence[Look]]], consents: Collection[str]) -> list[Month]:
+def _trend(country: str, earlier: Sequence[tuple[str, Sequence[Look]]], allowed: Mapping[str, int]) -> list[Month]:
     found = []
     for month, looks in earlier:
-        for key in _shown(country, looks, consents):
+        for key in _shown(country, looks, allowed):
             mine = [look for look in looks if look.country == country and look.operator == key]
             found.append(Month(month, key, sum(one.good + one.bad for one in mine), sum(one.bad for one in mine)))
     return found

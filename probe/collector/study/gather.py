@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 
-from probe.collector.public import operator_of
+from probe.collector.public import K, operator_of, shown
 from probe.collector.search import MOST_INCIDENTS
 from probe.collector.store import Reader
 from probe.collector.study.figures import DAY, Figures, figures
@@ -31,12 +31,15 @@ def gather(reader: Reader, month: str, country: str, now: int, consents: Collect
     looks = [look for look in reader.looks(since, until - 1) if look.country == country]
     if not looks:
         raise UsageError(f"nothing was measured in {country or 'any country'} in {month}")
-    agreed = {operator_of(line)[1] for line, probe in reader.crowd(since)
-              if probe in consents and line.country == country}  # fmt: skip
+    # Two probes of one home are no crowd, which the looks can't tell.
+    crowd = [(line, probe) for line, probe in reader.crowd(bounds(before(month, MONTHS)[0])[0])
+             if line.country == country]  # fmt: skip
+    agreed = {operator_of(line) for line, probe in crowd if probe in consents}
+    allowed = {one[1]: 1 if one in agreed else K for one in shown(crowd, consents, reader.homes())}
     history = reader.history(sorted({look.target for look in looks}), since, until, DAY)
     earlier = []
     for one in before(month, MONTHS):
         first, last = bounds(one)
         earlier.append((one, looks if one == month else reader.looks(first, last - 1)))
     return figures(country, month, (since, until), looks, history, reader.incidents(MOST_INCIDENTS), earlier, now,
-                   agreed)  # fmt: skip
+                   allowed)  # fmt: skip

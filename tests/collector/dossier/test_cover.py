@@ -28,7 +28,7 @@ def found(desk: Desk, incident: str) -> Facts:
     row = desk.reader.incident(incident)
     assert row is not None
     some = contents(desk.reader, row, NOW, file="x.zip", cover="cover-en.pdf")
-    return facts(desk.reader, row, some.told, some.findings, some.captured, NOW)
+    return facts(desk.reader, row, some.findings, some.captured, NOW)
 
 
 def bare(page: str) -> str:

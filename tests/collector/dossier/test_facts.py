@@ -6,7 +6,6 @@ from collections.abc import Callable
 
 import pytest
 
-from probe.collector.casebook import rows_of, told
 from probe.collector.dossier.contents import contents
 from probe.collector.dossier.facts import Facts, facts
 from probe.collector.incidents.model import HOUR
@@ -33,8 +32,7 @@ def found(desk: Desk, incident: str, probes: Callable[..., FakeProbe]) -> Facts:
     row = desk.reader.incident(incident)
     assert row is not None
     some = contents(desk.reader, row, NOW, file="x.zip", cover="cover-en.pdf")
-    assert some.told == told(desk.reader, rows_of(desk.reader, row.id), NOW)
-    return facts(desk.reader, row, some.told, some.findings, some.captured, NOW)
+    return facts(desk.reader, row, some.findings, some.captured, NOW, ["other0", "other1"])
 
 
 def test_what_others_saw_meanwhile(found: Facts) -> None:

@@ -21,7 +21,8 @@ def row(operator: str, day: int, what: str = "clean", n: int = 1) -> HistoryRow:
 
 
 def told(looks: list[Look], history: list[HistoryRow], now: int = SPAN, **more: Any) -> Figures:
-    return figures("MA", "2026-01", (0, SPAN), looks, history, [], [("2026-01", looks)], now, **more)
+    allowed = more.pop("allowed", dict.fromkeys("abc", 2))
+    return figures("MA", "2026-01", (0, SPAN), looks, history, [], [("2026-01", looks)], now, allowed)
 
 
 def test_who_is_worst_stands_first() -> None:
@@ -32,9 +33,11 @@ def test_who_is_worst_stands_first() -> None:
 def test_one_home_hides_an_operator_from_everything() -> None:
     found = told([look("a", 1, 0), look("a", 0, 1, "b")], [row("a", 1, "tcp_reset", 5)])
     assert (found.operators, found.techniques, found.trend, found.hidden) == ([], [], [], 1)
-    shown = told([look("a", 1, 0)], [row("a", 1, "tcp_reset", 5)], consents={"a"})
+    shown = told([look("a", 1, 0)], [row("a", 1, "tcp_reset", 5)], allowed={"a": 1})
     assert [one.key for one in shown.operators] == ["a"]
     assert shown.hidden == 0
+    # Two probes that are one home, as the crowd knows and the looks don't.
+    assert told([look("a", 2, 0)], [], allowed={}).hidden == 1
 
 
 def test_an_operator_of_which_only_doubtful_results_came_is_hidden_and_counted() -> None:
