@@ -81,6 +81,15 @@ endef
 image: install ## A card image for Raspberry Pi 3, 4, 5, Zero 2 W, in build/image (docs/image.md)
 	deploy/image/build.sh
 
+.PHONY: image-test
+image-test: install ## Boot that image in qemu: first finding, updates good and bad, power cuts (half an hour)
+	deploy/image/test.sh
+
+.PHONY: deb
+deb: install ## Debian packages of the probe (arm64, amd64), in build/image
+	deploy/image/deb.sh arm64
+	deploy/image/deb.sh amd64
+
 .PHONY: lock
 lock: install ## Write the locks anew after a change of pyproject.toml
 	@test -x .venv/bin/uv || $(PYTHON) -m pip install --quiet uv

@@ -39,11 +39,10 @@ rm -rf "$tree"
 mkdir -p "$library/probe" "$tree"/usr/{bin,lib/systemd/system,lib/sysusers.d} "$tree/usr/share/doc/colibri-probe"
 cp -r "$wheels/python/." "$library/"
 cd "$ROOT"
-# What git knows, and nothing else that lies about.
-cp probe/*.py probe/py.typed "$library/probe/"
-for room in "${ROOMS[@]}"; do
-    git ls-files -z -- "probe/$room" | xargs -0r cp --parents -t "$library"
-done
+# What was committed, and nothing else that lies about.
+rooms=()
+for room in "${ROOMS[@]}"; do rooms+=("probe/$room"); done
+git archive "${COMMIT:-HEAD}" -- probe/__init__.py probe/__main__.py probe/py.typed "${rooms[@]}" | tar -x -C "$library"
 rm -f "$library"/probe/cli/{collector,lab,reflector}.py
 install -m 755 deploy/image/colibri.py "$tree/usr/bin/colibri"
 install -m 644 systemd/colibri.service systemd/colibri-page.s* "$tree/usr/lib/systemd/system/"

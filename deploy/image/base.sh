@@ -18,7 +18,7 @@ packages=$(sed '/^#/d' "$IMAGE/packages.txt" | paste -sd,)
 # Backports hold the kernel alone.
 grep -v -- "$SUITE-backports" "$APT/sources.list" >"$OUT/base.list"
 rm -f "$OUT/base.tar" "$OUT/base.stamp"
-quietly mmdebstrap --mode="${MODE:-auto}" --architectures=arm64 --variant=apt \
+quietly mmdebstrap --format=tar --mode="${MODE:-auto}" --architectures=arm64 --variant=apt \
     --aptopt='Acquire::Check-Valid-Until "false"' --aptopt='Acquire::Languages "none"' \
     --dpkgopt='path-exclude=/usr/share/man/*' --dpkgopt='path-exclude=/usr/share/info/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' --dpkgopt='path-include=/usr/share/locale/locale.alias' \

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # The root of a slot: OUT/root.sqfs, of Debian's base, kernel, program, and the files of this folder; and the same signed, as
-# an update, OUT/colibri-VERSION.raucb, where the private key is at hand. Wants VERSION, KEYS, SOURCE_DATE_EPOCH.
+# an update, OUT/colibri-VERSION.raucb, where the private key is at hand. Wants VERSION, KEYS, SOURCE_DATE_EPOCH;
+# EXTRA: one more folder that is laid over it (a test's broken release).
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 own=$OUT/own
@@ -38,7 +39,7 @@ cp "$IMAGE/fat/colibri.toml" "$own/usr/lib/colibri/colibri.toml.example"
 find "$own/usr/lib/colibri/boot" -type f -exec chmod 644 {} +
 
 "$IMAGE/compose.py" --epoch "$SOURCE_DATE_EPOCH" --layer "$OUT/stdlib" --layer "$OUT/kernel/root" \
-    --layer "$OUT/app-arm64" --layer "$own" "$OUT/base.tar" >"$OUT/root.tar"
+    --layer "$OUT/app-arm64" --layer "$own" ${EXTRA:+--layer "$EXTRA"} "$OUT/base.tar" >"$OUT/root.tar"
 rm -f "$OUT/root.sqfs"
 level=15
 [ -z "${FAST:-}" ] || level=3

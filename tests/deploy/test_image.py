@@ -1,0 +1,174 @@
+"""The image's build tools, where they can be tested without building one: the merged root, the look for what must not
+be in it, Raspberry Pi Imager's files."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import io
+import re
+import struct
+import subprocess
+import sys
+import tarfile
+import zlib
+from pathlib import Path
+from types import ModuleType
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+IMAGE = ROOT / "deploy/image"
+EPOCH = 1_700_000_000
+
+
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, IMAGE / f"{name}.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+@pytest.fixture
+def base(tmp_path: Path) -> Path:
+    """A tar as mmdebstrap makes it: owners, links, a device, what a build machine leaves."""
+    path = tmp_path / "base.tar"
+    with tarfile.open(path, "w") as tar:
+        for name, kind, content in (
+            ("./etc", tarfile.DIRTYPE, ""), ("./etc/apt/sources.list", tarfile.REGTYPE, "deb http://mirror.test/x"),
+            ("./etc/passwd", tarfile.REGTYPE, "root"), ("./tmp", tarfile.DIRTYPE, ""),
+            ("./usr/bin/perl", tarfile.LNKTYPE, "./usr/bin/perl5"), ("./usr/bin/perl5", tarfile.REGTYPE, "program"),
+            ("./var/log/dpkg.log", tarfile.REGTYPE, "dates"), ("./lib", tarfile.SYMTYPE, "usr/lib"),
+            ("./dev/null", tarfile.CHRTYPE, ""), ("./usr/sbin/x", tarfile.REGTYPE, "x"),
+        ):  # fmt: skip
+            info = tarfile.TarInfo(name)
+            info.type, info.mtime, info.mode = kind, EPOCH + 9, 0o1777 if name == "./tmp" else 0o755
+            info.uid = info.gid = 800 if name == "./usr/sbin/x" else 0
+            if kind in (tarfile.LNKTYPE, tarfile.SYMTYPE):
+                info.linkname = content
+                content = ""
+            info.size = len(content)
+            tar.addfile(info, io.BytesIO(content.encode()))
+    return path
+
+
+def compose(base: Path, *layers: Path) -> bytes:
+    given = [part for layer in layers for part in ("--layer", str(layer))]
+    whole = [sys.executable, str(IMAGE / "compose.py"), "--epoch", str(EPOCH), *given, str(base)]
+    return subprocess.run(whole, capture_output=True, check=True, timeout=60).stdout
+
+
+def test_the_root_is_merged_sorted_dated_and_the_same_each_time(base: Path, tmp_path: Path) -> None:
+    layer = tmp_path / "layer"
+    (layer / "etc").mkdir(parents=True)
+    (layer / "tmp").mkdir()
+    (layer / "etc/passwd").write_text("ours")
+    (layer / "etc/passwd").chmod(0o600)
+    (layer / "run.sh").write_text("#!/bin/sh")
+    (layer / "run.sh").chmod(0o700)
+    (layer / "link").symlink_to("/etc/passwd")
+    data = compose(base, layer)
+    (layer / "run.sh").touch()
+    assert compose(base, layer) == data
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = {member.name: member for member in tar}
+        assert list(members) == sorted(members)
+        assert {"etc/apt/sources.list", "var/log/dpkg.log", "dev/null"} & members.keys() == set()
+        assert {member.mtime for member in members.values()} == {EPOCH}
+        assert (members["tmp"].mode, members["run.sh"].mode, members["etc/passwd"].mode) == (0o1777, 0o755, 0o644)
+        assert (members["usr/sbin/x"].uid, members["link"].linkname) == (800, "/etc/passwd")
+        for name, content in (("etc/passwd", b"ours"), ("usr/bin/perl", b"program"), ("usr/bin/perl5", b"program")):
+            file = tar.extractfile(name)
+            assert file is not None
+            assert file.read() == content
+
+
+def test_what_must_not_be_in_an_image_is_found(tmp_path: Path) -> None:
+    check = tool("check")
+    root = tmp_path / "root"
+    for name, content in (("etc/machine-id", ""), ("etc/shadow", "root:*:1\nme:!*:1\n"), ("usr/x", "harmless")):
+        (root / name).parent.mkdir(parents=True, exist_ok=True)
+        (root / name).write_text(content)
+    wanted = {b"mirror.test"}
+    assert [*check.traces(root, wanted), *check.identities(root), *check.privileged(root)] == []
+    (root / "usr/x").write_bytes(b"\0http://MIRROR.test/debian\0")
+    (root / "usr/y").symlink_to("/mnt/mirror.test")
+    (root / "etc/machine-id").write_text("0" * 32)
+    (root / "etc/shadow").write_text("root:$6$x:1\n")
+    (root / "etc/ssh").mkdir()
+    (root / "etc/ssh/ssh_host_rsa_key").touch()
+    (root / "usr/evil").touch()
+    (root / "usr/evil").chmod(0o4755)
+    found = [*check.traces(root, wanted), *check.identities(root), *check.privileged(root)]
+    assert found == [
+        "usr/x: MIRROR.test", "usr/y: its name", "etc/ssh/ssh_host_rsa_key: a host key", "etc/machine-id is not empty",
+        "etc/shadow: root has a password", "usr/evil: set-user-id",
+    ]  # fmt: skip
+
+
+def test_the_partitions_are_found(tmp_path: Path) -> None:
+    table = bytearray(512)
+    table[446 + 16 + 8 : 446 + 16 + 16] = struct.pack("<II", 8192, 4096)
+    (tmp_path / "image").write_bytes(table)
+    assert tool("check").partition(tmp_path / "image", 2) == (8192 * 512, 4096 * 512)
+
+
+def test_imager_s_file_bears_the_sizes_and_hashes_of_the_very_files(tmp_path: Path) -> None:
+    image, packed = tmp_path / "c.img", tmp_path / "c.img.xz"
+    image.write_bytes(b"image" * 1000)
+    packed.write_bytes(b"packed")
+    document = tool("imager").repository(image, packed, "0.1.7", "2026-11-22", "https://colibri.example/")
+    (entry,) = document["os_list"]
+    assert (entry["extract_size"], entry["image_download_size"]) == (5000, 6)
+    assert entry["extract_sha256"] == hashlib.sha256(b"image" * 1000).hexdigest()
+    assert entry["image_download_sha256"] == hashlib.sha256(b"packed").hexdigest()
+    assert (entry["url"], entry["init_format"]) == ("https://colibri.example/c.img.xz", "rpi-preseed")
+    offered = {tag for device in document["imager"]["devices"] for tag in device["tags"]}
+    assert set(entry["devices"]) == offered
+    # What Imager's schema (doc/json-schema/os-list-schema.json) asks of an entry.
+    asked = "name description icon url extract_size extract_sha256 image_download_size release_date devices"
+    assert set(asked.split()) <= entry.keys()
+
+
+def test_the_icon_is_one_and_the_same(tmp_path: Path) -> None:
+    icon = tool("icon")
+    data: bytes = icon.png()
+    assert data[:8] == b"\x89PNG\r\n\x1a\n"
+    assert struct.unpack(">II", data[16:24]) == (40, 40)
+    begin = data.index(b"IDAT")
+    rows = zlib.decompress(data[begin + 4 : begin + 4 + struct.unpack(">I", data[begin - 4 : begin])[0]])
+    assert len(rows) == 40 * (1 + 40 * 4)
+    assert 300 < sum(rows[i] > 0 for i in range(4, len(rows), 4)) < 1600, "a bird, on nothing"
+    assert icon.png() == data
+
+
+@pytest.mark.parametrize("script", sorted(IMAGE.rglob("*.sh")), ids=lambda path: path.name)
+def test_scripts_are_shell(script: Path) -> None:
+    text = script.read_text()
+    shell = "bash" if text.startswith("#!/usr/bin/env bash") or script.name == "common.sh" else "sh"
+    assert subprocess.run([shell, "-n", script], capture_output=True, check=False).stderr == b""
+
+
+@pytest.mark.parametrize("name", ["apply", "mend-data", "keep-journal", "rauc-boot"])
+def test_the_device_s_scripts_are_plain_shell(name: str) -> None:
+    path = IMAGE / "files/usr/lib/colibri" / name
+    assert path.stat().st_mode & 0o111
+    assert subprocess.run(["sh", "-n", path], capture_output=True, check=False).stderr == b""
+
+
+def test_what_is_switched_on_exists() -> None:
+    ours = {path.name for folder in (ROOT / "systemd", ROOT / "systemd/appliance") for path in folder.iterdir()}
+    lines = [line.split() for line in (IMAGE / "enabled.txt").read_text().splitlines() if line and line[0] != "#"]
+    named = {unit for _, unit in lines if unit.startswith("colibri")}
+    assert named
+    assert named - ours == set()
+
+
+def test_slots_are_the_same_everywhere() -> None:
+    names = ("card.sh", "files/etc/fstab", "files/etc/rauc/system.conf", "files/usr/lib/colibri/rauc-boot")
+    texts = [(IMAGE / name).read_text() for name in names]
+    assert all("c011b121" in text for text in texts)
+    slots = re.findall(r"by-partuuid/(\S+)\ntype=raw\nbootname=(\w)", texts[2])
+    assert slots == [("c011b121-02", "A"), ("c011b121-03", "B")]
