@@ -73,10 +73,11 @@ def _incident_text(row: IncidentRow) -> str:
         f", {len(one.dissent)} disagree" if one.dissent else "",
         f", {len(one.exemptions)} exempted for a while" if one.exemptions else "",
     ))  # fmt: skip
+    told_apart = {"prefix": "", "probe": " (counted by probe)", "mixed": " (some counted by probe)"}[one.counted]
     return (
         f"{row.id}  {one.state}  {one.series.country} {row.operator or one.series.operator} ({one.series.access})  "
         f"{one.series.technique}  {one.series.target}  {span(one.began, one.ended)}  "
-        f"{one.homes} of {one.heard} homes{also}"
+        f"{one.homes} of {one.heard} homes{told_apart}{also}"
     )
 
 

@@ -98,7 +98,7 @@ def test_incidents_need_a_database(config_file: Path) -> None:
 
 
 @pytest.mark.parametrize(("options", "text"), [
-    ([], ["closed  DZ Fawri (fixed)  ip_blackhole  196.20.66.10", "2 of 2 homes"]),
+    ([], ["closed  DZ Fawri (fixed)  ip_blackhole  196.20.66.10", "2 of 2 homes (counted by probe)"]),
     (["--cases"], ["DZ octenium  since 2026-01-05", "AS36947 (fixed): 1 target, 2 of 2 homes"]),
     (["--open"], ["no incidents"]),
     (["--cases", "--open"], ["no incidents"]),
