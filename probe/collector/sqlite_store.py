@@ -45,7 +45,10 @@ class SqliteStore:
         self._db.close()
 
     def pinned_keys(self) -> dict[str, str]:
-        return dict(self._db.execute("SELECT id, key FROM probes WHERE key <> ''"))
+        try:
+            return dict(self._db.execute("SELECT id, key FROM probes WHERE key <> ''"))
+        except sqlite3.Error as error:
+            raise StoreError(f"the probes' keys can't be read: {error}") from error
 
     def home_secret(self) -> bytes:
         try:

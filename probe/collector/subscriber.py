@@ -76,7 +76,11 @@ class Subscriber:
         while not self._stop.is_set():
             epoch += 1
             try:
+                # Anew each time: what was judged and then not stored may have left keys behind.
+                self._keyring = self._load_keys()
                 self._connection = self._connect(self._config, epoch)
+            except StoreError as error:
+                self.trouble = str(error)
             except OSError as error:
                 self.trouble = f"broker {self._config.mqtt.host}: {error}"
             else:
@@ -107,8 +111,6 @@ class Subscriber:
             pipeline.close()
             connection.close()
             self._connection = None
-            # What was judged and not stored may have left keys behind.
-            self._keyring = self._load_keys()
         return connection.lost or "stopped"
 
     def _work(self, connection: Connection, pipeline: Pipeline) -> None:

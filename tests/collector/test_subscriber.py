@@ -25,6 +25,7 @@ from probe.collector.subscriber import LONGEST_WAIT, Subscriber, answers, backof
 from probe.collector.verdicts import Judged, Outcome, Rejected
 from probe.model import feed
 from probe.model.config import Config
+from probe.model.errors import StoreError
 from probe.model.finding import Finding, Line
 
 if TYPE_CHECKING:
@@ -168,6 +169,32 @@ def test_a_full_disk_acknowledges_nothing_and_recovers_by_itself(
         saboteur.execute("DROP TRIGGER full")
     until(lambda: uplink.stored == [finding.id], "the broker delivered it again")
     assert reader.counters()["stored"] == 1
+
+
+@pytest.mark.loopback
+def test_a_store_that_can_not_be_read_is_waited_for(
+    uplink: Uplink, settings: Config, probes: Probes, until: Until, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = SqliteStore(settings.collector.database)
+    subscriber, keys = Subscriber(settings, store), store.pinned_keys
+
+    def away() -> dict[str, str]:
+        raise StoreError("the store is away")
+
+    monkeypatch.setattr(store, "pinned_keys", away)
+    thread = threading.Thread(target=subscriber.run)
+    thread.start()
+    try:
+        until(lambda: subscriber.trouble == "the store is away", "the trouble is named")
+        monkeypatch.setattr(store, "pinned_keys", keys)
+        until(lambda: not subscriber.trouble, "connected")
+        finding = probes().finding()
+        uplink.send(finding)
+        until(lambda: uplink.stored == [finding.id], "stored")
+    finally:
+        subscriber.stop()
+        thread.join(20)
+        store.close()
 
 
 @pytest.mark.loopback
