@@ -112,7 +112,11 @@ async def _beside(work: Callable[[], T], beat: Callable[[], None], tick: float) 
             loop.call_soon_threadsafe(settle, result, failed)
 
     threading.Thread(target=run, name="enrol", daemon=True).start()
-    while not future.done():
-        beat()
-        await asyncio.wait((future,), timeout=tick)
+    try:
+        while not future.done():
+            beat()
+            await asyncio.wait((future,), timeout=tick)
+    finally:
+        if not future.cancel() and not future.cancelled():
+            future.exception()  # who was cancelled just then does not ask for it
     return future.result()

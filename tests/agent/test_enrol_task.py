@@ -21,7 +21,7 @@ from probe.collector.instants import DAY, now
 from probe.model.config import EnrolmentConfig
 from probe.model.enrol import Enrolled, Reason, Refusal
 from probe.model.errors import ColibriError, ConfigError
-from tests.agent.conftest import eventually
+from tests.agent.conftest import eventually, until
 from tests.collector.enrol.server import Server
 from tests.deploy.test_broker import Town
 from tests.deploy.test_mosquitto import Peer
@@ -42,9 +42,11 @@ class Script:
         self._answers = {"first": first or [], "renew": renew or []}
         self.asked: list[str] = []
         self.blind, self.is_due = False, True
+        self.looked = 0
         self.threads: set[str] = set()
 
     def due(self) -> bool:
+        self.looked += 1
         return self.is_due or self.blind
 
     def first(self) -> Enrolled:
@@ -109,9 +111,10 @@ def keeping(script: Script, has_code: bool = False, looks: int = 4) -> int:
             beats[0] += 1
 
         task = asyncio.create_task(
-            keep(script, has_code, note, beat, look=0.02, tick=0.005)  # type: ignore[arg-type]
+            keep(script, has_code, note, beat, look=0.01, tick=0.005)  # type: ignore[arg-type]
         )
-        await asyncio.sleep(0.02 * looks + 0.3)
+        end = script.looked + looks
+        await until(lambda: script.looked >= end)  # the one before the last is over then
         assert not task.done()
         assert beats[0]
         task.cancel()
