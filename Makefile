@@ -15,7 +15,7 @@ help: ## This list
 	@printf 'Colibri: measures what an internet operator does to a line. Targets:\n\n'
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
 
-.PHONY: install install-test
+.PHONY: install install-test install-test-long
 install: ## System packages (apt), .venv from the lock, the `colibri` command
 	@deploy/install.sh
 
@@ -31,7 +31,10 @@ lint: install ## ruff, and mypy --strict, over probe/, tests/ and deploy/
 test: install-test ## The whole suite on every core, packets in the lab included
 	$(NETNS) $(PYTEST) -m "not long" -n auto --dist worksteal
 
-test-long: install-test ## What takes long: kills, soak, fuzzing
+install-test-long:
+	@deploy/install.sh test-long
+
+test-long: install-test-long ## What takes long: kills, soak, fuzzing
 	$(NETNS) $(PYTEST) -m long --timeout=1800
 
 .PHONY: demo
@@ -94,6 +97,7 @@ deb: install ## Debian packages of the probe (arm64, amd64), in build/image
 lock: install ## Write the locks anew after a change of pyproject.toml
 	@test -x .venv/bin/uv || $(PYTHON) -m pip install --quiet uv
 	$(call compile_lock,dev,--extra collector --extra dossier --extra dev)
+	$(call compile_lock,long,--extra collector --extra dossier --extra dev --extra long)
 	$(call compile_lock,collector,--extra collector --extra dossier)
 	$(call compile_lock,probe,)
 

@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what Colibri needs on Debian 12/13, Ubuntu 24.04 and Raspberry Pi OS: system packages by apt, Python packages
-# into .venv from the lock. `deploy/install.sh test` adds what the tests need. Safe to run again; says nothing when
-# nothing is missing. The virtual environment is made anew only if the lock, pyproject.toml or the Python changed.
+# into .venv from the lock. `deploy/install.sh test` adds what the tests need, `test-long` what the long ones do. Safe to
+# run again; says nothing when nothing is missing. The virtual environment is made anew only if the lock, pyproject.toml or the Python changed.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -86,6 +86,11 @@ want_tests() {
     fi
 }
 
+# Debian 12's is of 2018, and later releases have none: the tests that need it are skipped there.
+want_long_tests() {
+    has clickhouse-server || ! apt-cache show clickhouse-server >/dev/null 2>&1 || missing+=(clickhouse-server)
+}
+
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 find_python() {
@@ -107,7 +112,8 @@ want_python_parts() {
 install_system() {
     missing=()
     want_system
-    [ "${1:-}" != test ] || want_tests
+    case "${1:-}" in test | test-long) want_tests ;; esac
+    [ "${1:-}" != test-long ] || want_long_tests
     # An environment that works has what it was made with.
     if ! [ -x "$VENV/bin/python" ]; then
         if python=$(find_python); then want_python_parts "$python"; else missing+=(python3 python3-venv python3-dev); fi
@@ -140,5 +146,14 @@ install_python() {
     say "done: $VENV/bin/colibri"
 }
 
+# What the long tests need beside: half a gigabyte, apart from what everybody gets.
+install_long() {
+    "$VENV/bin/python" -c 'import chdb' 2>/dev/null && return
+    say "installing the Python packages of locks/long.txt"
+    quietly "$VENV/bin/python" -m pip --quiet --disable-pip-version-check --no-input install --require-hashes \
+        -r locks/long.txt || say "pip failed (see above): the tests that need ClickHouse in process will be skipped"
+}
+
 install_system "${1:-}"
 install_python
+[ "${1:-}" != test-long ] || install_long
