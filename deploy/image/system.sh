@@ -43,8 +43,8 @@ find "$own/usr/lib/colibri/boot" -type f -exec chmod 644 {} +
 rm -f "$OUT/root.sqfs"
 level=15
 [ -z "${FAST:-}" ] || level=3
-sqfstar -comp zstd -Xcompression-level "$level" -b 256K -no-progress -quiet "$OUT/root.sqfs" <"$OUT/root.tar" >&2 ||
-    die "sqfstar failed (see above)"
+mksquashfs - "$OUT/root.sqfs" -tar -comp zstd -Xcompression-level "$level" -b 256K -no-progress -quiet \
+    <"$OUT/root.tar" >&2 || die "mksquashfs failed (see above)"
 rm "$OUT/root.tar"
 
 [ -e "$KEYS/bundle.key" ] || { say "no bundle.key in $KEYS: no update is made"; exit 0; }

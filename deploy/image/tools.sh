@@ -11,7 +11,7 @@ want mmdebstrap mmdebstrap
 want qemu-aarch64-static qemu-user-static
 want arch-test arch-test
 want newuidmap uidmap
-want sqfstar squashfs-tools
+want mksquashfs squashfs-tools
 want genimage genimage
 want mcopy mtools
 want mkfs.vfat dosfstools
