@@ -43,7 +43,7 @@ def finding(number: int) -> Finding:
         target=Target(f"{target}.example", f"{target}.example", "", 53, "press"), started_at=stamp, duration_s=2.5,
         clock="synchronised", verdict="interfered" if bad else "clean",
         interference=Interference("dns_injection") if bad else None, rule="bench", trials=Tally(3, 3),
-        controls=Tally(6, 6), confidence=0.97, reasons=["x" * 1300], evidence=Evidence(0, "", 9), details={},
+        controls=Tally(6, 6), confidence=0.97, reasons=["x" * 650, "y" * 650], evidence=Evidence(0, "", 9), details={},
     )  # fmt: skip
 
 
