@@ -50,7 +50,7 @@ want_system() {
     # Debian starts Mosquitto on port 1883 where systemd runs; tests and demo start their own on a port of their own.
     want mosquitto has mosquitto
     # The collector checks signatures with it, at twice the speed of OpenSSL.
-    want libsodium23 bash -c 'ldconfig -p | grep -q libsodium.so'
+    want libsodium23 has_library libsodium.so.23
     # systemd-python has no wheel: it is compiled here.
     want gcc has gcc
     want libc6-dev test -e /usr/include/stdio.h

@@ -107,13 +107,15 @@ class FakeCollector:
             if parts[3] not in ("finding", "heartbeat") or not self.answers:
                 return
             finding_id = msgspec.json.decode(message.payload)["id"]
-            self.arrivals.append(finding_id)
-            self._db.execute("INSERT INTO finding VALUES (?, ?) ON CONFLICT DO NOTHING", (finding_id, message.payload))
-            self._db.commit()
+            if parts[3] == "finding":
+                self.arrivals.append(finding_id)
+                row = (finding_id, message.payload)
+                self._db.execute("INSERT INTO finding VALUES (?, ?) ON CONFLICT DO NOTHING", row)
+                self._db.commit()
         client.publish(feed.stored(parts[2]), msgspec.json.encode(feed.Stored(ids=[finding_id])), qos=1)
 
     def stored(self) -> dict[str, bytes]:
-        """What was committed: id → JSON."""
+        """The findings that were committed: id → JSON."""
         with self._lock:
             return dict(self._db.execute("SELECT id, json FROM finding").fetchall())
 

@@ -25,7 +25,10 @@ echo "apt-get $*" >>calls
 case "$*" in *install*) [ ! -e apt-fails ] || { echo "E: Unable to locate package" >&2; exit 100; } ;; esac
 """
 PKG_CONFIG = "#!/bin/sh\n[ ! -e systemd-missing ]\n"
-LDCONFIG = "#!/bin/sh\n[ -e pango-missing ] || echo libpango-1.0.so.0 libpangoft2-1.0.so.0 libharfbuzz-subset.so.0\n"
+LDCONFIG = """#!/bin/sh
+echo libsodium.so.23
+[ -e pango-missing ] || echo libpango-1.0.so.0 libpangoft2-1.0.so.0 libharfbuzz-subset.so.0
+"""
 FIND = "#!/bin/sh\n[ -e fonts-missing ] || echo /usr/share/fonts/some.ttf\n"
 BASICS = ["bash", "cat", "cp", "dirname", "env", "grep", "id", "mkdir", "mktemp", "rm", "sh", "sha256sum", "tail"]
 """All of the real machine that the stand-in has: what else is on this one must not show."""
@@ -40,7 +43,7 @@ def machine(tmp_path: Path) -> Path:
         (tmp_path / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / part)
     present = ["ip", "nft", "iptables", "mosquitto", "gcc", "git", "tshark", "chromium", "chromedriver", "openssl",
-               "pdftotext"]  # fmt: skip
+               "pdftotext", "mosquitto_sub"]  # fmt: skip
     tools = dict.fromkeys(present, STUB)
     tools |= {"python3": PYTHON, "apt-get": APT, "pkg-config": PKG_CONFIG, "ldconfig": LDCONFIG, "find": FIND}
     (tmp_path / "bin").mkdir()

@@ -16,9 +16,11 @@ from urllib.parse import urlsplit
 import msgspec
 import pytest
 from selenium import webdriver
+from selenium.common.exceptions import NoSuchElementException, StaleElementReferenceException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.by import By
 from selenium.webdriver.common.keys import Keys
+from selenium.webdriver.support.ui import WebDriverWait
 
 from probe.agent.pause import Pause
 from probe.agent.session import Session
@@ -130,6 +132,13 @@ def hosts(driver: webdriver.Chrome) -> set[str]:
     return asked
 
 
+def await_word(driver: webdriver.Chrome, role: str, text: str) -> None:
+    """A click does not wait for the page that it leads to."""
+    ignored = (NoSuchElementException, StaleElementReferenceException)
+    found = WebDriverWait(driver, 20, poll_frequency=0.05, ignored_exceptions=ignored)
+    found.until(lambda d: d.find_element(By.CSS_SELECTOR, f"[role={role}]").text == text)
+
+
 def test_every_language_fits_a_phone_quietly_and_accessibly(
     home: Home, browser: Callable[..., webdriver.Chrome]
 ) -> None:
@@ -164,16 +173,16 @@ def test_without_javascript_the_probe_is_paused_and_resumed(
     driver.get(f"{home.url}/ar")
     driver.find_element(By.ID, "pause-code").send_keys("wrong")
     driver.find_element(By.CSS_SELECTOR, "button[value=pause]").click()
-    assert driver.find_element(By.CSS_SELECTOR, "[role=alert]").text == words("ar")("said.code")
+    await_word(driver, "alert", words("ar")("said.code"))
     assert not Pause(home.folder / "state").on
     driver.find_element(By.ID, "pause-code").send_keys(home.code.lower())
     driver.find_element(By.CSS_SELECTOR, "button[value=pause]").click()
-    assert driver.find_element(By.CSS_SELECTOR, "[role=status]").text == words("ar")("said.paused")
+    await_word(driver, "status", words("ar")("said.paused"))
     assert driver.find_element(By.TAG_NAME, "h1").text == words("ar")("state.paused_home")
     assert Pause(home.folder / "state").on
     driver.find_element(By.ID, "pause-code").send_keys(home.code)
     driver.find_element(By.CSS_SELECTOR, "button[value=resume]").click()
-    assert driver.find_element(By.CSS_SELECTOR, "[role=status]").text == words("ar")("said.resumed")
+    await_word(driver, "status", words("ar")("said.resumed"))
     assert not Pause(home.folder / "state").on
 
 
@@ -192,6 +201,6 @@ def test_by_keyboard_alone_a_subject_is_chosen(home: Home, browser: Callable[...
     assert outline == "solid", "one sees where one is"
     focused.send_keys(Keys.SPACE)
     driver.find_element(By.ID, "choices-code").send_keys(home.code, Keys.ENTER)
-    assert driver.find_element(By.CSS_SELECTOR, "[role=status]").text == words("fr")("said.chosen")
+    await_word(driver, "status", words("fr")("said.chosen"))
     chosen = msgspec.json.decode((home.folder / "state/choices.json").read_bytes())
     assert chosen == {"categories": {"religion": True}}
