@@ -91,9 +91,10 @@ def verify(files: Mapping[str, bytes], trust: bytes | None = None) -> Stamped:
         at = response.tst_info.gen_time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
         signers = {(one.issuer, one.serial_number) for one in response.signed_data.signer_infos}
         own = [x509.load_der_x509_certificate(one) for one in response.signed_data.certificates]
+        # Names are read only now: an enclosed certificate that is none shows here.
+        named = [one.subject.rfc4514_string() for one in own if (one.issuer, one.serial_number) in signers]
     except (ValueError, tsp.VerificationError, MalformedRecord) as error:
         raise MalformedRecord(RESPONSE, f"the time stamp does not hold: {' '.join(str(error).split())}") from None
-    named = [one.subject.rfc4514_string() for one in own if (one.issuer, one.serial_number) in signers]
     return Stamped(at, named[0] if named else "")
 
 
