@@ -81,19 +81,22 @@ def verify(files: Mapping[str, bytes], trust: bytes | None = None) -> Stamped:
     try:
         import rfc3161_client as tsp
         from cryptography import x509
+        from cryptography.exceptions import UnsupportedAlgorithm
     except ImportError as error:
         raise ColibriError(_NEEDS) from error
     roots = _roots(trust)
     try:
-        response = tsp.decode_timestamp_response(in_order(files[RESPONSE]))
-        builder = tsp.VerifierBuilder(roots=roots)
-        builder.build().verify_message(response, files[MANIFEST])
-        at = response.tst_info.gen_time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
-        signers = {(one.issuer, one.serial_number) for one in response.signed_data.signer_infos}
-        own = [x509.load_der_x509_certificate(one) for one in response.signed_data.certificates]
-        # Names are read only now: an enclosed certificate that is none shows here.
-        named = [one.subject.rfc4514_string() for one in own if (one.issuer, one.serial_number) in signers]
-    except (ValueError, tsp.VerificationError, MalformedRecord) as error:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # of enclosed certificates that break rules and that nobody believes
+            response = tsp.decode_timestamp_response(in_order(files[RESPONSE]))
+            builder = tsp.VerifierBuilder(roots=roots)
+            builder.build().verify_message(response, files[MANIFEST])
+            at = response.tst_info.gen_time.astimezone(UTC).isoformat(timespec="seconds").replace("+00:00", "Z")
+            signers = {(one.issuer, one.serial_number) for one in response.signed_data.signer_infos}
+            own = [x509.load_der_x509_certificate(one) for one in response.signed_data.certificates]
+            # Names are read only now: an enclosed certificate that is none shows here.
+            named = [one.subject.rfc4514_string() for one in own if (one.issuer, one.serial_number) in signers]
+    except (ValueError, x509.InvalidVersion, UnsupportedAlgorithm, tsp.VerificationError, MalformedRecord) as error:
         raise MalformedRecord(RESPONSE, f"the time stamp does not hold: {' '.join(str(error).split())}") from None
     return Stamped(at, named[0] if named else "")
 

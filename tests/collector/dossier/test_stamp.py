@@ -85,7 +85,7 @@ def test_every_byte_of_a_stamp_counts(stamped: dict[str, bytes], tsa: Path) -> N
     trust = (tsa / "trust.pem").read_bytes()
     answer = stamped[RESPONSE]
     refused = 0
-    for at in range(0, len(answer), 97):
+    for at in range(0, len(answer), 5):
         changed = answer[:at] + bytes([answer[at] ^ 1]) + answer[at + 1 :]
         try:
             told = verify(stamped | {RESPONSE: changed}, trust)
@@ -94,7 +94,7 @@ def test_every_byte_of_a_stamp_counts(stamped: dict[str, bytes], tsa: Path) -> N
             continue
         # The copy of the root that is enclosed is not what is believed: it may change, what is told may not.
         assert told == verify(stamped, trust)
-    assert refused > 15
+    assert refused > 100
 
 
 def test_trust_that_is_none(stamped: dict[str, bytes]) -> None:
