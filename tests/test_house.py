@@ -187,6 +187,16 @@ def test_what_counts_as_impure(module: str, imported: str, impure: bool) -> None
     assert is_impure(module, imported) is impure
 
 
+def test_nothing_waits_in_a_way_that_swallows_a_cancellation() -> None:
+    # Before Python 3.12 asyncio.wait_for loses one that comes in the step of the result: what was told to end goes on.
+    wrong = [
+        f"{name(path)}: async with asyncio.timeout(…) instead"
+        for path in MODULES
+        if "asyncio.wait_for" in path.read_text() or ("asyncio", "wait_for") in imports(path)
+    ]
+    assert not wrong, listed(wrong)
+
+
 def test_pure_rooms_make_no_source_of_chance_and_ask_no_clock() -> None:
     wrong = [
         f"{name(path)}:{node.lineno}"

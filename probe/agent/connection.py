@@ -232,7 +232,6 @@ async def connect(config: MqttConfig, client_id: str, username: str, will: Will 
             client.disconnect()
 
     try:
-        # Not wait_for: before Python 3.12 it swallows a cancellation that comes together with the result.
         async with asyncio.timeout(_DIAL_LIMIT):
             await _in_thread(dial)
     except BaseException:

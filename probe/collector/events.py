@@ -121,7 +121,8 @@ class Hub:
         """Follow the store from ``change`` on, until cancelled."""
         while True:
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._changed.wait(), KEEP_ALIVE)
+                async with asyncio.timeout(KEEP_ALIVE):
+                    await self._changed.wait()
             spent = 0.0
             if self._changed.is_set():
                 self._changed.clear()

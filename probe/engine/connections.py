@@ -57,8 +57,8 @@ async def opened(
             bench.intake.open(key)
             connection = Opened(sock, key, bench.timeline.now())
             try:
-                connect = asyncio.get_running_loop().sock_connect(sock, (step.address, step.port))
-                await asyncio.wait_for(connect, step.connect_wait)
+                async with asyncio.timeout(step.connect_wait):
+                    await asyncio.get_running_loop().sock_connect(sock, (step.address, step.port))
             except OSError as error:
                 _no_handshake(bench, connection, error)
             yield connection

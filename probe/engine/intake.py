@@ -40,7 +40,8 @@ class Waiter:
     async def listen(self, wait: float, linger: float) -> None:
         """Until ``wait`` seconds are over, or ``linger`` seconds after the first packet that settles the step."""
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self.settled.wait(), wait)
+            async with asyncio.timeout(wait):
+                await self.settled.wait()
             if linger:
                 await asyncio.sleep(linger)
 

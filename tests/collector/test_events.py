@@ -254,3 +254,23 @@ def test_what_happened_while_nobody_watched_is_not_lost() -> None:
         assert await take(stream, 1) == [4]
 
     in_loop(test)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_who_is_told_to_end_while_it_is_woken_ends(steps: int) -> None:
+    """A cancellation that comes in the same step as a change (asyncio.wait_for of Python 3.11 swallows it)."""
+
+    async def main() -> None:
+        hub = Hub(Log().since, pause=0)
+        running = asyncio.create_task(hub.run(0))
+        await asyncio.sleep(0.01)  # until it waits
+        hub._changed.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        running.cancel()
+        done, _ = await asyncio.wait({running}, timeout=5)
+        running.cancel()
+        assert done == {running}
+        assert running.cancelled()
+
+    asyncio.run(main())

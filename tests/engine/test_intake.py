@@ -198,3 +198,23 @@ def test_large_packets_of_a_quiet_flow_are_cut() -> None:
         assert [record.packet.length for record in intake.records] == [1428, 828, 1428, 1428]
 
     within(test)
+
+
+@pytest.mark.parametrize("steps", range(5))
+def test_whoever_is_cancelled_while_being_told_of_an_answer_ends(steps: int) -> None:
+    """A pause must not be swallowed (as asyncio.wait_for of Python 3.11 does): the measurement would go on sending."""
+
+    async def main() -> None:
+        waiter = Waiter(STEP, 0)
+        listening = asyncio.create_task(waiter.listen(wait=60, linger=60))
+        await asyncio.sleep(0.01)  # until it waits
+        waiter.settled.set()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        listening.cancel()
+        done, _ = await asyncio.wait({listening}, timeout=5)
+        listening.cancel()
+        assert done == {listening}
+        assert listening.cancelled()
+
+    asyncio.run(main())
