@@ -12,7 +12,6 @@ import asyncio
 import contextlib
 import ssl
 import threading
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from probe.agent.enrol_tls import forgive_dates
+from probe.agent.threads import in_thread
 from probe.model.config import MqttConfig, TlsConfig
 
 _DIAL_LIMIT = 60.0  # name resolution has no limit of its own
@@ -233,7 +233,7 @@ async def connect(config: MqttConfig, client_id: str, username: str, will: Will 
 
     try:
         async with asyncio.timeout(_DIAL_LIMIT):
-            await _in_thread(dial)
+            await in_thread(dial, "mqtt-dial")  # names, connecting and TLS block in paho
     except BaseException:
         if handover.abandon():
             connection.abort()
@@ -302,36 +302,6 @@ def properties_for(content_type: str, schema: str, expiry: int = 0) -> Propertie
 def _first_line(path: str) -> str:
     with Path(path).open(encoding="utf-8") as file:
         return file.readline().rstrip("\r\n")
-
-
-def _in_thread(work: Callable[[], None]) -> asyncio.Future[None]:
-    """Run blocking work beside the loop, in a thread that cannot hold up the end of the process.
-
-    Resolving a name, connecting and the TLS handshake are blocking in paho; a resolver that never answers would block
-    an executor's thread, and with it the daemon's stop, for half a minute.
-    """
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[None] = loop.create_future()
-
-    def settle(error: Exception | None) -> None:
-        if future.done():
-            return
-        if error is None:
-            future.set_result(None)
-        else:
-            future.set_exception(error)
-
-    def run() -> None:
-        error: Exception | None = None
-        try:
-            work()
-        except Exception as caught:  # noqa: BLE001 - handed to the one who waits, whatever it is
-            error = caught
-        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
-            loop.call_soon_threadsafe(settle, error)
-
-    threading.Thread(target=run, name="mqtt-dial", daemon=True).start()
-    return future
 
 
 __all__ = ["Acknowledged", "Closed", "Connection", "Event", "Message", "Subscribed", "Will", "Woken", "connect"]

@@ -24,7 +24,7 @@ from probe.model.finding import Finding
 
 log = logging.getLogger(__name__)
 
-_ENROLLING = 30.0  # seconds within which enrolment has to show that it goes on
+_ENROLLING = 100.0  # seconds within which enrolment has to show that it goes on: it does each 40
 
 _STATUS_EVERY = 60.0
 

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import threading
 from collections.abc import Callable
 from typing import TypeVar
 
 from probe.agent.backoff import Backoff
 from probe.agent.enrol import Enrolment, RefusedError
+from probe.agent.threads import in_thread
 from probe.model.errors import ColibriError
 
 log = logging.getLogger(__name__)
@@ -18,13 +18,15 @@ T = TypeVar("T")
 
 LOOK = 3600.0
 """Seconds between two looks at whether it is time to renew."""
+TICK = 40.0
+"""Seconds between two signs of life for the watchdog: each wakes the board up."""
 _BLIND = 24  # looks between two questions to the server while the clock can't be trusted
 _FINAL = 3600.0  # seconds after which a plain no is asked about again
 _LAST = frozenset({"unknown", "revoked", "superseded", "too_late"})
 
 
 async def enrol(
-    enrolment: Enrolment, backoff: Backoff, beat: Callable[[], None], say: Callable[[str], None], tick: float = 5.0
+    enrolment: Enrolment, backoff: Backoff, beat: Callable[[], None], say: Callable[[str], None], tick: float = TICK
 ) -> None:
     """Try until it is enrolled. ``say`` is told what it waits for; ``beat`` is called every ``tick`` seconds."""
     while True:
@@ -44,7 +46,7 @@ async def enrol(
 
 async def keep(
     enrolment: Enrolment, has_code: bool, renamed: Callable[[], None], beat: Callable[[], None], *,
-    look: float = LOOK, tick: float = 5.0,
+    look: float = LOOK, tick: float = TICK,
 ) -> None:  # fmt: skip
     """Renew whenever it is time, for as long as the session lasts.
 
@@ -89,29 +91,7 @@ async def _pause(seconds: float, beat: Callable[[], None], tick: float) -> None:
 
 
 async def _beside(work: Callable[[], T], beat: Callable[[], None], tick: float) -> T:
-    """Blocking work in a thread that can't hold up the end of the process (an executor's would)."""
-    loop = asyncio.get_running_loop()
-    future: asyncio.Future[T] = loop.create_future()
-
-    def settle(result: T | None, error: BaseException | None) -> None:
-        if future.done():
-            return
-        if error is not None:
-            future.set_exception(error)
-        else:
-            future.set_result(result)  # type: ignore[arg-type]
-
-    def run() -> None:
-        result: T | None = None
-        failed: BaseException | None = None
-        try:
-            result = work()
-        except Exception as error:  # noqa: BLE001 - handed to the one who waits
-            failed = error
-        if not loop.is_closed():
-            loop.call_soon_threadsafe(settle, result, failed)
-
-    threading.Thread(target=run, name="enrol", daemon=True).start()
+    future = in_thread(work, "enrol")
     try:
         while not future.done():
             beat()
