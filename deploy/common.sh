@@ -1,24 +1,11 @@
 # Sourced by the installers of services (service, server, reflector): words, packages, the program, users and units.
 # The installer sets NAME. DESTDIR: where the tests install to.
 # shellcheck shell=bash
-export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+. deploy/shell.sh
 readonly PROGRAM=${DESTDIR:-}/opt/colibri COMMAND=${DESTDIR:-}/usr/bin/colibri
 readonly CONFIG=${DESTDIR:-}/etc/colibri UNITS=${DESTDIR:-}/etc/systemd/system
 readonly USERS=${DESTDIR:-}/usr/lib/sysusers.d/colibri.conf FOLDERS=${DESTDIR:-}/usr/lib/tmpfiles.d/colibri.conf
 readonly BUILD=(python3 python3-venv python3-dev gcc libc6-dev pkg-config libsystemd-dev ca-certificates)
-
-say() { printf '%s: %s\n' "$NAME" "$*" >&2; }
-die() { say "$@"; exit 1; }
-
-# quietly COMMAND…: its output is shown, the last lines of it, only if it fails.
-quietly() {
-    local log status=0
-    log=$(mktemp)
-    "$@" >"$log" 2>&1 </dev/null || status=$?
-    [ "$status" -eq 0 ] || tail -n 20 "$log" >&2
-    rm -f "$log"
-    return "$status"
-}
 
 # own OWNER:GROUP FILE…: not where the tests install to, whose users are none of these.
 own() { [ -n "${DESTDIR:-}" ] || chown "$@"; }

@@ -5,26 +5,9 @@
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
-# Administration tools (nft, mosquitto …) live where a user's PATH on Debian does not look.
-export PATH="$PATH:/usr/local/sbin:/usr/sbin:/sbin"
+readonly NAME=install
+. deploy/shell.sh
 readonly VENV=.venv LOCK=locks/dev.txt STAMP=.venv/.colibri-installed
-
-say() { printf 'install: %s\n' "$*" >&2; }
-die() { say "$@"; exit 1; }
-has() { command -v "$1" >/dev/null 2>&1; }
-
-# as_root COMMAND…: through sudo when needed.
-as_root() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
-
-# quietly COMMAND…: its output is shown, the last lines of it, only if it fails.
-quietly() {
-    local log status=0
-    log=$(mktemp)
-    "$@" >"$log" 2>&1 </dev/null || status=$?
-    [ "$status" -eq 0 ] || tail -n 20 "$log" >&2
-    rm -f "$log"
-    return "$status"
-}
 
 apt_install() {
     has apt-get || die "missing: $*. This system has no apt-get: install them with its own package manager, then run it again"

@@ -38,8 +38,8 @@ NOBODY = "#!/bin/sh\necho 1000\n"
 
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
-    """A clone of three files on a machine that has everything but the environment."""
-    for part in ("deploy/install.sh", "locks/dev.txt", "pyproject.toml"):
+    """A clone of four files on a machine that has everything but the environment."""
+    for part in ("deploy/install.sh", "deploy/shell.sh", "locks/dev.txt", "pyproject.toml"):
         (tmp_path / part).parent.mkdir(exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / part)
     present = ["ip", "nft", "iptables", "mosquitto", "gcc", "git", "tshark", "chromium", "chromedriver", "openssl",

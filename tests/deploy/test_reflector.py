@@ -26,8 +26,10 @@ BASICS = [
 @pytest.fixture
 def machine(tmp_path: Path) -> Path:
     """A server, and a clone of the files that the installer needs."""
-    for part in ("deploy/common.sh", "deploy/reflector/install.sh", "locks/probe.txt", "systemd/colibri.sysusers",
-                 "systemd/colibri.tmpfiles", "systemd/colibri-reflector.service"):  # fmt: skip
+    for part in (
+        "deploy/common.sh", "deploy/shell.sh", "deploy/reflector/install.sh", "locks/probe.txt",
+        "systemd/colibri.sysusers", "systemd/colibri.tmpfiles", "systemd/colibri-reflector.service",
+    ):  # fmt: skip
         (tmp_path / "clone" / part).parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(ROOT / part, tmp_path / "clone" / part)
     (tmp_path / "bin").mkdir()
