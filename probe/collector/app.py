@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable, Sequence
+from functools import partial
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import quote
@@ -13,7 +14,7 @@ from starlette.applications import Starlette
 from starlette.convertors import StringConvertor, register_url_convertor
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
-from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response, StreamingResponse
+from starlette.responses import HTMLResponse, JSONResponse, RedirectResponse, Response
 from starlette.routing import BaseRoute, Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -22,7 +23,7 @@ from probe.collector import instants
 from probe.collector.case_site import CaseSite
 from probe.collector.cells import Cell
 from probe.collector.counters.views import CounterView
-from probe.collector.events import VIEWERS, Changes, Hubs, Update
+from probe.collector.events import VIEWERS, Changes, EventStream, Hub, Update
 from probe.collector.ingest import unpack
 from probe.collector.languages.language import CODES, Code, Language, load, mark
 from probe.collector.languages.negotiate import preferred
@@ -86,7 +87,8 @@ class Site:
         self.cases = CaseSite(reader, self._pages, now, address)
         self._kept: dict[Code, tuple[tuple[int, ...], str]] = {}
         self.seats = Seats()
-        self.hub = Hubs({code: self._changes(code) for code in CODES})
+        self.hub = Hub({code: self._changes(code) for code in CODES})
+        self._cells: tuple[tuple[int, int], list[Cell]] = (-1, -1), []
 
     def newest(self) -> int:
         """The number of the newest change that is shown."""
@@ -136,8 +138,8 @@ class Site:
             raise HTTPException(503, mark("Too many viewers; reload the page instead."), {"Retry-After": "60"})
         after = _number(request.headers.get("last-event-id") or request.query_params.get("after", "0"), 0, 2**62)
         headers = {"Cache-Control": "no-cache", "X-Accel-Buffering": "no"}
-        stream = self.seats.taken(request, self.hub.stream(request.path_params["language"], after))
-        return StreamingResponse(stream, media_type="text/event-stream", headers=headers)
+        stream = partial(self.hub.stream, request.path_params["language"], after)
+        return EventStream(lambda at_once: self.seats.taken(request, stream(at_once)), headers)
 
     def api_state(self, _: Request) -> Response:
         cells = self._reader.cells()
@@ -196,9 +198,14 @@ class Site:
         return changes
 
     def _look(self, code: Code, after: int) -> Update:
-        if self._reader.counters().get("change", 0) == after:
+        change, now = self._reader.counters().get("change", 0), self._now()
+        if change == after:
             return Update([], after)  # what nearly every new viewer finds
-        return self._pages[code].update(self._reader.cells(), after, self._now())
+        age, cells = self._cells
+        if age != (change, now // FRESH):
+            cells = self._reader.cells()
+            self._cells = (change, now // FRESH), cells  # for the other languages
+        return self._pages[code].update(cells, after, now)
 
 
 def make_app(site: Site, more: Sequence[BaseRoute] = ()) -> ASGIApp:

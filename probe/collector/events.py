@@ -3,8 +3,9 @@
 The id of an event is the store's number of the change, so that a viewer who comes back (``Last-Event-ID``) is given
 what changed since then from the store itself: there is no log of events to keep.
 
-A change is encoded once for all who watch. A viewer who does not read waits for nobody but itself: what is meant for it
-is kept up to a bound, then it is given up, and once it reads again its stream ends, so that it comes back by itself.
+A change is encoded once for all who watch, and written to all in one turn of the event loop. A viewer who does not
+read waits for nobody but itself: what is meant for it is kept up to a bound, then it is given up, and once it reads
+again its stream ends, so that it comes back by itself.
 """
 
 from __future__ import annotations
@@ -13,9 +14,13 @@ import asyncio
 import contextlib
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
+from functools import partial
+from typing import Any
 
 import msgspec
+from starlette.responses import StreamingResponse
+from starlette.types import Receive, Scope, Send
 
 WAITING = 64
 """Most batches that may wait for one viewer; a slower one is dropped and comes back by itself."""
@@ -49,6 +54,10 @@ Changes = Callable[[int], Awaitable[Update]]
 """Encoded events for everything that changed after a number (none: nothing did)."""
 
 
+AtOnce = Callable[[bytes], bool]
+"""Writes a piece of a stream if that makes nobody wait; whether it did."""
+
+
 def encode(event: str, data: object, change: int | None = None) -> str:
     """One event. The data is JSON on one line: whatever text is inside can't break the framing."""
     head = f"id: {change}\n" if change is not None else ""
@@ -73,10 +82,28 @@ class _Batch:
 class _Viewer:
     """What waits for one viewer. ``None`` among it is a sign of life."""
 
-    def __init__(self) -> None:
+    def __init__(self, after: int, at_once: AtOnce) -> None:
+        self.after = after
+        """The number of the newest change that it has."""
+        self.at_once = at_once
         self.waiting: list[_Batch | None] = []
         self.gone = False
         self._idle: asyncio.Future[None] | None = None
+
+    @property
+    def idle(self) -> bool:
+        """Whether it has taken everything and waits for more."""
+        return self._idle is not None and not self._idle.done()
+
+    def news(self, batch: _Batch | None) -> bytes:
+        """What it has not seen yet of a batch; empty: nothing."""
+        if batch is None:
+            return _ALIVE
+        return batch.after(self.after) if batch.change > self.after else b""
+
+    def seen(self, batch: _Batch | None) -> None:
+        if batch is not None:
+            self.after = max(self.after, batch.change)
 
     def wake(self) -> None:
         if self._idle is not None and not self._idle.done():
@@ -91,26 +118,43 @@ class _Viewer:
         return [] if self.gone else some
 
 
-class Hub:
-    """Hands updates to viewers. Everything runs in one event loop, save :meth:`wake`."""
+class _Room:
+    """The viewers of one language."""
 
-    def __init__(self, changes: Changes, pause: float = PAUSE) -> None:
-        """``pause``: seconds between two looks at the store."""
-        self._changes = changes
+    def __init__(self, changes: Changes) -> None:
+        self.changes = changes
+        self.viewers: set[_Viewer] = set()
+        self.change = 0
+
+    async def look(self) -> _Batch | None:
+        """What is new to them. Nothing is rendered for nobody; whoever comes asks the store first."""
+        update = await self.changes(self.change) if self.viewers else None
+        if update is None or not update.events:
+            return None
+        self.change = update.change
+        return _Batch(update)
+
+
+class Hub:
+    """Hands updates to viewers, each in its language. Everything runs in one event loop, save :meth:`wake`."""
+
+    def __init__(self, changes: Mapping[str, Changes], pause: float = PAUSE) -> None:
+        """``changes``: by language; ``pause``: seconds between two looks at the store. Needs a running event loop."""
+        self._rooms = {language: _Room(one) for language, one in changes.items()}
         self._pause = pause
-        self._viewers: set[_Viewer] = set()
         self._changed = asyncio.Event()
         self._loop = asyncio.get_running_loop()
         self._closed = False
         self._told = time.monotonic()
         self.dropped = 0
+        """How many were too slow."""
         self.streams = 0
         """Streams that have not ended, those of dropped viewers who do not read included."""
 
     @property
     def viewers(self) -> int:
-        """How many are watching."""
-        return len(self._viewers)
+        """How many are watching, whatever their language."""
+        return sum(len(room.viewers) for room in self._rooms.values())
 
     def wake(self) -> None:
         """Something was committed. From any thread; after the loop is gone it does nothing."""
@@ -119,6 +163,8 @@ class Hub:
 
     async def run(self, change: int) -> None:
         """Follow the store from ``change`` on, until cancelled."""
+        for room in self._rooms.values():
+            room.change = change
         while True:
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(KEEP_ALIVE):
@@ -126,104 +172,103 @@ class Hub:
             spent = 0.0
             if self._changed.is_set():
                 self._changed.clear()
-                # Nothing is rendered for nobody; whoever comes asks the store first.
-                update = await self._changes(change) if self._viewers else Update([], change)
-                if update.events:
-                    change = update.change
-                    spent = await self._tell(_Batch(update))
+                # One language after the other: threads that render side by side only take the interpreter from one
+                # another, and from those who are being told.
+                looked = [(room, await room.look()) for room in self._rooms.values()]
+                news = [(room, batch) for room, batch in looked if batch is not None]
+                if news:
+                    spent = await self._tell(news)
             if time.monotonic() - self._told >= KEEP_ALIVE:
-                spent += await self._tell(None)
+                spent += await self._tell([(room, None) for room in self._rooms.values()])
             await asyncio.sleep(max(self._pause, _SHARE * spent))
 
     def close(self) -> None:
         """End every stream, and any that is asked for later."""
         self._closed = True
-        for viewer in list(self._viewers):
-            self._drop(viewer)
+        for room in self._rooms.values():
+            for viewer in list(room.viewers):
+                self._drop(room, viewer)
 
-    async def stream(self, after: int) -> AsyncIterator[bytes]:
-        """The events of one viewer who has seen everything up to ``after``."""
+    async def stream(self, language: str, after: int, at_once: AtOnce = lambda _: False) -> AsyncIterator[bytes]:
+        """The events of one viewer who has seen everything up to ``after``, save what ``at_once`` has taken."""
         if self._closed:
             return
-        viewer = _Viewer()
-        self._viewers.add(viewer)  # before the look at the store, so that nothing falls between the two
+        room, viewer = self._rooms[language], _Viewer(after, at_once)
+        room.viewers.add(viewer)  # before the look at the store, so that nothing falls between the two
         self.streams += 1
         try:
             yield f"retry: {RETRY_MS}\n\n".encode()
-            missed = await self._changes(after)
+            missed = await room.changes(after)
             if missed.events:
+                viewer.after = missed.change
                 yield missed.after(-1).encode()
-                after = missed.change
             while some := await viewer.take():
                 for batch in some:
-                    if batch is None:
-                        yield _ALIVE
-                    elif batch.change > after:
-                        yield batch.after(after)
-                        after = batch.change
+                    if piece := viewer.news(batch):
+                        viewer.seen(batch)
+                        yield piece
         finally:
-            self._viewers.discard(viewer)
+            room.viewers.discard(viewer)
             self.streams -= 1
 
-    async def _tell(self, batch: _Batch | None) -> float:
+    async def _tell(self, news: Sequence[tuple[_Room, _Batch | None]]) -> float:
         """Returns how long it took, in seconds."""
         self._told = time.monotonic()
-        self._hand_out(batch)
-        await asyncio.sleep(0)  # comes back when all viewers have had their turn
+        for room, batch in news:
+            self._hand_out(room, batch)
+        await asyncio.sleep(0)  # comes back when those who could not take it at once have had their turn
         return time.monotonic() - self._told
 
-    def _hand_out(self, batch: _Batch | None) -> None:
-        for viewer in list(self._viewers):
-            if len(viewer.waiting) >= WAITING:
+    def _hand_out(self, room: _Room, batch: _Batch | None) -> None:
+        for viewer in list(room.viewers):
+            # A task that wakes up for it would cost about as much as the writing.
+            if viewer.idle and viewer.at_once(viewer.news(batch)):
+                viewer.seen(batch)
+            elif len(viewer.waiting) >= WAITING:
                 self.dropped += 1
-                self._drop(viewer)
+                self._drop(room, viewer)
             else:
                 viewer.waiting.append(batch)
                 viewer.wake()
 
-    def _drop(self, viewer: _Viewer) -> None:
-        self._viewers.discard(viewer)
+    def _drop(self, room: _Room, viewer: _Viewer) -> None:
+        room.viewers.discard(viewer)
         viewer.gone = True
         viewer.waiting.clear()
         viewer.wake()
 
 
-class Hubs:
-    """A hub for each language, woken and ended together."""
+class EventStream(StreamingResponse):
+    """The answer to a viewer: its stream, of which the hub writes by itself what the server takes at once."""
 
-    def __init__(self, changes: Mapping[str, Changes], pause: float = PAUSE) -> None:
-        """``changes``: by language. Needs a running event loop."""
-        self._hubs = {language: Hub(one, pause) for language, one in changes.items()}
+    def __init__(self, begin: Callable[[AtOnce], AsyncIterator[bytes]], headers: Mapping[str, str]) -> None:
+        """``begin``: makes the stream."""
+        self.status_code = 200
+        self.media_type = "text/event-stream"
+        self.background = None
+        self.init_headers(headers)
+        self._begin = begin
 
-    @property
-    def viewers(self) -> int:
-        """How many are watching, whatever their language."""
-        return sum(hub.viewers for hub in self._hubs.values())
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        stream: Any = self._begin(partial(_at_once, send))
+        self.body_iterator = stream
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            await stream.aclose()
 
-    @property
-    def streams(self) -> int:
-        """How many connections they hold, those of dropped viewers who do not read included."""
-        return sum(hub.streams for hub in self._hubs.values())
 
-    @property
-    def dropped(self) -> int:
-        """How many were too slow."""
-        return sum(hub.dropped for hub in self._hubs.values())
-
-    def wake(self) -> None:
-        """Something was committed. From any thread."""
-        for hub in self._hubs.values():
-            hub.wake()
-
-    async def run(self, change: int) -> None:
-        """Follow the store from ``change`` on, until cancelled; if one dies, all do."""
-        await asyncio.gather(*(hub.run(change) for hub in self._hubs.values()))
-
-    def close(self) -> None:
-        """End every stream."""
-        for hub in self._hubs.values():
-            hub.close()
-
-    def stream(self, language: str, after: int) -> AsyncIterator[bytes]:
-        """The events of one viewer who has seen everything up to ``after``."""
-        return self._hubs[language].stream(after)
+def _at_once(send: Send, piece: bytes) -> bool:
+    """Write by the server's own ``send``, as far as that goes without waiting. Uvicorn's waits before it writes, if
+    ever: where what was written before is still with the kernel."""
+    if not piece:
+        return True
+    sending: Any = send({"type": "http.response.body", "body": piece, "more_body": True}).__await__()
+    try:
+        next(sending)
+    except StopIteration:
+        return True
+    except Exception:  # noqa: BLE001 - the viewer's own task will meet it, and end that stream alone
+        return False
+    sending.close()
+    return False
