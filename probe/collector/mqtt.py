@@ -12,13 +12,15 @@ from collections.abc import Sequence
 
 import msgspec
 
-from probe.model.errors import MalformedRecord
+from probe.model.errors import MalformedPacket, MalformedRecord
+from probe.wire import varint
 
 PINGREQ = b"\xc0\x00"
 DISCONNECT = b"\xe0\x00"
 """Normal disconnection (3.14)."""
 
 _PUBLISH, _PUBACK, _SUBACK, _PINGRESP, _DISCONNECT = 3, 4, 9, 13, 14
+_LONGEST = 4  # bytes of a variable byte integer (1.5.5)
 _FAILED = 0x80  # reason codes from here on (2.4)
 _CONTENT_TYPE, _EXPIRY, _USER_PROPERTY = b"\x03", b"\x02", b"\x26"  # 3.3.2.3
 _U16 = struct.Struct(">H")
@@ -86,10 +88,12 @@ class Stream:
             length, start = data[at + 1], at + 2
             if length & 0x80:
                 try:
-                    length, start = _varint(data, at + 1)
+                    length, start = varint.decode(data, at + 1, _LONGEST)
                 except IndexError:
                     self._need = size - at + 1
                     break
+                except MalformedPacket as error:
+                    raise MalformedRecord("the broker", f"a length with {error} (1.5.5)") from None
             if start + length - at > self._largest:
                 raise MalformedRecord("the broker", f"a packet of {length} bytes, allowed are {self._largest}")
             if start + length > size:
@@ -99,6 +103,8 @@ class Stream:
                 events.append(_event(data, at, start, start + length))
             except (IndexError, struct.error):
                 raise MalformedRecord("the broker", "a packet that is shorter than its fields") from None
+            except MalformedPacket as error:
+                raise MalformedRecord("the broker", f"a length with {error} (1.5.5)") from None
             at = start + length
         self._parts, self._have = [data[at:]] if at < size else [], size - at
         return events
@@ -119,7 +125,7 @@ def _event(data: bytes, at: int, start: int, end: int) -> Event:
         length = data[here]
         here += 1
         if length & 0x80:
-            length, here = _varint(data, here - 1)
+            length, here = varint.decode(data, here - 1, _LONGEST)
         here += length
         if here > end or qos == 3:
             raise MalformedRecord("the broker", "a message whose fields do not fit into it (3.3)")
@@ -133,7 +139,7 @@ def _event(data: bytes, at: int, start: int, end: int) -> Event:
     if kind == _DISCONNECT:
         return Farewell(data[start] if end > start else 0)
     if kind == _SUBACK:
-        length, here = _varint(data, start + 2)
+        length, here = varint.decode(data, start + 2, _LONGEST)
         codes = data[here + length : end]
         return Subscribed(_U16.unpack_from(data, start)[0], next((code for code in codes if code >= _FAILED), 0))
     raise MalformedRecord("the broker", f"packet type {kind}, which nobody asked for")
@@ -147,7 +153,7 @@ def acknowledgement(mid: int) -> bytes:
 def subscription(mid: int, filters: Sequence[str], qos: int) -> bytes:
     """SUBSCRIBE (3.8) to topic filters, each at most at ``qos``."""
     body = _U16.pack(mid) + b"\x00" + b"".join(_text(one) + bytes([qos]) for one in filters)
-    return b"\x82" + _length(len(body)) + body
+    return b"\x82" + varint.encode(len(body)) + body
 
 
 def properties(content_type: str, schema: str, expiry: int) -> bytes:
@@ -155,38 +161,16 @@ def properties(content_type: str, schema: str, expiry: int) -> bytes:
     parts = _CONTENT_TYPE + _text(content_type) + _USER_PROPERTY + _text("schema") + _text(schema)
     if expiry:
         parts += _EXPIRY + expiry.to_bytes(4, "big")
-    return _length(len(parts)) + parts
+    return varint.encode(len(parts)) + parts
 
 
 def publication(topic: str, payload: bytes, mid: int, about: bytes, *, retain: bool) -> bytes:
     """PUBLISH (3.3) at QoS 1. ``about``: its properties."""
     name = topic.encode()
     head = _U16.pack(len(name)) + name + _U16.pack(mid) + about
-    return (b"\x33" if retain else b"\x32") + _length(len(head) + len(payload)) + head + payload
+    return (b"\x33" if retain else b"\x32") + varint.encode(len(head) + len(payload)) + head + payload
 
 
 def _text(text: str) -> bytes:
     raw = text.encode()
     return _U16.pack(len(raw)) + raw
-
-
-def _length(value: int) -> bytes:
-    """A variable byte integer (1.5.5)."""
-    raw = bytearray()
-    while value > 0x7F:
-        raw.append(value & 0x7F | 0x80)
-        value >>= 7
-    raw.append(value)
-    return bytes(raw)
-
-
-def _varint(data: bytes, at: int) -> tuple[int, int]:
-    """A variable byte integer and what follows it. Raises IndexError where the data end, MalformedRecord beyond four
-    bytes."""
-    value = 0
-    for number in range(4):
-        byte = data[at + number]
-        value |= (byte & 0x7F) << 7 * number
-        if byte < 0x80:
-            return value, at + number + 1
-    raise MalformedRecord("the broker", "a length of more than four bytes (1.5.5)")

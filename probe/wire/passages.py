@@ -16,6 +16,7 @@ import msgspec
 from probe.model.errors import MalformedPacket
 from probe.model.exchange import Exchange, StreamStep
 from probe.model.packet import Packet, Udp
+from probe.wire import varint
 from probe.wire.counters import number_of
 
 UNIT = 1e-3
@@ -66,14 +67,14 @@ def of(exchange: Exchange) -> Passages:
 
 def encode(step: StreamStep, passages: Passages) -> bytes:
     """The account."""
-    out = bytearray(_number(len(passages.sent)))
+    out = bytearray(varint.encode(len(passages.sent)))
     for ones, due in ((passages.sent, _Due(step)), (passages.back, _Due(step, passages.sent))):
         number = time = 0
         ahead, later = bytearray(), bytearray()
         for one in ones:
             late = round((one.at - due.at(one.number)) / UNIT)
-            ahead += _number(_fold(one.number - number))
-            later += _number(_fold(late - time))
+            ahead += varint.encode(_fold(one.number - number))
+            later += varint.encode(_fold(late - time))
             number, time = one.number + 1, late
         out += ahead + later
     return bytes(out)
@@ -119,26 +120,13 @@ def _unfold(value: int) -> int:
     return value >> 1 if value % 2 == 0 else -(value + 1 >> 1)
 
 
-def _number(value: int) -> bytes:
-    out = bytearray()
-    while value > 127:
-        out.append(value & 127 | 128)
-        value >>= 7
-    out.append(value)
-    return bytes(out)
-
-
 def _numbers(data: bytes) -> list[int]:
     values: list[int] = []
-    value = size = 0
-    for byte in data:
-        value |= (byte & 127) << 7 * size
-        size += 1
-        if byte < 128:
+    at = 0
+    try:
+        while at < len(data):
+            value, at = varint.decode(data, at, _LONGEST)
             values.append(value)
-            value = size = 0
-        elif size == _LONGEST:
-            raise MalformedPacket("a number of an account that has no end")
-    if size:
-        raise MalformedPacket("an account of a stream that is cut short")
+    except IndexError:
+        raise MalformedPacket("an account of a stream that is cut short") from None
     return values

@@ -11,10 +11,14 @@ import struct
 from collections.abc import Iterable, Iterator, Sequence
 from typing import Any, TypeVar
 
+from probe.model.errors import MalformedPacket
+from probe.wire import varint
+
 T = TypeVar("T")
 
 _I64 = struct.Struct("<q")
 _F64 = struct.Struct("<d")
+_LONGEST = 6  # bytes of a string's length
 _ESCAPED = {"\\": "\\\\", "'": "\\'", "\x00": "\\0", "\n": "\\n", "\r": "\\r", "\t": "\\t", "\b": "\\b", "\f": "\\f"}
 _ESCAPES = str.maketrans(_ESCAPED)
 
@@ -26,7 +30,7 @@ def encode(kinds: str, rows: Iterable[Sequence[Any]]) -> bytes:
         for kind, value in zip(kinds, row, strict=True):
             if kind in "sb":
                 raw = value.encode() if isinstance(value, str) else value
-                out += _size(len(raw))
+                out += varint.encode(len(raw))
                 out += raw
             elif kind == "i":
                 out += _I64.pack(value)
@@ -44,7 +48,7 @@ def decode(kinds: str, data: bytes) -> list[tuple[Any, ...]]:
             row: list[Any] = []
             for kind in kinds:
                 if kind in "sb":
-                    size, at = _read_size(data, at)
+                    size, at = varint.decode(data, at, _LONGEST)
                     if at + size > end:
                         raise ValueError("a string is cut short")
                     raw = data[at : at + size]
@@ -55,7 +59,7 @@ def decode(kinds: str, data: bytes) -> list[tuple[Any, ...]]:
                     row.append(value)
                     at += 8
             rows.append(tuple(row))
-    except (struct.error, IndexError) as error:
+    except (struct.error, IndexError, MalformedPacket) as error:
         raise ValueError(f"not rows of {kinds!r}: {error}") from error
     return rows
 
@@ -79,26 +83,3 @@ def listed(values: Iterable[str | float | tuple[str | float, ...]]) -> str:
 def chunks(values: Sequence[T], size: int) -> Iterator[Sequence[T]]:
     """In parts of so many at the most: a list in a query has to end somewhere."""
     return (values[start : start + size] for start in range(0, len(values), size))
-
-
-def _size(number: int) -> bytes:
-    """LEB128, as protocol buffers have it."""
-    out = bytearray()
-    while number > 0x7F:
-        out.append(number & 0x7F | 0x80)
-        number >>= 7
-    out.append(number)
-    return bytes(out)
-
-
-def _read_size(data: bytes, at: int) -> tuple[int, int]:
-    number = shift = 0
-    while True:
-        byte = data[at]
-        at += 1
-        number |= (byte & 0x7F) << shift
-        if byte < 0x80:
-            return number, at
-        shift += 7
-        if shift > 35:
-            raise ValueError("a length beyond reason")
