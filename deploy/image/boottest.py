@@ -1,47 +1,37 @@
 #!/usr/bin/env python3
 """Boots the very image in qemu and shows what it does: `make image-test` (docs/image.md).
 
-    boottest.py --out FOLDER --version VERSION [--keys FOLDER] [--only PART,…] [--cuts N]
+    boottest.py --out FOLDER --version VERSION [--keys FOLDER] [--only PART,…] [--cuts N] [--wear SECONDS]
 
 The Raspberry Pi's firmware is played: config.txt, slot.txt, and the slot's kernel, initramfs and command line are read
 out of the card's own boot partition. The card is a sparse copy of the image, 4 GB, in which the test edits what a
-volunteer edits (colibri.toml, targets.toml) and nothing else. Broker, collector and web server run beside it, on
-loopback, in a network namespace of their own, in which nothing else can be reached; the guest sees them as 10.0.2.2.
+volunteer edits (colibri.toml, targets.toml) and nothing else. It is plugged into a home of the lab (outside.py).
+
+Parts, in this order: boot; update (refused ones, a good one, a broken one); cuts (the plug is pulled N times); wear
+(what is written to the card at the default schedule, watched for so many seconds).
 """
 
 from __future__ import annotations
 
 import argparse
-import os
-import random
 import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from pathlib import Path
-from typing import Any
 
-import release
-from emulation import BROKER, ROOT, WEB, Card, Machine, Outside
+from cuts import power_cuts
+from emulation import Card, Machine
+from outside import LINE, Outside
+from table import Table
+from updates import Releases, updates
 
-FIRST_FINDING = 300.0
-"""Seconds in which the first finding has to be at the collector."""
-ROWS: list[tuple[str, str, str]] = []
-"""What was asked, what was seen, `ok` or `FAILED`."""
-
-COLIBRI_TOML = """[mqtt]
-host = "10.0.2.2"
-port = {broker}
-resend_after = 10
-[line]
-operator = "Emulated"
-country = "MA"
-access = "fixed"
-[safety]
-allow_networks = ["10.0.2.0/24"]
-target_spacing = 1
+ROOT = Path(__file__).parents[2]
+FIRST_FINDING, ALL_MEASURED = 300.0, 600.0
+"""Seconds in which the first finding, and one of each target, have to be at the collector."""
+OWN = """
 [schedule]
 every = 20
 [wifi]
@@ -51,185 +41,89 @@ password = "a-wifi-secret"
 keys = ["{key}"]
 [device]
 hostname = "sonde-7"
-[update]
-url = "http://10.0.2.2:{web}/"
 """
-TARGETS_TOML = """[[targets]]
-target = "10.0.2.2"
-measurements = ["blackhole"]
-options = {{ ports = [{web}], siblings = ["10.0.2.3"], control_address = "10.0.2.2" }}
-"""
+DAY, SECTOR = 86_400, 512
+IMPORTS = (
+    "printf '[probe]\\nid=\"x\"\\nstate_dir=\"/tmp/x\"\\n[control]\\nsocket=\"/tmp/x.s\"\\ngroup=\"\"\\n' >/tmp/x.toml"
+    "; sudo python3 -OO -X importtime /usr/bin/colibri run --once --config /tmp/x.toml 2>&1 | grep -c 'import time'"
+)
 
 
-def row(asked: str, seen: str, good: bool) -> None:
-    """Note a result and show it at once."""
-    ROWS.append((asked, seen, "ok" if good else "FAILED"))
-    print(f"{ROWS[-1][2]:<7} {asked}: {seen}", flush=True)
-
-
-def first_boot(card: Card, outside: Outside, folder: Path) -> Machine:
-    """Flash, plug in: settings, first finding."""
+def first_boot(table: Table, card: Card, outside: Outside) -> Machine:
+    """Flash, plug in: enrolment by the code, first finding, and the truth about the line."""
     key = Path(f"{outside.key}.pub").read_text().strip()
-    card.write("colibri.toml", COLIBRI_TOML.format(broker=BROKER, web=WEB, key=key))
-    card.write("targets.toml", TARGETS_TOML.format(web=WEB))
-    machine = Machine(card, folder)
+    card.write("colibri.toml", outside.settings() + OWN.format(key=key))
+    card.write("targets.toml", outside.targets())
+    machine = Machine(card, outside)
     found = machine.wait(lambda: bool(outside.findings()), FIRST_FINDING)
-    age = machine.age
-    row("first start, first finding at the collector", f"{age:.0f} s (limit {FIRST_FINDING:.0f})", found)
-    if found:
-        one = outside.findings()[0]
-        row("what it measured", f"{one.get('measurement')} of {one.get('target')}: {one.get('verdict')}", True)
+    table.row("first start, first finding at the collector", f"{machine.age:.0f} s (limit {FIRST_FINDING:.0f})", found)
+    table.row("enrolled with the code", ", ".join(outside.probes()) or "nobody", len(outside.probes()) == 1)
+    expected = Counter(
+        (one.measurement, "/".join(one.verdict)) for one in outside.lab.state.scenario.expect if one.operator == LINE
+    )
+
+    def measured() -> Counter[tuple[str, str]]:
+        return Counter({(str(one["measurement"]), str(one["verdict"])): 1 for one in outside.findings()})
+
+    right = machine.wait(lambda: expected.keys() <= measured().keys(), ALL_MEASURED)
+    told = ", ".join(f"{name} {verdict}" for name, verdict in measured())
+    table.row("the lab's line, as it truly is", f"{told} after {machine.age:.0f} s", right)
     return machine
 
 
-def looks(outside: Outside) -> None:
+def looks(table: Table, outside: Outside) -> None:
     """What somebody who logs in finds."""
-    ready = outside.ssh("true")
-    row("log in by key", ready.stderr.strip() or "yes", ready.returncode == 0)
     for name, command, wanted in (
-        ("host name", "hostname", "sonde-7"),
-        ("root is read only", "findmnt -no FSTYPE /run/appliance/ro", "squashfs"),
-        ("data partition took the card", "df --output=size -BM /data | tail -1", r"2\d\d\dM"),
-        ("units that failed", "systemctl --failed --no-legend | wc -l", "^0$"),
+        ("log in by key", "id -un", "^admin$"),
+        ("host name", "hostname", "^sonde-7$"),
+        ("root is read only", "findmnt -no FSTYPE /run/appliance/ro", "^squashfs$"),
+        ("data partition took the card", "df --output=size -BM /data | tail -1", r"^2\d\d\dM$"),
+        ("units that failed", "systemctl --failed --no-legend | tr '\\n' ' '; echo .", r"^\.$"),
         ("machine id kept on the data partition", "sudo cmp /etc/machine-id /data/machine-id && echo same", "same"),
-        ("watchdog armed", "systemctl show -P RuntimeWatchdogUSec", "15s"),
+        ("watchdog armed", "systemctl show -P RuntimeWatchdogUSec", "^15s$"),
         ("no password works", "sudo grep -vc ':[*!]' /etc/shadow", "^0$"),
+        ("the clock is set, by the network", "timedatectl show -P NTPSynchronized", "^yes$"),
         ("status", "colibri status", "connected"),
         ("message of the day", "sudo run-parts /etc/update-motd.d", "feed connected"),
-        ("daemon's memory", "systemctl show -P MemoryCurrent colibri", r"\d+"),
-        ("daemon's resident set (kB)", "sudo grep VmRSS /proc/$(systemctl show -P MainPID colibri)/status", r"\d+"),
-        ("written to the card since the start (sectors)", "awk '{print $7}' /sys/class/block/vda/stat", r"\d+"),
+        ("daemon's memory (cgroup, bytes)", "systemctl show -P MemoryCurrent colibri", r"^\d+$"),
+        ("daemon's resident set", "sudo grep VmRSS /proc/$(systemctl show -P MainPID colibri)/status", r"\d+ kB"),
+        ("imports of an idle daemon", IMPORTS, r"^\d+$"),
+        ("start of the system", "systemd-analyze | head -n 1", "Startup finished"),
+        ("bytes written since the start", "awk '{print $7 * 512}' /sys/class/block/vda/stat", r"^\d+$"),
     ):
         done = outside.ssh(command)
         seen = " ".join((done.stdout or done.stderr).split())[-160:]
-        row(name, seen, re.search(wanted, seen) is not None)
+        table.row(name, seen, re.search(wanted, seen) is not None)
+    status, text = outside.fetch("/")
+    table.row("the home's page", f"HTTP {status}, {len(text)} characters", status == 200 and "Colibri" in text)
 
 
-def card_after(card: Card) -> None:
+def card_after(table: Table, card: Card) -> None:
     """What the volunteer sees who puts the card into a computer."""
     status = card.read("COLIBRI-STATUS.txt").decode("utf-8-sig")
-    row("COLIBRI-STATUS.txt", status.splitlines()[2], "est correct" in status and len(status.encode()) + 3 == 8192)
-    row("secrets left on the boot partition", "none", b"a-wifi-secret" not in card.read("colibri.toml"))
+    whole = "est correct" in status and len(status.encode()) + 3 == 8192
+    table.row("COLIBRI-STATUS.txt", status.splitlines()[2], whole)
+    text = card.read("colibri.toml").decode()
+    left = [word for word in ("a-wifi-secret", 'code = "') if word in text and f"{word}*" not in text]
+    table.row("secrets left on the boot partition", ", ".join(left) or "none", not left)
 
 
-class Releases:
-    """Makes releases with the operator's own tools."""
-
-    def __init__(self, out: Path, keys: Path, version: str, repository: Path) -> None:
-        self.out, self.keys, self.repository = out, keys, repository
-        self.stem, _, last = version.rpartition(".")
-        self.last = int(last)
-
-    def name(self, later: int) -> str:
-        """The version that comes so much later."""
-        return f"{self.stem}.{self.last + later}"
-
-    def build(self, later: int, broken: bool = False) -> Path:
-        """The same system under a later version, as an update; ``broken``: its daemon can't start."""
-        environment = {**os.environ, "VERSION": self.name(later), "KEYS": str(self.keys), "FAST": "1",
-                       "OUT": str(self.out), "SOURCE_DATE_EPOCH": str(int(time.time()))}  # fmt: skip
-        if broken:
-            extra = self.out / "broken"
-            module = extra / "usr/lib/colibri/python/probe/agent"
-            (module / "__pycache__").mkdir(parents=True, exist_ok=True)
-            (module / "daemon.py").write_text("raise SystemExit('broken')\n")
-            (module / "__pycache__/daemon.cpython-313.opt-2.pyc").write_bytes(b"broken")
-            environment["EXTRA"] = str(extra)
-        subprocess.run([ROOT / "deploy/image/system.sh"], env=environment, check=True)
-        return self.out / f"colibri-{self.name(later)}.raucb"
-
-    def publish(self, bundle: Path, later: int, **kind: Any) -> None:
-        """Add it to what is served."""
-        release.publish(self.keys, self.repository, bundle, self.name(later), **kind)
-
-
-def refusals(outside: Outside, releases: Releases, folder: Path) -> None:
-    """Updates that must not be taken."""
-    junk = folder / "junk"
-    junk.write_bytes(b"no bundle at all")
-    metadata, files = releases.repository / "metadata", releases.repository / "targets"
-
-    def attempt(name: str, words: str) -> None:
-        done = outside.ssh("sudo systemctl start colibri-update; sudo journalctl -u colibri-update -n 12 -o cat", 300)
-        lines = [line for line in done.stdout.splitlines() if line.startswith("colibri-appliance: ")]
-        seen = lines[-1].removeprefix("colibri-appliance: ") if lines else done.stderr.strip()
-        primary = outside.ssh("sudo /usr/lib/colibri/rauc-boot get-primary").stdout.strip()
-        row(f"update refused: {name}", f"{seen[:110]}; {primary} stays", words in seen and primary == "A")
-
-    releases.publish(junk, 5, holders=1)
-    attempt("signed by one of three", "UnsignedMetadataError")
-    releases.publish(junk, 5, days=-1)
-    attempt("expired", "ExpiredMetadataError")
-    releases.publish(junk, -1)
-    attempt("older than the running one", "is older than")
-    before = (metadata / "timestamp.json").read_bytes()
-    releases.publish(junk, 5)
-    attempt("not signed as a bundle", "RAUC")
-    now = (metadata / "timestamp.json").read_bytes()
-    (metadata / "timestamp.json").write_bytes(before)
-    attempt("the repository of before", "BadVersionNumberError")
-    (metadata / "timestamp.json").write_bytes(now)
-    releases.publish(junk, 6)
-    for path in files.iterdir():
-        path.write_bytes(b"no bundle at alL")
-    attempt("tampered bundle", "not the one that was announced")
-    newest = metadata / f"{release.latest(metadata, 'targets')}.targets.json"
-    newest.write_text(newest.read_text().replace(releases.name(6), releases.name(7)))
-    release.refresh(releases.keys, releases.repository)
-    attempt("tampered metadata", "UnsignedMetadataError")
-
-
-def updates(card: Card, outside: Outside, folder: Path, releases: Releases) -> None:
-    """Refused ones, a good one, a broken one."""
-    good, broken = releases.build(10), releases.build(20, broken=True)
-    machine = Machine(card, folder)
-    machine.wait(lambda: outside.ssh("true").returncode == 0, 200)
-    refusals(outside, releases, folder)
-
-    releases.publish(good, 10)
-    began = time.monotonic()
-    installed = outside.ssh("sudo systemctl start colibri-update", 500)
-    ended = machine.wait(lambda: not machine.runs, 120)
-    row("good update installed", f"{time.monotonic() - began:.0f} s {installed.stderr.strip()[-80:]}", ended)
-    machine.cut()
-    machine = Machine(card, folder, "colibri.trial=200")
-    good_slot = machine.slot
-    proved = machine.wait(lambda: machine.said("has proved itself"), 300)
-    row("the new system proves itself", f"slot {good_slot} after {machine.age:.0f} s", proved and good_slot == "B")
-    kept = (card.read("slot.txt"), card.read("trial"))
-    row("and stays", f"{kept}", kept == (b"os_prefix=B/\n", b"-\n"))
-
-    releases.publish(broken, 20)
-    outside.ssh("sudo systemctl start colibri-update", 500)
-    machine.wait(lambda: not machine.runs, 120)
-    machine.cut()
-    machine = Machine(card, folder, "colibri.trial=60")
-    bad_slot = machine.slot
-    ended = machine.wait(lambda: not machine.runs, 400)
-    row("a broken update gives up by itself", f"slot {bad_slot}, {machine.age:.0f} s", ended and bad_slot == "A")
-    machine.cut()
+def wear(table: Table, card: Card, outside: Outside, seconds: float) -> None:
+    """Bytes written at the default schedule, after the device has settled; to be multiplied to a day."""
+    text = card.read("colibri.toml").decode()
+    card.write("colibri.toml", text.replace("every = 20\n", ""))
     before = len(outside.findings())
-    machine = Machine(card, folder)
-    back = machine.wait(lambda: len(outside.findings()) > before, 300) and machine.slot == "B"
-    row("the one before runs again", f"slot {machine.slot}, finding after {machine.age:.0f} s", back)
-    machine.cut()
-
-
-def power_cuts(card: Card, outside: Outside, folder: Path, count: int) -> None:
-    """The plug is pulled at random moments of the start and of measuring; then all must be there."""
-    chance = random.Random(5)
-    moments = []
-    for _ in range(count):
-        machine = Machine(card, folder)
-        machine.wait(lambda: False, chance.uniform(2, 110))
-        moments.append(round(machine.age))
-        machine.cut()
-    known = {one["id"] for one in outside.findings()}
-    machine = Machine(card, folder)
-    up = machine.wait(lambda: len(outside.findings()) > len(known), 300)
-    row(f"{count} power cuts", f"at {moments} s; measures again after {machine.age:.0f} s", up)
-    ids = [one["id"] for one in outside.findings()]
-    row("findings stored twice, or lost again", f"{len(ids)} findings", len(ids) == len(set(ids)) and known <= set(ids))
+    machine = Machine(card, outside)
+    machine.wait(lambda: len(outside.findings()) > before, FIRST_FINDING)
+    machine.wait(lambda: False, 120)
+    written = "awk '{print $7}' /sys/class/block/vda/stat"
+    first = outside.ssh(written).stdout.strip()
+    machine.wait(lambda: False, seconds)
+    last = outside.ssh(written).stdout.strip()
+    told = first.isdigit() and last.isdigit()
+    daily = (int(last) - int(first)) * SECTOR * DAY / seconds if told else 0.0
+    seen = f"{daily / 1e6:.0f} MB a day, extrapolated from {seconds:.0f} s" if told else "the device said nothing"
+    table.row("written to the card at the default schedule", seen, told)
     machine.cut()
 
 
@@ -239,33 +133,37 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--version", required=True)
     parser.add_argument("--keys", type=Path, default=ROOT / "build/keys")
-    parser.add_argument("--only", default="boot,update,cuts")
+    parser.add_argument("--only", default="boot,update,cuts,wear")
     parser.add_argument("--cuts", type=int, default=20)
+    parser.add_argument("--wear", type=float, default=600.0)
     given = parser.parse_args()
     began = time.monotonic()
     folder = Path(tempfile.mkdtemp(prefix="boottest-", dir=given.out))
+    table = Table()
     outside = Outside(folder)
     try:
         card = Card(given.out / f"colibri-{given.version}.img", folder / "card.img")
-        machine = first_boot(card, outside, folder)
+        releases = Releases(given.out, given.keys, given.version, outside.repository)
+        machine = first_boot(table, card, outside)
         if machine.runs:
-            looks(outside)
+            looks(table, outside)
         machine.cut()
-        card_after(card)
+        card_after(table, card)
         if "update" in given.only:
-            updates(card, outside, folder, Releases(given.out, given.keys, given.version, outside.repository))
+            updates(table, card, outside, releases)
         if "cuts" in given.only:
-            power_cuts(card, outside, folder, given.cuts)
+            power_cuts(table, card, outside, releases, given.cuts)
+        if "wear" in given.only:
+            wear(table, card, outside, given.wear)
     finally:
         outside.stop()
-        shutil.copy(folder / "console.log", given.out / "console.log")
-    width = max(len(asked) for asked, _, _ in ROWS)
-    print("\n" + "\n".join(f"{asked:<{width}}  {verdict:<6}  {seen}" for asked, seen, verdict in ROWS))
-    print(f"\n{time.monotonic() - began:.0f} s in all")
-    failed = any(verdict == "FAILED" for _, _, verdict in ROWS)
-    if not failed:
+        if (folder / "console.log").exists():
+            shutil.copy(folder / "console.log", given.out / "console.log")
+    print(f"\n{table.text()}\n{time.monotonic() - began:.0f} s in all")
+    (given.out / "boottest.txt").write_text(table.text())
+    if not table.failed:
         shutil.rmtree(folder)
-    return int(failed)
+    return int(table.failed)
 
 
 if __name__ == "__main__":

@@ -21,7 +21,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from urllib.parse import urlsplit
 
-PUBLIC = {"deb.debian.org", "security.debian.org", "pypi.org", "files.pythonhosted.org", "localhost", "debian.org"}
+PUBLIC = {"debian.org", "pypi.org", "files.pythonhosted.org", "localhost"}
+"""What anybody may name; so may all of debian.org (apt itself names snapshot.debian.org)."""
 SETUID = {"usr/bin/su", "usr/bin/sudo", "usr/bin/mount", "usr/bin/umount", "usr/bin/passwd", "usr/bin/chsh",
           "usr/bin/chfn", "usr/bin/newgrp", "usr/bin/gpasswd", "usr/lib/openssh/ssh-keysign",
           "usr/lib/dbus-1.0/dbus-daemon-launch-helper"}  # fmt: skip
@@ -37,7 +38,7 @@ def sources(out: Path) -> set[bytes]:
     settings.read(["/etc/pip.conf", Path("~/.config/pip/pip.conf").expanduser(), Path("~/.pip/pip.conf").expanduser()])
     texts += [value for section in settings.sections() for value in settings[section].values()]
     hosts = {urlsplit(url).hostname or "" for text in texts for url in re.findall(r"\b\w+://[^\s,;\"'\]]+", text)}
-    hosts = {host for host in hosts if len(host) > 5 and host not in PUBLIC}
+    hosts = {host for host in hosts if len(host) > 5 and host not in PUBLIC and not host.endswith(".debian.org")}
     return {host.encode() for host in hosts} | {str(out).encode()}
 
 
@@ -88,7 +89,7 @@ def identities(root: Path) -> Iterator[str]:
         name, password, *_ = line.split(":")
         if not password.startswith(("*", "!")):
             yield f"etc/shadow: {name} has a password"
-    if any((root / "etc/systemd/system").glob("*.wants/ssh*")):
+    if any((root / "etc/systemd/system").glob("*.target.wants/ssh*")):
         yield "ssh starts by itself"
 
 

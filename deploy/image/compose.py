@@ -21,6 +21,7 @@ LEFT_OUT = (
     "etc/apt/apt.conf.d/99mmdebstrap", "etc/apt/sources.list", "etc/apt/sources.list.d/*", "etc/resolv.conf",
     "etc/hostname", "etc/systemd/system/multi-user.target.wants/ssh.service", "etc/systemd/system/sshd.service",
     "etc/systemd/system/ssh.socket", "etc/systemd/system/sockets.target.wants/ssh.socket",
+    "etc/systemd/system/multi-user.target.wants/wpa_supplicant.service",
     "usr/share/lintian/*", "usr/share/bash-completion/*", "usr/share/zoneinfo/right/*",
     "usr/lib/python3*/__pycache__/*", "usr/lib/python3*/*/__pycache__/*", "usr/lib/python3*/test/*",
     "usr/lib/python3.13/ensurepip/*", "usr/lib/python3.13/idlelib/*", "usr/lib/python3.13/pydoc_data/*",

@@ -1,23 +1,23 @@
-"""The card, the emulated device and what runs beside it, for boottest.py."""
+"""The card and the emulated device, for boottest.py; what stands around it is in outside.py."""
 
 from __future__ import annotations
 
-import json
+import contextlib
 import os
 import re
+import sqlite3
 import subprocess
-import sys
 import tempfile
 import threading
 import time
-import urllib.request
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
-ROOT = Path(__file__).parents[2]
-BROKER, COLLECTOR, WEB, SSH = 1883, 8080, 8000, 2222
-"""Ports on loopback."""
+from check import partition
+from outside import LINE, MAC, Outside
+
+DATA = 4
+"""Number of the data partition."""
 
 
 class Card:
@@ -45,6 +45,32 @@ class Card:
             file.flush()
             self._mtools("mcopy", "-o", "-i", f"{self.path}@@4M", file.name, f"::{name}")
 
+    def spool(self, folder: Path) -> set[str]:
+        """Ids of the findings that lie on the data partition: what a power cut must not take.
+
+        Looked at as the next start will see it, in a copy: journal and write-ahead log played back.
+        """
+        offset, length = partition(self.path, DATA)
+        copy, wanted = folder / "data.ext4", ("spool.sqlite3", "spool.sqlite3-wal")
+        with contextlib.suppress(FileNotFoundError):
+            copy.unlink()
+        subprocess.run(
+            ["dd", f"if={self.path}", f"of={copy}", "bs=4M", "conv=sparse", "status=none",
+             "iflag=skip_bytes,count_bytes", f"skip={offset}", f"count={length}"], check=True,
+        )  # fmt: skip
+        mended = subprocess.run(["e2fsck", "-p", copy], capture_output=True, check=False)
+        if mended.returncode > 1:
+            raise SystemExit(f"the data partition is damaged: {mended.stdout.decode()}")
+        for name in wanted:
+            (folder / name).unlink(missing_ok=True)
+            dump = f"dump /colibri/{name} {folder / name}"
+            subprocess.run(["debugfs", "-R", dump, copy], capture_output=True, check=True)
+        copy.unlink()
+        if not (folder / wanted[0]).exists() or not (folder / wanted[0]).stat().st_size:
+            return set()
+        with contextlib.closing(sqlite3.connect(folder / wanted[0])) as db:
+            return {one for (one,) in db.execute("SELECT id FROM finding")}
+
     def firmware(self, folder: Path) -> tuple[str, Path, Path]:
         """What the Raspberry Pi's firmware finds: command line, kernel, initramfs."""
         text = self.read("config.txt").decode() + self.read("slot.txt").decode()
@@ -62,20 +88,23 @@ class Card:
 class Machine:
     """A running emulator, with what its console said."""
 
-    def __init__(self, card: Card, folder: Path, append: str = "") -> None:
+    def __init__(self, card: Card, outside: Outside, append: str = "") -> None:
+        folder = outside.folder
         line, kernel, initrd = card.firmware(folder)
         self.slot = line.partition("rauc.slot=")[2][:1]
         line = f"{re.sub(r'console=tty0|console=ttyS1[^ ]*', '', line)} console=ttyAMA0 {append}"
         self.log: list[str] = []
         self.began = time.monotonic()
         self._console = (folder / "console.log").open("a")
-        self._process = subprocess.Popen(
-            [
+        self._process = outside.lab.popen(
+            LINE, [
                 "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "1024",
-                "-accel", "tcg,thread=multi", "-kernel", kernel, "-initrd", initrd, "-append", line,
+                "-accel", "tcg,thread=multi", "-kernel", str(kernel), "-initrd", str(initrd), "-append", line,
                 "-drive", f"if=none,id=card,file={card.path},format=raw,cache=writeback",
                 "-device", "virtio-blk-device,drive=card",
-                "-netdev", f"user,id=net,hostfwd=tcp:127.0.0.1:{SSH}-:22", "-device", "virtio-net-device,netdev=net",
+                # As on a wire: checksums and segments are whole before a packet leaves.
+                "-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no,vnet_hdr=off",
+                "-device", f"virtio-net-device,netdev=net,mac={MAC}",
                 "-device", "i6300esb", "-action", "watchdog=reset", "-device", "virtio-rng-device",
                 "-display", "none", "-monitor", "none", "-serial", "stdio", "-no-reboot",
             ],
@@ -122,55 +151,3 @@ class Machine:
                 return condition()
             time.sleep(0.5)
         return False
-
-
-class Outside:
-    """Broker, collector and web server on loopback."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-        self.repository = folder / "served"
-        self.repository.mkdir()
-        self.key = folder / "key"
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", self.key], check=True)
-        subprocess.run(["ip", "link", "set", "lo", "up"], check=True)
-        (folder / "mosquitto.conf").write_text(f"user root\nlistener {BROKER} 127.0.0.1\nallow_anonymous true\n")
-        (folder / "collector.toml").write_text(
-            f'[mqtt]\nhost = "127.0.0.1"\nport = {BROKER}\n[collector]\ndatabase = "{folder}/findings.sqlite3"\n'
-            f'listen = "127.0.0.1:{COLLECTOR}"\n'
-        )
-        self._started = [
-            self._start("mosquitto", "-c", folder / "mosquitto.conf"),
-            self._start(sys.executable, "-m", "http.server", str(WEB), "--bind", "127.0.0.1", "-d", self.repository),
-        ]
-        time.sleep(1)
-        self._started.append(
-            self._start(sys.executable, "-m", "probe", "collector", "run", "--config", folder / "collector.toml")
-        )
-
-    def _start(self, *command: str | Path) -> subprocess.Popen[bytes]:
-        log = (self.folder / f"{Path(command[0]).name}-{len(list(self.folder.glob('*.out')))}.out").open("w")
-        return subprocess.Popen(command, cwd=ROOT, stdout=log, stderr=log)
-
-    def stop(self) -> None:
-        """End all of it."""
-        for process in self._started:
-            process.terminate()
-            process.wait()
-
-    def findings(self) -> list[dict[str, Any]]:
-        """What the collector has stored, from its API."""
-        try:
-            address = f"http://127.0.0.1:{COLLECTOR}/api/v1/findings?limit=1000"
-            with urllib.request.urlopen(address, timeout=5) as answer:
-                found = json.load(answer)
-        except OSError:
-            return []
-        return list(found["findings"] if isinstance(found, dict) else found)
-
-    def ssh(self, command: str, limit: float = 120) -> subprocess.CompletedProcess[str]:
-        """Log in as the key's owner and run it."""
-        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-                   "-o", "ConnectTimeout=30", "-i", str(self.key), "-p", str(SSH)]  # fmt: skip
-        whole = ["ssh", *options, "admin@127.0.0.1", command]
-        return subprocess.run(whole, capture_output=True, text=True, timeout=limit, check=False)

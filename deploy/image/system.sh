@@ -19,9 +19,14 @@ while read -r target unit; do
 done < <(sed '/^#/d; /^$/d' "$IMAGE/enabled.txt")
 for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub_all.timer fstrim.timer \
     e2scrub_reap.service systemd-networkd-wait-online.service systemd-firstboot.service \
-    systemd-pcrphase.service rauc-mark-good.service ssh.socket getty@tty1.service; do
+    systemd-pcrphase.service systemd-binfmt.service proc-sys-fs-binfmt_misc.automount \
+    rauc-mark-good.service ssh.socket sshd-keygen.service getty@tty1.service; do
     link "etc/systemd/system/$unit" /dev/null
 done
+# Caches are as new as the rest: without these marks (systemd-update-done(8)) each start would make them anew, in memory.
+mkdir -p "$own/etc" "$own/var"
+: >"$own/etc/.updated"
+: >"$own/var/.updated"
 link etc/resolv.conf /run/systemd/resolve/stub-resolv.conf
 echo "$VERSION" >"$own/usr/lib/colibri/version"
 echo colibri >"$own/etc/hostname"

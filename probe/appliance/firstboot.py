@@ -18,7 +18,7 @@ from probe.agent import page_code
 from probe.agent.config import load, load_targets
 from probe.agent.files import write_whole
 from probe.appliance import hidden, preseed, settings, toml, wifi
-from probe.appliance.places import Places, give, let_read
+from probe.appliance.places import Places, give, let_read, publish
 from probe.appliance.report import FILE as REPORT
 from probe.appliance.report import Report, render
 from probe.appliance.settings import Appliance, Mistake, Settings
@@ -39,7 +39,7 @@ def run(places: Places, command_line: str = "") -> Report:
     former = False
     if found is not None and not mistakes:
         mistakes = _put_in_force(places, found)
-    if mistakes:
+    if mistakes or found is None:  # a card whose file was deleted goes on as before
         former = _former(places)
     current = _appliance(places) or Appliance()
     hostname = current.device.hostname or HOSTNAME
@@ -49,9 +49,7 @@ def run(places: Places, command_line: str = "") -> Report:
     report = Report(places.version, hostname, mistakes, former, notes)
     _tell(places, render(msgspec.structs.replace(report, code=_page_code(places))))
     # The home's page shows this while no daemon runs, to whoever asks: without the code.
-    copy = places.run / REPORT
-    copy.write_bytes(render(report))
-    copy.chmod(0o644)
+    publish(places.run / REPORT, render(report).decode())
     return report
 
 
@@ -77,6 +75,7 @@ def _folders(places: Places) -> None:
         give(folder, owner, mode)
     for folder in (places.etc / "colibri", places.run):
         folder.mkdir(parents=True, exist_ok=True)
+        folder.chmod(0o755)
 
 
 def _read(places: Places) -> tuple[list[Mistake], list[str], Settings | None]:
@@ -169,7 +168,7 @@ def _former(places: Places) -> bool:
             write_whole(etc / name, (folder / name).read_bytes(), mode=0o600)
             let_read(etc / name, DAEMON)
     if not (folder / "colibri.toml").exists():
-        (etc / "colibri.toml").write_text(toml.dump({"probe": {"state_dir": str(places.data / "colibri")}}))
+        publish(etc / "colibri.toml", toml.dump({"probe": {"state_dir": str(places.data / "colibri")}}))
         return False
     return True
 
@@ -183,8 +182,8 @@ def _appliance(places: Places) -> Appliance | None:
 
 def _names(places: Places, hostname: str) -> None:
     _keep(places.data / "hostname", f"{hostname}\n".encode())
-    (places.etc / "hostname").write_text(f"{hostname}\n")
-    (places.etc / "hosts").write_text(f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {hostname}\n")
+    publish(places.etc / "hostname", f"{hostname}\n")
+    publish(places.etc / "hosts", f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {hostname}\n")
 
 
 def _access(places: Places, current: Appliance) -> None:
@@ -195,7 +194,7 @@ def _access(places: Places, current: Appliance) -> None:
     if current.ssh.keys:
         authorized = places.etc / "ssh/authorized_keys"
         authorized.parent.mkdir(exist_ok=True)
-        authorized.write_text("".join(f"{key}\n" for key in current.ssh.keys))
+        publish(authorized, "".join(f"{key}\n" for key in current.ssh.keys))
         user = current.ssh.user
         groups = "".join(f"m {user} {group}\n" for group in (DAEMON, "colibri-admin", "systemd-journal"))
         (places.run / "ssh.sysusers").write_text(f'u {user} - "Colibri" /home/{user} /bin/bash\n{groups}')
@@ -208,7 +207,7 @@ def _access(places: Places, current: Appliance) -> None:
         path.chmod(0o600)
         (places.run / "wifi").touch()
     if current.update.url:
-        (places.etc / "colibri/update-url").write_text(f"{current.update.url}\n")
+        publish(places.etc / "colibri/update-url", f"{current.update.url}\n")
 
 
 def _marks(places: Places, command_line: str) -> list[str]:

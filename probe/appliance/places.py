@@ -40,6 +40,12 @@ def give(path: Path, user: str, mode: int) -> None:
         os.chown(path, account.pw_uid, account.pw_gid)
 
 
+def publish(path: Path, text: str) -> None:
+    """A file that everybody may read, whatever the umask: the services that need it are not root."""
+    path.write_text(text)
+    path.chmod(0o644)
+
+
 def let_read(path: Path, user: str) -> None:
     """Root's file, readable by a user's group and nobody else."""
     path.chmod(0o640)

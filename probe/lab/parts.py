@@ -40,7 +40,7 @@ class Parts:
         self._folder = folder
         self._running: dict[str, subprocess.Popen[bytes]] = {}
 
-    def start(self, name: str, argv: Sequence[str]) -> None:
+    def start(self, name: str, argv: Sequence[str]) -> subprocess.Popen[bytes]:
         """Start a process. Raises CannotMeasure where the program can't be run."""
         die_with_parent = partial(_end_with, os.getpid(), ctypes.CDLL(None))  # loaded here, not behind the fork
         with (self._folder / f"{name}.log").open("wb") as log:
@@ -52,6 +52,7 @@ class Parts:
                 )  # fmt: skip
             except OSError as error:
                 raise CannotMeasure(f"{name} can't be started: {error}") from error
+        return self._running[name]
 
     def check(self) -> None:
         """Raise CannotMeasure, with its last words, if a part has ended."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import tomllib
 from pathlib import Path
 
@@ -187,3 +188,35 @@ def test_nothing_is_written_twice(places: Places) -> None:
     before = {path: path.stat().st_mtime_ns for path in kept}
     run(places)
     assert {path: path.stat().st_mtime_ns for path in kept} == before
+
+
+def test_what_services_without_privileges_read_is_theirs_to_read(places: Places) -> None:
+    """The service's umask hides what it writes; sshd reads keys as whoever logs in, the updater its address."""
+    (places.card / "colibri.toml").write_text(GOOD)
+    before = os.umask(0o077)
+    try:
+        run(places)
+    finally:
+        os.umask(before)
+    for name in ("ssh/authorized_keys", "colibri/update-url", "hosts", "hostname"):
+        assert (places.etc / name).stat().st_mode & 0o777 == 0o644, name
+    assert (places.etc / "colibri").stat().st_mode & 0o777 == 0o755
+    assert (places.run / "COLIBRI-STATUS.txt").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_daemon_without_settings_can_read_that_it_has_none(places: Places) -> None:
+    before = os.umask(0o077)
+    try:
+        run(places)
+    finally:
+        os.umask(before)
+    assert (places.etc / "colibri/colibri.toml").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_card_without_the_file_goes_on_as_before(places: Places) -> None:
+    (places.card / "colibri.toml").write_text(GOOD)
+    run(places)
+    (places.card / "colibri.toml").unlink()
+    (places.etc / "colibri/colibri.toml").unlink()  # it is in memory: gone at each start
+    run(places)
+    assert load(places.etc / "colibri/colibri.toml").mqtt.host == "192.0.2.1"
