@@ -5,7 +5,7 @@ Rules and what fools them: `docs/measurements/voip.md` (RFC 3261, 8489, 8656, 35
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Annotated
 
 import msgspec
@@ -15,7 +15,7 @@ from probe.measurements._together import together
 from probe.measurements._voip.alg import place_gateway, rewritten
 from probe.measurements._voip.ask import Line, Stopwatch
 from probe.measurements._voip.call import OVER_TCP
-from probe.measurements._voip.grid import Grid, Protocol
+from probe.measurements._voip.grid import Protocol
 from probe.measurements._voip.media import BEGINNING, LASTING, SPARSE, Stream
 from probe.measurements._voip.seen import QUESTIONS, Finding, Seen
 from probe.measurements._voip.service import Asked, Endpoint, Side, ask, endpoint, resolve
@@ -30,6 +30,7 @@ _SHORT, _LONG = BEGINNING, 10.0  # seconds of sound: a stream that begins, and a
 _BEGIN = 4  # streams of each kind that begin
 _ROUND, _ENDING, _PLACE = 8.0, 1.0, 7.0  # seconds: a round of calls, behind a stream's last packet, a sweep
 _SWEEPS = 8  # rounds of a sweep that show a place on a line that loses one packet in ten
+_SOUND = frozenset({"rtp", "rtp_long"})
 _LONG_MORE = 5  # streams of each kind, side by side, that show whether calls that last are cut
 
 
@@ -125,7 +126,8 @@ def _more(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int)
     Sound that begins and then stops goes first: nothing else shows it. What is left open in the end is noted.
     """
     while True:
-        seen.left_open = [name for name in seen.grids if _is_open(seen, name, most)]
+        explained = {name for name, grid in seen.grids.items() if grid.explain(QUESTIONS)}
+        seen.left_open = [name for name in seen.grids if _is_open(seen, name, most, explained)]
         room, seconds = watch.left - _placing(seen), _until_cut(seen.streams)
         calls = [p for p in line.served() if p in seen.left_open]
         lasting = "rtp_long" in seen.left_open and room > seconds + _ENDING
@@ -134,7 +136,7 @@ def _more(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int)
             seen.play((yield from watch.during(line.streams(_LONG_MORE, SPARSE, seconds, known=False))))
         elif calls and room > _ROUND:
             yield from _calls(line, seen, watch, calls)
-        elif ("rtp" in seen.left_open or _lone(seen, most)) and room > _SHORT + _ENDING:
+        elif ("rtp" in seen.left_open or _lone(seen, most, explained)) and room > _SHORT + _ENDING:
             seen.play((yield from watch.during(line.streams(2, SPARSE, _SHORT))))
         elif lasting:
             seen.play((yield from watch.during(line.streams(_LONG_MORE, SPARSE, seconds, known=False))))
@@ -142,30 +144,24 @@ def _more(line: Line, seen: Seen, watch: Stopwatch, context: Context, most: int)
             return
 
 
-def _is_open(seen: Seen, name: str, most: int) -> bool:
-    """Whether more calls of that kind may explain why they fare differently, and may still be made."""
-    grid, lasting = seen.grids[name], seen.grids["rtp_long"]
+def _is_open(seen: Seen, name: str, most: int, explained: Collection[str]) -> bool:
+    """Whether more calls of that kind may explain why they fare differently, and may still be made. ``explained``: the
+    kinds of which that is known; of sound, what explains streams that begin or those that last explains both."""
+    grid = seen.grids[name]
+    if name in explained or (name in _SOUND and not _SOUND.isdisjoint(explained)):
+        return False
     if name == "rtp_long":
         # One stream of each kind proves nothing: one that is cut is reason enough to look again.
-        uneven = grid.promising() or seen.real_cut()
-        explained = grid.explain(QUESTIONS) or seen.grids["rtp"].explain(QUESTIONS)
-        return uneven and not explained and grid.failed(twin=False)[1] < most
-    if name == "rtp":
-        return _unclear(grid) and grid.made < most and not lasting.explain(QUESTIONS)
-    return _unclear(grid) and grid.made + _PAIRS <= most
+        return (grid.promising() or seen.real_cut()) and grid.failed(twin=False)[1] < most
+    return grid.promising() and grid.made + (1 if name == "rtp" else _PAIRS) <= most
 
 
-def _lone(seen: Seen, most: int) -> bool:
+def _lone(seen: Seen, most: int, explained: Collection[str]) -> bool:
     """Whether sound failed where its twins did not: too seldom to promise anything, and seldom enough by chance (a line
     has to lose half of a stream) to look again."""
     grid = seen.grids["rtp"]
     uneven = grid.failed(twin=False)[0] > grid.failed(twin=True)[0]
-    return uneven and grid.made < most and not grid.explain(QUESTIONS) and not seen.grids["rtp_long"].explain(QUESTIONS)
-
-
-def _unclear(grid: Grid) -> bool:
-    """Whether more calls may explain why cells fare differently."""
-    return grid.promising() and not grid.explain(QUESTIONS)
+    return uneven and grid.made < most and _SOUND.isdisjoint(explained)
 
 
 def _placing(seen: Seen) -> float:
