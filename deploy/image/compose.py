@@ -22,7 +22,7 @@ LEFT_OUT = (
     "etc/hostname", "etc/systemd/system/multi-user.target.wants/ssh.service", "etc/systemd/system/sshd.service",
     "etc/systemd/system/ssh.socket", "etc/systemd/system/sockets.target.wants/ssh.socket",
     "etc/systemd/system/multi-user.target.wants/wpa_supplicant.service",
-    "usr/share/lintian/*", "usr/share/bash-completion/*", "usr/share/zoneinfo/right/*",
+    "etc/update-motd.d/*", "usr/share/lintian/*", "usr/share/bash-completion/*", "usr/share/zoneinfo/right/*",
     "usr/lib/python3*/__pycache__/*", "usr/lib/python3*/*/__pycache__/*", "usr/lib/python3*/test/*",
     "usr/lib/python3.13/ensurepip/*", "usr/lib/python3.13/idlelib/*", "usr/lib/python3.13/pydoc_data/*",
 )  # fmt: skip

@@ -91,8 +91,8 @@ class Outside:
             clock = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
             clock.bind((SERVER, 123))
         threading.Thread(target=_tell_the_time, args=(clock,), daemon=True).start()
-        web = ("-m", "http.server", str(WEB), "--bind", SERVER, "-d", str(self.repository))
-        self._start("web", sys.executable, *web)
+        web = Path(__file__).with_name("web.py")
+        self._start("web", sys.executable, str(web), SERVER, str(WEB), str(self.repository))
         self._authority()
         self._broker()
         self._colibri("enrol-server", "collector", "enrol-server")
@@ -202,7 +202,8 @@ class Outside:
     def ssh(self, command: str, limit: float = 120) -> subprocess.CompletedProcess[str]:
         """Log in as the key's owner and run it; a device that says nothing for so long is status 255."""
         options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-                   "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=10", "-i", str(self.key)]  # fmt: skip
+                   "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=20",
+                   "-o", "ServerAliveCountMax=20", "-i", str(self.key)]  # fmt: skip
         whole = ["ssh", *options, f"admin@{DEVICE}", command]
         try:
             return self.lab.run(LINE, whole, capture_output=True, text=True, timeout=limit, check=False)

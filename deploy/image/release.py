@@ -25,7 +25,9 @@ from cryptography.hazmat.primitives.serialization import load_pem_private_key
 from securesystemslib.signer import CryptoSigner
 from tuf.api.metadata import Metadata, MetaFile, Root, Snapshot, TargetFile, Targets, Timestamp
 
-TARGET = "colibri-arm64.raucb"
+from probe.appliance.pieces import index
+
+TARGET, PIECES = "colibri-arm64.raucb", "colibri-arm64.pieces"
 HOLDERS, THRESHOLD = 3, 2
 YEARS, RELEASE_DAYS, SHORT_DAYS = 10, 400, 30
 ONLINE = ("snapshot", "timestamp")
@@ -80,8 +82,11 @@ def publish(
     targets = Targets(version=number or latest(metadata, "targets") + 1, expires=after(days))
     target = TargetFile.from_file(TARGET, str(bundle))
     target.unrecognized_fields["custom"] = {"version": version}
-    targets.targets[TARGET] = target
+    listed = index(bundle.read_bytes())
+    pieces = TargetFile.from_data(PIECES, listed)
+    targets.targets = {TARGET: target, PIECES: pieces}
     shutil.copy(bundle, files / f"{target.hashes['sha256']}.{TARGET}")
+    (files / f"{pieces.hashes['sha256']}.{PIECES}").write_bytes(listed)
     signed = sign(Metadata(targets), signers(keys, "targets")[:holders])
     (metadata / f"{targets.version}.targets.json").write_bytes(signed)
     refresh(keys, repository, targets=targets.version)

@@ -67,5 +67,7 @@ format=plain
 [image.rootfs]
 filename=root.img
 END
-quietly rauc bundle --cert="$KEYS/bundle.pem" --key="$KEYS/bundle.key" "$OUT/bundle" "$OUT/colibri-$VERSION.raucb" ||
-    die "the update could not be signed (see above)"
+# The root lies in the bundle as it will lie in the slot, so that devices can take most of it from the one that runs
+# (probe/appliance/pieces.py).
+quietly rauc bundle --mksquashfs-args="-noD -noF" --cert="$KEYS/bundle.pem" --key="$KEYS/bundle.key" "$OUT/bundle" \
+    "$OUT/colibri-$VERSION.raucb" || die "the update could not be signed (see above)"

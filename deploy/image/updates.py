@@ -62,10 +62,13 @@ def refusals(table: Table, outside: Outside, releases: Releases) -> None:
     metadata, files = releases.repository / "metadata", releases.repository / "targets"
 
     def attempt(name: str, words: str) -> None:
-        done = outside.ssh("sudo systemctl start colibri-update; sudo journalctl -u colibri-update -n 12 -o cat", 300)
+        done = outside.ssh(
+            "sudo systemctl start colibri-update; sudo journalctl -u colibri-update -n 12 -o cat;"
+            " echo primary: $(sudo /usr/lib/colibri/rauc-boot get-primary)", 300,
+        )  # fmt: skip
         lines = [line for line in done.stdout.splitlines() if line.startswith("colibri-appliance: ")]
         seen = lines[-1].removeprefix("colibri-appliance: ") if lines else done.stderr.strip()
-        primary = outside.ssh("sudo /usr/lib/colibri/rauc-boot get-primary").stdout.strip()
+        primary = done.stdout.rpartition("primary: ")[2].strip()
         refused = words in seen and primary == "A"
         table.row(f"update refused: {name}", f"{seen[:110]}; {primary} stays", refused)
 

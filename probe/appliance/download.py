@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import urllib.error
 import urllib.request
@@ -13,8 +14,10 @@ _TIMEOUT = 60.0
 _PIECE = 1 << 16
 
 
-def fetch(url: str, path: Path, length: int, tries: int = 20) -> int:
+def fetch(url: str, path: Path, length: int, tries: int = 20, *, partial: bool = False) -> int:
     """Bring ``path`` to ``length`` bytes of what lies at ``url``; what it holds already is not asked for again.
+
+    ``partial``: what lies there is longer, and no more of it is wanted; a server that knows no ranges is refused.
 
     Returns how many bytes were lacking. Nothing is believed of them here: their hash is checked elsewhere. Raises
     CannotMeasure where the server refuses, or nothing has come in one try after ``tries``; the part stays.
@@ -28,7 +31,7 @@ def fetch(url: str, path: Path, length: int, tries: int = 20) -> int:
         if have == length:
             return lacking
         try:
-            _more(url, path, have, length)
+            _more(url, path, have, length, partial=partial)
         except urllib.error.HTTPError as error:
             error.close()
             raise CannotMeasure(f"{url}: HTTP {error.code}", "the update's address may be wrong") from None
@@ -39,13 +42,16 @@ def fetch(url: str, path: Path, length: int, tries: int = 20) -> int:
     raise CannotMeasure(f"{url} broke off too often: {trouble}", "it goes on at the next attempt")
 
 
-def _more(url: str, path: Path, have: int, length: int) -> None:
-    request = urllib.request.Request(url, headers={"Range": f"bytes={have}-"} if have else {})  # noqa: S310 - see Update
-    with (
-        urllib.request.urlopen(request, timeout=_TIMEOUT) as answer,  # noqa: S310
+def _more(url: str, path: Path, have: int, length: int, *, partial: bool) -> None:
+    wanted = {"Range": f"bytes={have}-{length - 1 if partial else ''}"} if have or partial else {}
+    request = urllib.request.Request(url, headers=wanted)  # noqa: S310 - see Update
+    with contextlib.ExitStack() as stack:
+        answer = stack.enter_context(urllib.request.urlopen(request, timeout=_TIMEOUT))  # noqa: S310
+        ranged = answer.status == http.HTTPStatus.PARTIAL_CONTENT
+        if partial and not ranged:
+            raise CannotMeasure(f"{url}: the server knows no ranges")
         # A server that knows no ranges begins anew.
-        path.open("ab" if answer.status == http.HTTPStatus.PARTIAL_CONTENT else "wb") as file,
-    ):
+        file = stack.enter_context(path.open("ab" if ranged else "wb"))
         while piece := answer.read(min(_PIECE, length + 1)):
             file.write(piece)
             if file.tell() > length:

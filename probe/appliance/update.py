@@ -7,6 +7,7 @@ else.
 
 from __future__ import annotations
 
+import contextlib
 import re
 import subprocess
 from collections.abc import Callable
@@ -17,14 +18,16 @@ import msgspec
 
 from probe.agent.files import write_whole
 from probe.appliance.download import fetch
+from probe.appliance.pieces import Slot, assemble, read_index, running_device
 from probe.model.errors import CannotMeasure, ColibriError
 
 if TYPE_CHECKING:
     from tuf.api.metadata import TargetFile
+    from tuf.ngclient import Updater
 
-TARGET = "colibri-arm64.raucb"
-"""The target's name in the repository; its version stands in ``custom``."""
-LARGEST = 400_000_000
+TARGET, PIECES = "colibri-arm64.raucb", "colibri-arm64.pieces"
+"""Names in the repository: the bundle, whose version stands in ``custom``, and the list of its pieces."""
+LARGEST, LARGEST_LIST = 400_000_000, 4_000_000
 TRIALS = 2
 """Times that one version is tried; then it is left until a later one comes."""
 
@@ -40,8 +43,8 @@ def number(version: str) -> tuple[int, ...]:
     return tuple(map(int, version.split(".")))
 
 
-def look(url: str, folder: Path, root: bytes) -> tuple[str, TargetFile] | None:
-    """What the repository at ``url`` offers: version and target; None: nothing for this device.
+def look(url: str, folder: Path, root: bytes) -> tuple[str, TargetFile, Updater] | None:
+    """What the repository at ``url`` offers: version, target, and who fetches more of it; None: nothing for us.
 
     ``folder`` keeps the metadata that were trusted last, ``root`` is where trust begins. Raises UpdateRefused with the
     reason: under-signed, expired, older than what was seen before, not consistent, altered; CannotMeasure where the
@@ -63,7 +66,17 @@ def look(url: str, folder: Path, root: bytes) -> tuple[str, TargetFile] | None:
         return None
     if target.length > LARGEST:
         raise UpdateRefused(f"an update of {target.length} bytes")
-    return str((target.custom or {}).get("version", "")), target
+    return str((target.custom or {}).get("version", "")), target, updater
+
+
+def pieces_of(updater: Updater, url: str, path: Path) -> bytes:
+    """The list of the bundle's pieces, by way of ``path``; empty where there is none that can be trusted."""
+    from tuf.api.exceptions import DownloadError, RepositoryError
+
+    with contextlib.suppress(DownloadError, RepositoryError, OSError):
+        if (listed := updater.get_targetinfo(PIECES)) is not None and listed.length <= LARGEST_LIST:
+            return Path(updater.download_target(listed, str(path), f"{url}targets/")).read_bytes()
+    return b""
 
 
 class Attempts:
@@ -94,9 +107,19 @@ def rauc(bundle: Path) -> None:
         raise UpdateRefused(f"RAUC: {' '.join((done.stderr or done.stdout).split())[-300:]}")
 
 
+def bring(url: str, part: Path, length: int, listed: bytes, device: Callable[[], Path]) -> int:
+    """The bundle at ``url``, with the help of the system that runs, or if that is none, whole. Returns the bytes that
+    came. Raises CannotMeasure."""
+    if listed:
+        with contextlib.suppress(OSError, ValueError, CannotMeasure), contextlib.closing(Slot(device())) as slot:
+            return assemble(url, part, read_index(listed, length), slot)
+    return fetch(url, part, length)
+
+
 def update(
     url: str, folder: Path, root: bytes, current: str, *,
     install: Callable[[Path], None] = rauc, say: Callable[[str], None] = print,
+    device: Callable[[], Path] = running_device,
 ) -> bool:  # fmt: skip
     """Bring the device up to date; True if it is to be started anew. Raises as :func:`look` and :func:`fetch` do."""
     from tuf.api.exceptions import LengthOrHashMismatchError
@@ -105,7 +128,7 @@ def update(
     if offered is None or number(offered[0]) == number(current):
         say(f"{current} is the latest")
         return False
-    version, target = offered
+    version, target, updater = offered
     if number(version) < number(current):
         raise UpdateRefused(f"{version} is older than {current}, which runs")
     attempts = Attempts(folder / "attempts.json")
@@ -117,9 +140,9 @@ def update(
     if not mark.exists() or mark.read_text() != wanted:  # the part of another bundle
         part.unlink(missing_ok=True)
         mark.write_text(wanted)
-    prefix, _, name = TARGET.rpartition("/")
-    lacking = fetch(f"{url}targets/{prefix}{wanted}.{name}", part, target.length)
-    say(f"{version}: {lacking} of {target.length} bytes came")
+    listed = pieces_of(updater, url, folder / "bundle.pieces")
+    came = bring(f"{url}targets/{wanted}.{TARGET}", part, target.length, listed, device)
+    say(f"{version}: {came} of {target.length} bytes came")
     try:
         with part.open("rb") as file:
             target.verify_length_and_hashes(file)
@@ -131,7 +154,7 @@ def update(
     try:
         install(bundle)
     finally:
-        bundle.unlink(missing_ok=True)
-        mark.unlink(missing_ok=True)
+        for left in (bundle, mark, folder / "bundle.pieces"):
+            left.unlink(missing_ok=True)
     say(f"{version} is installed and starts next, on trial")
     return True

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import http.server
 import importlib.util
+import random
 import shutil
 import threading
 from collections.abc import Iterator
@@ -15,13 +16,14 @@ import pytest
 
 from probe.appliance.update import TARGET, Attempts, UpdateRefused, number, update
 from probe.model.errors import CannotMeasure
+from tests.appliance.test_pieces import squashfs
 
 pytestmark = pytest.mark.loopback
-TOOL = Path(__file__).parents[2] / "deploy/image/release.py"
+IMAGE = Path(__file__).parents[2] / "deploy/image"
 
 
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("release", TOOL)
+def tool(name: str) -> ModuleType:
+    spec = importlib.util.spec_from_file_location(name, IMAGE / f"{name}.py")
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
@@ -29,14 +31,7 @@ def tool() -> ModuleType:
     return module
 
 
-release = tool()
-
-
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    """Python's own server of files, without its log."""
-
-    def log_message(self, *_: object) -> None:
-        """Nothing on the terminal."""
+release, web = tool("release"), tool("web")
 
 
 class Fleet:
@@ -47,6 +42,8 @@ class Fleet:
         self.keys, self.repository, self.state = folder / "keys", folder / "served", folder / "state"
         release.init(self.keys)
         self.installed: list[bytes] = []
+        self.said: list[str] = []
+        self.device = folder / "no-device"
 
     def publish(self, version: str, content: bytes = b"bundle", **kind: object) -> None:
         bundle = self.folder / "bundle"
@@ -56,14 +53,14 @@ class Fleet:
     def look(self, current: str = "0.1.5") -> bool:
         root = (self.keys / "root.json").read_bytes()
         self.state.mkdir(exist_ok=True)
-        return update(self.url, self.state, root, current, say=lambda _: None,
+        return update(self.url, self.state, root, current, say=self.said.append, device=lambda: self.device,
                       install=lambda bundle: self.installed.append(bundle.read_bytes()))  # fmt: skip
 
 
 @pytest.fixture
 def fleet(tmp_path: Path) -> Iterator[Fleet]:
     (tmp_path / "served").mkdir()
-    handler = functools.partial(Quiet, directory=str(tmp_path / "served"))
+    handler = functools.partial(web.Ranges, directory=str(tmp_path / "served"))
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as listening:
         thread = threading.Thread(target=listening.serve_forever)
         thread.start()
@@ -179,3 +176,19 @@ def test_attempts_are_kept_of_the_last_version(tmp_path: Path) -> None:
     assert (attempts.of("1.1"), attempts.of("1.2")) == (0, 1)
     (tmp_path / "x").write_text("?")
     assert attempts.of("1.2") == 0
+
+
+def test_of_a_small_change_little_comes(fleet: Fleet, tmp_path: Path) -> None:
+    """The slot that runs holds the rest; a device that can't be read costs the whole bundle, and nothing else."""
+    old = squashfs(random.Random(7).randbytes(2_000_000))
+    (tmp_path / "slot").write_bytes(old)
+    fleet.device = tmp_path / "slot"
+    fleet.publish("0.1.6", b"head" + old + b"signature")
+    assert fleet.look()
+    assert fleet.said[0].endswith(" of 2002957 bytes came")
+    assert int(fleet.said[0].split()[1]) < 500_000
+    fleet.device = tmp_path / "nowhere"
+    fleet.publish("0.1.7", b"head" + old + b"signature")
+    assert fleet.look()
+    assert fleet.said[-2] == "0.1.7: 2002957 of 2002957 bytes came"
+    assert fleet.installed == [b"head" + old + b"signature"] * 2
