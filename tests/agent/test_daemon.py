@@ -12,14 +12,16 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from probe.model import feed
+from probe.agent.enrol_files import Membership, dates
+from probe.model import enrol, feed
 from tests.agent.conftest import PROBE, Broker, FakeCollector, eventually
+from tests.deploy.test_broker import Town
 
 pytestmark = pytest.mark.loopback
 
@@ -94,6 +96,13 @@ class Daemon:
 
     def log(self) -> str:
         return (self.folder / "log").read_text()
+
+
+@pytest.fixture
+def town(tmp_path: Path) -> Iterator[Town]:
+    one = Town(tmp_path / "town")
+    yield one
+    one.close()
 
 
 @pytest.fixture
@@ -237,3 +246,57 @@ def test_broker_stopped_for_a_minute_and_daemon_killed_meanwhile(
     tmp_path: Path, broker: Broker, collector: FakeCollector
 ) -> None:
     outage(tmp_path, broker, collector, down=60.0)
+
+WAKE_UPS = 12.0
+"""Most a minute of the idle daemon: a board that is woken more often never sleeps deeply."""
+
+
+def idle(folder: Path, seconds: float, ready: Callable[[str], object]) -> float:
+    """How often a minute the real daemon wakes up that has nothing to measure, as systemd runs it, in so many seconds
+    after its log has what ``ready`` looks for. The dialling threads are counted, too."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as manager, (folder / "log").open("wb") as log:
+        manager.bind(str(folder / "notify"))
+        environment = {**os.environ, "NOTIFY_SOCKET": str(folder / "notify"), "WATCHDOG_USEC": "120000000"}
+        command = [sys.executable, "-m", "probe", "run", "--config", str(folder / "colibri.toml")]
+        process = subprocess.Popen(command, stdout=log, stderr=log, env=environment)
+        try:
+            eventually(lambda: ready((folder / "log").read_text()), 60, "the daemon is ready")
+            time.sleep(5)
+            before, since = switches(process.pid), time.monotonic()
+            time.sleep(seconds)
+            taken = time.monotonic() - since
+        finally:
+            process.kill()
+            # Its threads' own counts end with them; what is left to whoever waits for a process is the sum.
+            _, _, used = os.wait4(process.pid, 0)
+            process.returncode = -signal.SIGKILL
+    return (used.ru_nvcsw - before) * 60 / taken
+
+
+def switches(pid: int) -> int:
+    """How often the threads that a process has now went to sleep so far."""
+    states = [(one / "status").read_text() for one in Path(f"/proc/{pid}/task").iterdir()]
+    return sum(int(line.split()[1]) for state in states for line in state.splitlines() if line.startswith("voluntary"))
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("broker_is", ["there", "away"])
+def test_the_idle_daemon_lets_the_board_sleep(tmp_path: Path, town: Town, broker_is: str) -> None:
+    """An enrolled probe, over TLS with its certificate, for three minutes."""
+    town.join("p-one", days=30)
+    if broker_is == "away":
+        town.broker.stop()
+    files = tmp_path / "state/enrol"
+    files.mkdir(parents=True)
+    pem, key = ((town.folder / f"p-one.{kind}").read_bytes() for kind in ("pem", "key"))
+    (files / "identity.pem").write_bytes(pem + key)
+    (files / "authority.pem").write_text(town.authority.pem)
+    member = Membership("p-one", "https://localhost:1", enrol.Broker("localhost", town.broker.port), *dates(pem, "it"))
+    (files / "enrolled.json").write_bytes(msgspec.json.encode(member))
+    (tmp_path / "colibri.toml").write_text(
+        f'[probe]\nstate_dir = "{tmp_path}/state"\n[control]\nsocket = "{tmp_path}/control"\ngroup = ""\n'
+    )
+    word = "connected to the broker" if broker_is == "there" else "no connection to the broker"
+    rate = idle(tmp_path, 180, lambda log: word in log)
+    print(f"idle daemon, broker {broker_is}: {rate:.1f} wake-ups a minute")
+    assert rate <= WAKE_UPS
