@@ -85,13 +85,17 @@ image: install ## A card image for Raspberry Pi 3, 4, 5, Zero 2 W, in build/imag
 	deploy/image/build.sh
 
 .PHONY: image-test
-image-test: install ## Boot that image in qemu: first finding, updates good and bad, power cuts (half an hour)
+image-test: install ## Boot that image in qemu: first finding, updates good and bad, power cuts (an hour and more)
 	deploy/image/test.sh
 
 .PHONY: deb
 deb: install ## Debian packages of the probe (arm64, amd64), in build/image
 	deploy/image/deb.sh arm64
 	deploy/image/deb.sh amd64
+
+.PHONY: deb-test
+deb-test: ## Install that package on a fresh Debian 13 in a folder of its own, and purge it again (a minute)
+	deploy/image/debtest.sh
 
 .PHONY: lock
 lock: install ## Write the locks anew after a change of pyproject.toml

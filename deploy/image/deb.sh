@@ -50,7 +50,14 @@ set -e
 [ "$1" != remove ] || [ ! -d /run/systemd/system ] || systemctl disable --now colibri.service colibri-page.socket || true
 find /usr/lib/colibri/python -name __pycache__ -type d -prune -exec rm -rf {} +
 END
-chmod 755 "$tree"/DEBIAN/{postinst,prerm}
+cat >"$tree/DEBIAN/postrm" <<'END'
+#!/bin/sh
+set -e
+[ "$1" = purge ] || exit 0
+# Settings, keys and findings that still waited: whoever purges wants them gone.
+rm -rf /etc/colibri /var/lib/colibri /etc/systemd/system/*.wants/colibri.service /etc/systemd/system/*.wants/colibri-page.socket
+END
+chmod 755 "$tree"/DEBIAN/{postinst,prerm,postrm}
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +
 quietly dpkg-deb -Zxz --root-owner-group --build "$tree" "$OUT/colibri-probe_${VERSION}_$ARCH.deb"
 rm -rf "$tree"

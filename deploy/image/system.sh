@@ -23,6 +23,8 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
     rauc-mark-good.service ssh.socket sshd-keygen.service getty@tty1.service; do
     link "etc/systemd/system/$unit" /dev/null
 done
+# Else systemd offers ssh on sockets of its own (systemd-ssh-generator(8)).
+link etc/systemd/system-generators/systemd-ssh-generator /dev/null
 # Caches are as new as the rest: without these marks (systemd-update-done(8)) each start would make them anew, in memory.
 mkdir -p "$own/etc" "$own/var"
 : >"$own/etc/.updated"
