@@ -46,6 +46,8 @@ def run(places: Places, command_line: str = "") -> Report:
     _names(places, hostname)
     _access(places, current)
     notes += _marks(places, command_line)
+    if mistakes or "data_none" in notes:
+        (places.run / "mistake").touch()  # what the light is to say
     report = Report(places.version, hostname, mistakes, former, notes)
     _tell(places, render(msgspec.structs.replace(report, code=_page_code(places))))
     # The home's page shows this while no daemon runs, to whoever asks: without the code.

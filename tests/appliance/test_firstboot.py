@@ -220,3 +220,12 @@ def test_a_card_without_the_file_goes_on_as_before(places: Places) -> None:
     (places.etc / "colibri/colibri.toml").unlink()  # it is in memory: gone at each start
     run(places)
     assert load(places.etc / "colibri/colibri.toml").mqtt.host == "192.0.2.1"
+
+
+def test_the_light_is_told_of_a_mistake(places: Places) -> None:
+    (places.card / "colibri.toml").write_text(GOOD)
+    run(places)
+    assert not (places.run / "mistake").exists()
+    (places.card / "colibri.toml").write_text("[wifi]\nssid = \n")
+    run(places)
+    assert (places.run / "mistake").exists()

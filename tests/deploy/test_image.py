@@ -15,11 +15,40 @@ import zlib
 from pathlib import Path
 from types import ModuleType
 
+import jsonschema
 import pytest
 
 ROOT = Path(__file__).parents[2]
 IMAGE = ROOT / "deploy/image"
 EPOCH = 1_700_000_000
+
+
+TEXT, SIZE = {"type": "string", "minLength": 1}, {"type": "integer", "minimum": 1}
+HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+ENTRY = {
+    "name": TEXT, "description": TEXT, "icon": TEXT, "url": TEXT, "extract_size": SIZE, "extract_sha256": HASH,
+    "image_download_size": SIZE, "release_date": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"},
+    "devices": {"type": "array", "items": TEXT, "minItems": 1},
+}  # fmt: skip
+DEVICE = {"type": "object", "required": ["name", "tags", "matching_type"]}
+IMAGER = {
+    "type": "object", "required": ["os_list"], "additionalProperties": False,
+    "properties": {
+        "imager": {
+            "type": "object", "additionalProperties": False,
+            "properties": {
+                **dict.fromkeys(("latest_version", "url", "default_os", "embedded_default_os"), TEXT),
+                "devices": {"type": "array", "items": DEVICE},
+            },
+        },
+        "os_list": {
+            "type": "array",
+            "items": {"type": "object", "required": [*ENTRY], "properties": {**ENTRY, "website": TEXT}},
+        },
+    },
+}  # fmt: skip
+"""What Raspberry Pi Imager's own schema (doc/json-schema/os-list-schema.json) asks of such a file, in our words, and
+stricter: there every text will do for a hash or a date."""
 
 
 def tool(name: str) -> ModuleType:
@@ -127,9 +156,12 @@ def test_imager_s_file_bears_the_sizes_and_hashes_of_the_very_files(tmp_path: Pa
     assert (entry["url"], entry["init_format"]) == ("https://colibri.example/c.img.xz", "rpi-preseed")
     offered = {tag for device in document["imager"]["devices"] for tag in device["tags"]}
     assert set(entry["devices"]) == offered
-    # What Imager's schema (doc/json-schema/os-list-schema.json) asks of an entry.
-    asked = "name description icon url extract_size extract_sha256 image_download_size release_date devices"
-    assert set(asked.split()) <= entry.keys()
+    jsonschema.validate(document, IMAGER)
+    for wrong in ({"extract_size": "5000"}, {"release_date": "22.11.2026"}, {"url": None}):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**document, "os_list": [{**entry, **wrong}]}, IMAGER)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({**document, "imager": {"device": []}}, IMAGER)
 
 
 def test_the_icon_is_one_and_the_same(tmp_path: Path) -> None:
@@ -151,7 +183,7 @@ def test_scripts_are_shell(script: Path) -> None:
     assert subprocess.run([shell, "-n", script], capture_output=True, check=False).stderr == b""
 
 
-@pytest.mark.parametrize("name", ["apply", "mend-data", "keep-journal", "rauc-boot"])
+@pytest.mark.parametrize("name", ["apply", "led", "mend-data", "keep-journal", "rauc-boot"])
 def test_the_device_s_scripts_are_plain_shell(name: str) -> None:
     path = IMAGE / "files/usr/lib/colibri" / name
     assert path.stat().st_mode & 0o111
@@ -172,3 +204,21 @@ def test_slots_are_the_same_everywhere() -> None:
     assert all("c011b121" in text for text in texts)
     slots = re.findall(r"by-partuuid/(\S+)\ntype=raw\nbootname=(\w)", texts[2])
     assert slots == [("c011b121-02", "A"), ("c011b121-03", "B")]
+
+
+@pytest.mark.parametrize(("word", "trigger"), [("fine", "heartbeat"), ("mistake", "timer")])
+@pytest.mark.parametrize("name", ["ACT", "led0"])
+def test_the_light_says_how_it_is(tmp_path: Path, name: str, word: str, trigger: str) -> None:
+    led = tmp_path / name
+    led.mkdir()
+    (led / "trigger").write_text("none [mmc0]")
+    script = IMAGE / "files/usr/lib/colibri/led"
+    subprocess.run([script, word], env={"LEDS": str(tmp_path), "PATH": "/usr/bin:/bin"}, check=True)
+    assert (led / "trigger").read_text() == f"{trigger}\n"
+    assert (led / "delay_on").exists() == (word == "mistake")
+
+
+def test_where_there_is_no_light_nothing_happens(tmp_path: Path) -> None:
+    script = IMAGE / "files/usr/lib/colibri/led"
+    subprocess.run([script, "mistake"], env={"LEDS": str(tmp_path), "PATH": "/usr/bin:/bin"}, check=True)
+    assert list(tmp_path.iterdir()) == []
