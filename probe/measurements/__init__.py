@@ -16,6 +16,7 @@ from __future__ import annotations
 import importlib
 import pkgutil
 from collections.abc import Callable, Generator, Mapping
+from pathlib import Path
 from random import Random
 from typing import Any, TypeVar
 
@@ -125,5 +126,14 @@ def load(name: str) -> Measurement:
     if wanted not in names():
         raise UsageError(f"no measurement is called {name!r}; there are: {', '.join(names())}")
     module = importlib.import_module(f"{__name__}.{wanted}")
-    summary = (module.__doc__ or wanted).strip().splitlines()[0]
+    summary = (module.__doc__ or _written(str(module.__file__)) or wanted).strip().splitlines()[0]
     return Measurement(wanted, module.VERSION, module.Options, module.measure, summary)
+
+
+def _written(path: str) -> str:
+    """The docstring's first line as it stands in a file: byte code of ``python -OO``, as on the image, has none."""
+    try:
+        with Path(path).open(encoding="utf-8") as file:
+            return file.readline().strip(' "\n')
+    except OSError:
+        return ""

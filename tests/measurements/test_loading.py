@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
+
 import pytest
 
 from probe.measurements import load, names, parse_options
@@ -60,3 +63,13 @@ def test_lists_come_as_texts_or_as_lists() -> None:
         parse_options(hole, {"target": "192.0.2.9", "siblings": "192.0.2.1,x"})
     with pytest.raises(UsageError, match="ports"):
         parse_options(hole, {"target": "192.0.2.9", "ports": "80,http"})
+
+
+def test_without_docstrings_it_still_says_what_it_measures() -> None:
+    """The image runs ``python -OO``, to save a sixth of the memory."""
+    told = "from probe.measurements import load, names; print(*(load(name).summary for name in names()), sep='\\n')"
+    runs = [
+        subprocess.run([sys.executable, *how, "-c", told], capture_output=True, text=True, check=True).stdout
+        for how in ([], ["-OO"])
+    ]
+    assert runs[0] == runs[1] != ""
