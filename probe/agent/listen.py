@@ -3,15 +3,54 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import AsyncGenerator
+from pathlib import Path
 
 from probe.agent.connection import Closed, Message, Subscribed, connect
-from probe.model.config import MqttConfig
-from probe.model.errors import CannotMeasure, UsageError
+from probe.agent.enrol_files import EnrolFiles
+from probe.model.config import Config, MqttConfig
+from probe.model.errors import CannotMeasure, ConfigError, UsageError
 from probe.model.feed import ROOT
 
 FINDINGS = f"{ROOT}/+/finding/+"
 """Topic filter of all findings."""
+_SERVERS = frozenset({"collector", "bridge"})
+"""Names of certificates that a running process of a server has (deploy/broker/acl)."""
+
+
+def must_be_a_reader_s(config: Config) -> None:
+    """Refuse the certificate of a daemon, of a collector or of the public broker's bridge: our broker names clients by
+    it, and whoever comes under a name that is in use takes the other's place for as long as they stay.
+
+    Raises CannotMeasure for it, and ConfigError for a file that can't be read or is no certificate.
+    """
+    tls = config.mqtt.tls
+    if tls is None or not tls.certificate:
+        return
+    name = common_name(tls.certificate)
+    taken = {config.probe.id, *_SERVERS}
+    with contextlib.suppress(OSError, ConfigError, UnicodeError):  # those of another user: then it is not ours
+        member = EnrolFiles(config.probe.state_dir).membership
+        taken.add(member.name if member is not None else "")
+        taken.add((Path(config.probe.state_dir) / "probe-id").read_text(encoding="ascii").strip())
+    if name and name in taken:
+        raise CannotMeasure(
+            f"the certificate {tls.certificate} is {name}'s own: listening with it would push {name} off the broker",
+            "take a reader's: docs/feed.md",
+        )
+
+
+def common_name(path: str) -> str:
+    """The common name of the first certificate in a PEM file; empty if it has none. Raises ConfigError."""
+    from cryptography import x509
+    from cryptography.x509.oid import NameOID
+
+    try:
+        certificate = x509.load_pem_x509_certificate(Path(path).read_bytes())
+    except (OSError, ValueError) as error:
+        raise ConfigError("mqtt.tls.certificate", f"{path} can't be read: {error}") from None
+    return next((str(one.value) for one in certificate.subject.get_attributes_for_oid(NameOID.COMMON_NAME)), "")
 
 
 async def listen(

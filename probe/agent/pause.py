@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import stat
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
@@ -28,6 +29,9 @@ log = logging.getLogger(__name__)
 FILE = "paused.json"
 """Its name in the state folder."""
 
+LOOK = 1.0
+"""Seconds between two looks at the file while something is measured."""
+
 T = TypeVar("T")
 
 
@@ -42,23 +46,29 @@ class Pause:
     """Who paused the probe, and since when. It is on while anybody holds it, over restarts and power cuts.
 
     ``wall``: seconds since the epoch. A file that can't be read counts as the household's pause: to send nothing is the
-    safe mistake, and so an empty file, made by hand, is a stop as well.
+    safe mistake, and so an empty file, made by hand, is a stop as well. What a hand does to the file while we run is
+    seen before anything is measured, and within a second where something is.
     """
 
     def __init__(self, folder: Path, wall: Callable[[], float] = time.time) -> None:
         self._path, self._wall = folder / FILE, wall
         self._watchers: list[Callable[[], None]] = []
         self._stopped = asyncio.Event()
-        self.holders: dict[Holder, Instant] = {}
-        try:
-            self.holders = msgspec.json.decode(self._path.read_bytes(), type=dict[Holder, Instant])
-        except (FileNotFoundError, NotADirectoryError):
-            pass
-        except (msgspec.DecodeError, OSError) as error:
-            log.warning("%s can't be read, so the probe stays paused: %s", self._path, error)
-            self.holders = {"home": instant(wall())}
-        if self.holders:
-            self._stopped.set()
+        self._stands = self._state()
+        self._take(self._read())
+
+    @property
+    def holders(self) -> Mapping[Holder, Instant]:
+        """Who paused the probe, and since when."""
+        stands = self._state()
+        if stands != self._stands:
+            self._stands = stands
+            before, now = self._holders, self._read()
+            if now.keys() != before.keys():
+                log.warning("%s was changed by hand: %s", self._path, "paused" if now else "resumed")
+                self._take(now)
+                self._tell()
+        return self._holders
 
     @property
     def on(self) -> bool:
@@ -86,20 +96,44 @@ class Pause:
             self._set(left)
             log.warning("resumed, by the %s%s", by, ", but still paused" if left else "")
 
-    def _set(self, holders: dict[Holder, Instant]) -> None:
+    def _set(self, holders: Mapping[Holder, Instant]) -> None:
         if not holders:
             self._path.unlink(missing_ok=True)
-        self.holders = holders
-        if holders:
-            self._stopped.set()
-        else:
-            self._stopped.clear()
+        self._take(holders)
         try:
             if holders:
                 write_whole(self._path, msgspec.json.encode(holders))
         finally:
-            for changed in self._watchers:
-                changed()
+            self._stands = self._state()
+            self._tell()
+
+    def _take(self, holders: Mapping[Holder, Instant]) -> None:
+        self._holders = holders
+        if holders:
+            self._stopped.set()
+        else:
+            self._stopped.clear()
+
+    def _tell(self) -> None:
+        for changed in self._watchers:
+            changed()
+
+    def _state(self) -> tuple[int, int, int] | None:
+        """Another whenever the file is; None: there is no file, or it can't be seen."""
+        try:
+            now = self._path.stat()
+        except OSError:
+            return None
+        return (now.st_ino, now.st_mtime_ns, now.st_size) if stat.S_ISREG(now.st_mode) else None
+
+    def _read(self) -> Mapping[Holder, Instant]:
+        try:
+            return msgspec.json.decode(self._path.read_bytes(), type=dict[Holder, Instant])
+        except (FileNotFoundError, NotADirectoryError):
+            return {}
+        except (msgspec.DecodeError, OSError) as error:
+            log.warning("%s can't be read, so the probe is paused: %s", self._path, error)
+            return {"home": instant(self._wall())}
 
     async def guard(self, work: Coroutine[Any, Any, T]) -> T:
         """Await ``work`` for as long as the probe is not paused. Raises PausedError, and what ``work`` raises."""
@@ -108,7 +142,8 @@ class Pause:
             raise PausedError
         running, stopped = asyncio.ensure_future(work), asyncio.ensure_future(self._stopped.wait())
         try:
-            await asyncio.wait((running, stopped), return_when=asyncio.FIRST_COMPLETED)
+            while not self.holders and not running.done():
+                await asyncio.wait((running, stopped), timeout=LOOK, return_when=asyncio.FIRST_COMPLETED)
             if running.done():
                 return running.result()
             raise PausedError("broken off: the probe was paused")

@@ -29,18 +29,20 @@ def _positive(text: str) -> int:
 
 
 def run(args: argparse.Namespace) -> int:
-    """Print what arrives. Raises CannotMeasure where there is no broker, or it can't be reached."""
+    """Print what arrives. Raises CannotMeasure where there is no broker, it can't be reached, or the certificate is one
+    whose owner would lose the connection."""
     return asyncio.run(_print(args))
 
 
 async def _print(args: argparse.Namespace) -> int:
     from probe.agent.config import load
-    from probe.agent.listen import FINDINGS, listen
+    from probe.agent.listen import FINDINGS, listen, must_be_a_reader_s
     from probe.model.errors import CannotMeasure
 
     config = load(args.config)
     if not config.mqtt.host:
         raise CannotMeasure("no broker is configured", "set [mqtt] host")
+    must_be_a_reader_s(config)
     left = args.count
     stream = listen(config.mqtt, config.probe.id or "colibri-feed", args.topic or FINDINGS, args.timeout)
     async with aclosing(stream) as messages:

@@ -144,3 +144,50 @@ def test_the_file_always_says_what_is_in_force(
         assert (folder / FILE).exists() == bool(expected)
     if expected:
         assert msgspec.json.decode((folder / FILE).read_bytes()) == pause.holders
+
+
+def test_a_file_made_by_hand_while_it_runs_is_a_pause_until_it_is_gone(tmp_path: Path) -> None:
+    pause, heard = Pause(tmp_path, wall=lambda: 0.0), list[bool]()
+    pause.watch(lambda: heard.append(pause.on))
+    (tmp_path / FILE).touch()
+    assert pause.on
+    assert pause.holders == {"home": "1970-01-01T00:00:00.000Z"}
+    (tmp_path / FILE).write_text('{"operator": "1970-01-01T00:00:00.000Z"}')
+    assert list(pause.holders) == ["operator"]
+    (tmp_path / FILE).unlink()
+    assert pause.holders == {}
+    assert heard == [True, True, False]
+
+
+def test_a_pause_that_another_process_writes_is_seen_and_can_be_taken_back(tmp_path: Path) -> None:
+    pause, other = Pause(tmp_path), Pause(tmp_path)
+    other.hold("operator")
+    pause.hold("home")
+    assert set(pause.holders) == set(other.holders) == {"home", "operator"}
+    pause.release("home")
+    assert list(other.holders) == ["operator"]
+
+
+def test_a_pause_that_cannot_be_written_down_is_in_force(tmp_path: Path) -> None:
+    pause = Pause(tmp_path / "file/in/the/way")
+    (tmp_path / "file").touch()
+    with pytest.raises(OSError, match="file"):
+        pause.hold("home")
+    assert pause.on
+    assert list(pause.holders) == ["home"]
+
+
+def test_a_file_made_by_hand_breaks_off_what_is_under_way(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("probe.agent.pause.LOOK", 0.01)
+    runner = PausableRunner(FakeRunner(), Pause(tmp_path))
+
+    async def scene() -> None:
+        running = asyncio.ensure_future(runner.run("dns_injection", {"target": "hangs"}, lambda _: None))
+        await asyncio.sleep(0.05)
+        assert not running.done()
+        (tmp_path / FILE).touch()
+        with pytest.raises(PausedError, match="broken off"):
+            async with asyncio.timeout(20):
+                await running
+
+    asyncio.run(scene())

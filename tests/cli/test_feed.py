@@ -17,6 +17,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from probe.cli import main as cli
 from probe.model import feed
 from tests.agent.conftest import PROBE, Broker, eventually, make_finding
+from tests.deploy.test_broker import Town
+from tests.deploy.test_mosquitto import Peer
 
 pytestmark = pytest.mark.loopback
 
@@ -128,3 +130,33 @@ def test_no_broker_is_one_line_and_status_1(
     config.write_text("")
     assert cli.main(["feed", "--config", str(config)]) == 1
     assert capsys.readouterr().err == "colibri: no broker is configured (set [mqtt] host)\n"
+
+
+def test_whose_certificate_it_has_is_not_pushed_off_the_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Our broker lets one client in under each certificate's name: a second one ends the first one's session."""
+    town = Town(tmp_path / "town")
+    try:
+        for name in ("p-one", "operator"):
+            town.join(name)
+        config = tmp_path / "colibri.toml"
+        files = 'mqtt = {{ host = "localhost", port = {}, tls = {{ ca = "{}", certificate = "{}", key = "{}" }} }}\n'
+
+        def listen(name: str, topic: str) -> int:
+            ends = (town.folder / f"{name}.{kind}" for kind in ("pem", "key"))
+            config.write_text(
+                files.format(town.broker.port, town.folder / "colibri-ca.pem", *ends) + '[probe]\nid = "p-one"\n'
+            )
+            return cli.main(["feed", "--topic", topic, "--timeout", "1", "--config", str(config)])
+
+        daemon = Peer(town.broker, "p-one")
+        assert listen("p-one", "colibri/v1/all/lists") == 1
+        err = capsys.readouterr().err
+        assert "p-one.pem is p-one's own: listening with it would push p-one off the broker" in err
+        assert err.count("\n") == 1
+        assert listen("operator", "colibri/v1/all/lists") == 0
+        assert daemon.lost == []
+        daemon.close()
+    finally:
+        town.close()
