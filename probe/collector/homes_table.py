@@ -33,7 +33,8 @@ def secret(db: sqlite3.Connection) -> bytes:
 
 def put(db: sqlite3.Connection, probe: str, home: str, at: int) -> list[Touched]:
     """A probe has connected from a prefix, at an instant (ms). Returns what has to be computed anew: nothing, unless
-    it is the first word of this probe, or of any."""
+    it is the first word of this probe, or of any; then what it measured of a target with which anybody, on whatever
+    line, found interference: what looks like an outage is told by those elsewhere."""
     known = db.execute("SELECT home FROM homes WHERE probe = ? ORDER BY since DESC LIMIT 1", (probe,)).fetchone()
     if known is not None and known[0] == home:
         return []
@@ -46,15 +47,13 @@ def put(db: sqlite3.Connection, probe: str, home: str, at: int) -> list[Touched]
             (probe, probe, MOST),
         )
         return []
-    return db.execute(
-        "SELECT series, min(hour) FROM hourly WHERE series IN"
-        " (SELECT series FROM hourly WHERE what NOT IN ('clean', 'down', 'inconclusive') AND (? OR probe = ?))"
-        " AND (? OR probe = ?) GROUP BY series"
-        " UNION SELECT series, max(hour) FROM hourly WHERE series IN"
-        " (SELECT series FROM hourly WHERE what NOT IN ('clean', 'down', 'inconclusive')) AND (? OR probe = ?)"
-        " GROUP BY series",
-        (none, probe) * 3,
-    ).fetchall()
+    spans = db.execute(
+        "SELECT series, min(hour), max(hour) FROM hourly WHERE series IN"
+        " (SELECT m.id FROM series m JOIN series s ON s.measurement = m.measurement AND s.target = m.target"
+        " JOIN techniques t ON t.series = s.id) AND (? OR probe = ?) GROUP BY series",
+        (none, probe),
+    )
+    return [(series, hour) for series, *hours in spans for hour in hours]
 
 
 def names(db: sqlite3.Connection, sights: Iterable[Sight], *, own: bool) -> dict[str, str]:
@@ -67,11 +66,12 @@ def names(db: sqlite3.Connection, sights: Iterable[Sight], *, own: bool) -> dict
     first: dict[str, int] = {}
     for sight in sights:
         first[sight.probe] = min(sight.hour, first.get(sight.probe, sight.hour))
-    return together(first, _stays(db, first), own=own)
+    return together(first, stays(db, first), own=own)
 
 
-def _stays(db: sqlite3.Connection, probes: Collection[str]) -> list[Stay]:
-    """A probe was behind its first prefix before, too, as far as anybody knows."""
+def stays(db: sqlite3.Connection, probes: Collection[str]) -> list[Stay]:
+    """Behind which prefixes these probes were, and when; a probe was behind its first one before, too, as far as
+    anybody knows. Raises sqlite3.Error."""
     return [
         Stay(probe, home, since if before is not None else 0, END if until is None else until)
         for probe, home, since, until, before in db.execute(

@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from probe.collector import homes_table
+from probe.collector import fared_table, homes_table
 from probe.collector.cells import operator_key
 from probe.collector.incidents import retold
 from probe.collector.incidents.follow import Follow
@@ -112,6 +112,7 @@ def add(db: sqlite3.Connection, known: Known, findings: Iterable[tuple[Finding, 
         " seen_hours = popcount(seen | excluded.seen), bad_hours = popcount(bad | excluded.bad)",
         [(*key, *bits) for key, bits in sorted(fared.items())],
     )
+    fared_table.touch(db, {day for day, _, _ in fared})
     db.executemany(
         "INSERT INTO daily VALUES (?, ?, ?, ?, ?)"
         " ON CONFLICT (series, day, probe, what) DO UPDATE SET n = n + excluded.n",
@@ -200,7 +201,7 @@ def _refresh(
     own_homes: bool,
 ) -> None:  # fmt: skip
     follow = _follow(db, known, number, technique, control)
-    failed = _failing(db, follow.series, control) if technique in OUTAGE_LIKE else frozenset()
+    failed = _failing(db, follow.series, control, own_homes=own_homes) if technique in OUTAGE_LIKE else frozenset()
     homes = homes_table.names(db, [Sight(probe, hour) for probe, hour in follow.first.items()], own=own_homes)
     # No clock: what lasts is told up to the last word that there is, so that the same findings always tell the same.
     found = follow.incidents(now=follow.last + HOUR, failing=failed, prefix_of=homes)
@@ -242,15 +243,19 @@ def _series(db: sqlite3.Connection, number: int, technique: Technique) -> Series
     return Series(country, operator, access, measurement, target, technique)
 
 
-def _failing(db: sqlite3.Connection, series: Series, control: Collection[str]) -> frozenset[int]:
+def _failing(
+    db: sqlite3.Connection, series: Series, control: Collection[str], *, own_homes: bool
+) -> frozenset[int]:
     """Hours in which it failed for everybody, of those in which it was bad here."""
-    rows = db.execute(
+    rows: list[tuple[str, int, str, int]] = db.execute(
         "SELECT s.country, h.hour, h.probe, max(CASE h.what WHEN 'clean' THEN 0 WHEN 'down' THEN 1 ELSE 2 END)"
         " FROM hourly h JOIN series s ON s.id = h.series"
         " WHERE s.measurement = ? AND s.target = ? AND h.what <> 'inconclusive' GROUP BY 1, 2, 3",
         (series.measurement, series.target),
-    )
-    return retold.failing_hours(rows, series.country, control)
+    ).fetchall()
+    first = retold.first_hours(rows, control)
+    homes = homes_table.names(db, [Sight(probe, hour) for probe, hour in first.items()], own=own_homes)
+    return retold.failing_hours(rows, series.country, control, homes)
 
 
 def _put(db: sqlite3.Connection, name: str, number: int, one: Incident) -> None:

@@ -314,6 +314,22 @@ MIGRATIONS = (
         WHERE what NOT IN ('down', 'inconclusive') GROUP BY series, hour, probe
       ) GROUP BY 1, 2, 3;
     """,
+    """
+    CREATE TABLE fared_blocks (      -- the same added up by blocks of days, once it is old enough
+      days INTEGER NOT NULL,
+      start INTEGER NOT NULL,        -- its beginning, ms
+      series INTEGER NOT NULL,
+      probe TEXT NOT NULL,
+      seen INTEGER NOT NULL,         -- hours
+      bad INTEGER NOT NULL,
+      PRIMARY KEY (days, start, series, probe)
+    ) WITHOUT ROWID;
+    CREATE TABLE fared_done (        -- the blocks that say what the days say
+      days INTEGER NOT NULL,
+      start INTEGER NOT NULL,
+      PRIMARY KEY (days, start)
+    ) WITHOUT ROWID;
+    """,
 )
 
 

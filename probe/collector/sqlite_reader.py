@@ -4,16 +4,17 @@ from __future__ import annotations
 
 import sqlite3
 import threading
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from typing import Any
 
 import msgspec
 
-from probe.collector import heartbeats_table, history, homes_table, sqlite_search
+from probe.collector import fared, fared_table, heartbeats_table, history, homes_table, sqlite_search
 from probe.collector.cells import Cell
 from probe.collector.heartbeats import Silence, silences
 from probe.collector.history import HistoryRow
-from probe.collector.incidents.cases import MOSTLY, Look
+from probe.collector.incidents.cases import Look
 from probe.collector.incidents.model import Incident
 from probe.collector.instants import DAY
 from probe.collector.schema import open_reader
@@ -37,28 +38,27 @@ _CELL = (
 )
 _INCIDENT = "SELECT i.id, i.change, i.body, s.named, s.grouped FROM incidents i JOIN series s ON s.id = i.series"
 _HOURS = (
-    "SELECT series, probe, count(*) AS seen, sum(bad) AS bad FROM ("
+    "SELECT series, probe, count(*), sum(bad) FROM ("
     "SELECT h.series, h.probe, max(what <> 'clean') AS bad FROM series s"
     " CROSS JOIN hourly h ON h.series = s.id AND h.hour >= {} AND h.hour < {}"
     " WHERE what NOT IN ('down', 'inconclusive') GROUP BY h.series, h.hour, h.probe) GROUP BY series, probe"
 )
-# Whole days by the table that is made for it, the hours at the ends by the roll-up: ?1 … ?3 … ?4 … ?2.
-_LOOKS = (
-    "WITH parts AS (SELECT series, probe, seen_hours AS seen, bad_hours AS bad FROM fared WHERE day >= ?3 AND day < ?4"  # noqa: S608
-    f" UNION ALL {_HOURS.format('?1', '?3')} UNION ALL {_HOURS.format('?4', '?2')}),"
-    " homes AS (SELECT series, sum(seen - bad) >= ?5 * sum(seen) AS good FROM parts GROUP BY series, probe)"
-    " SELECT s.country, s.operator, s.access, s.measurement, s.target, s.grouped, sum(h.good), sum(NOT h.good)"
-    " FROM homes h JOIN series s ON s.id = h.series GROUP BY s.id ORDER BY 1, 2, 3, 4, 5"
+# Whole days by the tables that are made for it, the hours at the ends by the roll-up: ?3 … ?4 and ?5 … ?6.
+_FARED = (
+    f"SELECT series, probe, sum(seen), sum(bad) FROM ({fared_table.HOURS}"  # noqa: S608 - of this module
+    f" UNION ALL {_HOURS.format('?3', '?4')} UNION ALL {_HOURS.format('?5', '?6')}) GROUP BY series, probe"
 )
+_KINDS = "SELECT id, country, operator, access, measurement, target, grouped FROM series"
 _LISTED = "SELECT id, cell, at, received_at, body, has_evidence FROM listed"
 
 
 class SqliteReader:
     """Implements :class:`probe.collector.store.Reader`."""
 
-    def __init__(self, path: str) -> None:
-        """Raises StoreError."""
+    def __init__(self, path: str, *, own_homes: bool = False) -> None:
+        """``own_homes``: a probe whose prefix the broker does not tell is a home of its own. Raises StoreError."""
         self._db = open_reader(path)
+        self._own_homes = own_homes
         self._lock = threading.Lock()
 
     def close(self) -> None:
@@ -81,7 +81,7 @@ class SqliteReader:
         return [_finding_row(row) for row in rows]
 
     def cells_named(self, keys: Sequence[str]) -> list[Cell]:
-        rows = self._rows(f"{_CELL} {sqlite_search.NAMED}", msgspec.json.encode(keys).decode())
+        rows = self._rows(f"{_CELL} {sqlite_search.NAMED}", _json(keys))
         return [_cell(row) for row in rows]
 
     def search(self, search: Search) -> list[FindingRow]:
@@ -137,7 +137,15 @@ class SqliteReader:
         first, last = -(-since // DAY) * DAY, end // DAY * DAY
         if first >= last:
             first = last = end
-        return [Look(*row) for row in self._rows(_LOOKS, since, end, first, last, MOSTLY)]
+        ((oldest, newest),) = self._rows(fared_table.DAYS)
+        low, high = (max(first, oldest), min(last, newest + DAY)) if oldest is not None else (0, 0)
+        blocks, days = fared_table.cover(low, high, set(self._rows(fared_table.DONE, low, high)))
+        rows = self._rows(_FARED, _json(blocks), _json(days), since, first, last, end)
+        series = {number: parts for number, *parts in self._rows(_KINDS)}
+        probes = {probe for _, probe, _, _ in rows}
+        with self._reading():
+            stays = homes_table.stays(self._db, probes)
+        return fared.looks(rows, series, fared.homes(probes, stays, until, own=self._own_homes))
 
     def probes(self) -> list[ProbeRow]:
         rows = self._rows("SELECT id, online, seen FROM probes ORDER BY id")
@@ -155,11 +163,20 @@ class SqliteReader:
         return dict(self._rows("SELECT name, value FROM counters ORDER BY name"))
 
     def _rows(self, query: str, *arguments: object) -> list[Any]:
+        with self._reading():
+            return self._db.execute(query, arguments).fetchall()
+
+    @contextmanager
+    def _reading(self) -> Iterator[None]:
         try:
             with self._lock:
-                return self._db.execute(query, arguments).fetchall()
+                yield
         except sqlite3.Error as error:
             raise StoreError(f"the store can't be read: {error}") from error
+
+
+def _json(value: object) -> str:
+    return msgspec.json.encode(value).decode()
 
 
 def _cell(row: tuple[Any, ...]) -> Cell:

@@ -7,7 +7,7 @@ import sqlite3
 from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 
-from probe.collector import homes_table, retention
+from probe.collector import fared_table, homes_table, retention
 from probe.collector.instants import MINUTE, SECOND
 from probe.collector.instants import now as wall_clock
 from probe.collector.retention import Rules
@@ -70,13 +70,15 @@ class SqliteStore:
         return outcomes
 
     def _sweep(self) -> None:
-        """Let go of a little of what is old, now and then; a disk that is full then is met by the next batch."""
+        """Add up, and let go of, a little of what is old, now and then; a disk that is full then is met by the next
+        batch."""
         now = self._now()
-        if now < self._sweep_at or self._kept == Rules():
+        if now < self._sweep_at:
             return
         try:
             with transaction(self._db), self._remembering() as memory:
                 more = retention.sweep(self._db, self._kept, now)
+                more |= fared_table.tidy(self._db, now)
                 memory.thinned = None
         except sqlite3.Error as error:
             _log.warning("what is old could not be let go of: %s", error)

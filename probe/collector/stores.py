@@ -45,12 +45,17 @@ def reader(config: CollectorConfig) -> Reader:
     if config.store:
         from probe.collector.clickhouse.reader import ClickHouseReader
 
-        return ClickHouseReader(_link(config))
+        return ClickHouseReader(_link(config), own_homes=_own(config))
     from probe.collector.sqlite_reader import SqliteReader
 
     if not Path(config.database).exists():
         raise StoreError(f"there is no database {config.database}: has a collector run here? (--config names another)")
-    return SqliteReader(config.database)
+    return SqliteReader(config.database, own_homes=_own(config))
+
+
+def _own(config: CollectorConfig) -> bool:
+    """Whether a probe whose prefix the broker does not tell is a home of its own."""
+    return config.unknown_homes == "own"
 
 
 def _embedded(config: CollectorConfig, changed: Callable[[], None]) -> Opened:
@@ -59,10 +64,10 @@ def _embedded(config: CollectorConfig, changed: Callable[[], None]) -> Opened:
     from probe.collector.sqlite_store import SqliteStore
 
     store = SqliteStore(
-        config.database, changed, config.control, own_homes=config.unknown_homes == "own", kept=rules(config)
+        config.database, changed, config.control, own_homes=_own(config), kept=rules(config)
     )
     try:
-        reads = SqliteReader(config.database)
+        reads = SqliteReader(config.database, own_homes=_own(config))
     except BaseException:
         store.close()
         raise
@@ -86,9 +91,9 @@ def _clickhouse(config: CollectorConfig, changed: Callable[[], None]) -> Opened:
             link.close()
         raise
     tick = Ticker()
-    settler = Settler(links[1], tick, config.control, own_homes=config.unknown_homes == "own")
+    settler = Settler(links[1], tick, config.control, own_homes=_own(config))
     foreman = Foreman(links[1], settler, Lease(links[1], name(), tick), changed)
-    reads = ClickHouseReader(links[2])
+    reads = ClickHouseReader(links[2], own_homes=_own(config))
     public = SharedFeed(reads, config.consents, wall_clock, lambda: foreman.settles)
     foreman.start()
 

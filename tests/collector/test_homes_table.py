@@ -16,7 +16,7 @@ from probe.collector.incidents.model import HOUR, Incident
 from probe.collector.verdicts import Connected, Judged
 from probe.model.finding import Finding
 from tests.collector.incidents.stories import at
-from tests.collector.test_rollup import findings, give, told
+from tests.collector.test_rollup import TUNISIA, findings, give, told
 
 if TYPE_CHECKING:
     from tests.collector.conftest import Desk, FakeProbe
@@ -93,6 +93,25 @@ def test_whenever_the_broker_tells_it_the_incidents_are_the_same(
         connect(between, probe, home)
     assert told(first) == told(last) == told(between)
     assert [seen(one) for one in told(first)] == [(2, 2, "prefix")]
+
+
+@pytest.mark.parametrize("order", ["first", "last", "last, backwards"])
+def test_a_crowd_in_one_home_abroad_makes_no_outage(desk: Desk, probes: Probes, order: str) -> None:
+    """Five probes of one home say that the servers fail in Tunisia, too; two homes there say that they do not."""
+    cut_here = findings(probes)
+    crowd = findings(probes, line=TUNISIA, homes=5, prefix="crowd")
+    honest = findings(probes, lambda *_: "good", line=TUNISIA, homes=2, prefix="honest")
+    names = sorted({finding.probe.id for finding in (*cut_here, *crowd, *honest)})
+    words = [(name, "crowd" if name.startswith("crowd") else name) for name in names]
+    if order == "first":
+        for word in words:
+            connect(desk, *word)
+    give(desk, [*cut_here, *crowd, *honest], size=200)
+    assert order == "first" or not [one for one in told(desk) if one.series.country == "DZ"], "an outage, so far"
+    if order != "first":
+        for word in words if order == "last" else words[::-1]:
+            connect(desk, *word, AFTER)
+    assert [seen(one) for one in told(desk) if one.series.country == "DZ"] == [(3, 3, "prefix")]
 
 
 def test_one_probe_stays_one_home_wherever_its_address_moves(desk: Desk, some: list[Finding]) -> None:

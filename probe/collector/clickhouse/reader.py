@@ -6,14 +6,16 @@ from collections.abc import Sequence
 
 import msgspec
 
+from probe.collector import fared
 from probe.collector.cells import Cell
 from probe.collector.clickhouse import found
 from probe.collector.clickhouse.link import Link
 from probe.collector.clickhouse.rowbinary import listed, literal
+from probe.collector.clickhouse.telling import stays_of
 from probe.collector.heartbeats import Life, Silence, silences
 from probe.collector.heartbeats_table import NEAR
 from probe.collector.history import HistoryRow
-from probe.collector.incidents.cases import MOSTLY, Look
+from probe.collector.incidents.cases import Look
 from probe.collector.incidents.model import Incident
 from probe.collector.search import Search
 from probe.collector.sqlite_reader import MOST_CELLS
@@ -35,8 +37,9 @@ _SERIES = "country, operator, named, access, measurement, target, grouped"
 class ClickHouseReader:
     """Implements :class:`probe.collector.store.Reader`."""
 
-    def __init__(self, link: Link) -> None:
-        self._link = link
+    def __init__(self, link: Link, *, own_homes: bool = False) -> None:
+        """``own_homes``: a probe whose prefix the broker does not tell is a home of its own."""
+        self._link, self._own_homes = link, own_homes
 
     def close(self) -> None:
         self._link.close()
@@ -101,18 +104,14 @@ class ClickHouseReader:
     def looks(self, since: int, until: int) -> list[Look]:
         among = f"hour BETWEEN {since} AND {until} AND what NOT IN ('down', 'inconclusive')"
         rows = self._link.rows(
-            "sii", "SELECT cell, toInt64(sum(good)), toInt64(count() - sum(good)) FROM"
-            f" (SELECT cell, probe, sum(1 - bad) >= {MOSTLY} * count() AS good FROM"
+            "ssii", "SELECT cell, probe, toInt64(count()), toInt64(sum(bad)) FROM"
             f" (SELECT cell, hour, probe, max(what <> 'clean') AS bad FROM hourly WHERE {among}"
-            " GROUP BY cell, hour, probe) GROUP BY cell, probe) GROUP BY cell",
+            " GROUP BY cell, hour, probe) GROUP BY cell, probe",
         )  # fmt: skip
-        series = self._series(f"cell GLOBAL IN (SELECT cell FROM hourly WHERE {among})")
-        told = []
-        for cell, good, bad in rows:
-            country, operator, _, access, measurement, target, grouped = series[cell]
-            fields = country, operator, access, measurement, target, grouped, good, bad
-            told.append(msgspec.convert(dict(zip(Look.__struct_fields__, fields, strict=True)), Look))
-        return sorted(told, key=lambda look: (look.country, look.operator, look.access, look.measurement, look.target))
+        named = self._series(f"cell GLOBAL IN (SELECT cell FROM hourly WHERE {among})") if rows else {}
+        series = {cell: (*parts[:2], *parts[3:]) for cell, parts in named.items()}
+        homes = fared.homes({probe for _, probe, _, _ in rows}, stays_of(self._link), until, own=self._own_homes)
+        return fared.looks(rows, series, homes)
 
     def silence(self, incident: Incident) -> tuple[Silence, ...]:
         if not incident.silent:

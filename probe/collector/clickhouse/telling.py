@@ -49,7 +49,12 @@ class Telling:
 
     def moved(self, probes: Collection[str], *, everybody: bool) -> list[tuple[str, int]]:
         """(cell, hour) of what has to be told anew since it is known behind which prefix these probes are."""
-        interfered = f"cell GLOBAL IN (SELECT cell FROM hourly WHERE what NOT IN {_GOOD})"
+        # Of a target with which anybody found interference: what looks like an outage is told by those elsewhere.
+        interfered = (
+            "cell GLOBAL IN (SELECT cell FROM series WHERE (measurement, target) GLOBAL IN"
+            " (SELECT measurement, target FROM series WHERE cell GLOBAL IN"
+            f" (SELECT cell FROM hourly WHERE what NOT IN {_GOOD})))"
+        )
         mine = "1" if everybody else f"probe IN {listed(probes)}"
         rows = self._link.rows(
             "sii", f"SELECT cell, min(hour), max(hour) FROM hourly WHERE {interfered} AND {mine} GROUP BY cell"
@@ -135,10 +140,10 @@ class Telling:
             f" WHERE cell IN {listed(concerned)} AND gone = 0 ORDER BY since",
         ):  # fmt: skip
             known.setdefault((cell, technique), {})[incident_id] = _INCIDENT.decode(body)
+        stays, rows = stays_of(self._link), []
         failing = self._failing(
-            {cell: kinds[cell] for cell, some in concerned.items() if OUTAGE_LIKE.intersection(some)}
+            {cell: kinds[cell] for cell, some in concerned.items() if OUTAGE_LIKE.intersection(some)}, stays
         )
-        stays, rows = self._stays(), []
         for cell, techniques in concerned.items():
             for technique in sorted(techniques):
                 kind = kinds[cell]
@@ -178,7 +183,7 @@ class Telling:
             rows.append((name, cell, series.technique, "", 0, 0, b"", 1, self._change))
         return rows
 
-    def _failing(self, kinds: Mapping[str, _Kind]) -> dict[str, frozenset[int]]:
+    def _failing(self, kinds: Mapping[str, _Kind], stays: list[Stay]) -> dict[str, frozenset[int]]:
         """Cell → hours in which its target failed for everybody."""
         if not kinds:
             return {}
@@ -192,25 +197,28 @@ class Telling:
             kind = everywhere[cell]
             words, key = worst.setdefault((kind.measurement, kind.target), {}), (kind.country, hour, probe)
             words[key] = max(word, words.get(key, 0))
-        return {
-            cell: retold.failing_hours(
-                ((*key, word) for key, word in worst.get((kind.measurement, kind.target), {}).items()),
-                kind.country, self._control,
-            ) for cell, kind in kinds.items()
-        }  # fmt: skip
-
-    def _stays(self) -> list[Stay]:
-        """A probe was behind its first prefix before, too, as far as anybody knows."""
-        rows = self._link.rows("sis", f"SELECT probe, since, home FROM homes ORDER BY since DESC LIMIT {MOST} BY probe")
-        by_probe: dict[str, list[tuple[int, str]]] = {}
-        for probe, since, home in rows:
-            by_probe.setdefault(probe, []).append((since, home))
-        found = []
-        for probe, some in by_probe.items():
-            some.sort()
-            ends = [since for since, _ in some[1:]] + [END]
-            found += [
-                Stay(probe, home, since if number else 0, end)
-                for number, ((since, home), end) in enumerate(zip(some, ends, strict=True))
-            ]
+        found = {}
+        for cell, kind in kinds.items():
+            rows = [(*key, word) for key, word in worst.get((kind.measurement, kind.target), {}).items()]
+            first = retold.first_hours(rows, self._control)
+            homes = together(first, stays, own=self._own_homes) if stays else {}
+            found[cell] = retold.failing_hours(rows, kind.country, self._control, homes)
         return found
+
+
+def stays_of(link: Link) -> list[Stay]:
+    """Behind which prefixes the probes were, and when; a probe was behind its first one before, too, as far as anybody
+    knows. Raises StoreError."""
+    rows = link.rows("sis", f"SELECT probe, since, home FROM homes ORDER BY since DESC LIMIT {MOST} BY probe")
+    by_probe: dict[str, list[tuple[int, str]]] = {}
+    for probe, since, home in rows:
+        by_probe.setdefault(probe, []).append((since, home))
+    found = []
+    for probe, some in by_probe.items():
+        some.sort()
+        ends = [since for since, _ in some[1:]] + [END]
+        found += [
+            Stay(probe, home, since if number else 0, end)
+            for number, ((since, home), end) in enumerate(zip(some, ends, strict=True))
+        ]
+    return found

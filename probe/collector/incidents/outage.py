@@ -10,7 +10,7 @@ from probe.collector.incidents.homes import WINDOW
 
 Word = Literal["good", "bad", "down"]
 Words = Mapping[str, Mapping[int, Word]]
-"""Probe → hour → what it said of the target in that hour, the worst."""
+"""Home, or probe of the control vantage → hour → what it said of the target in that hour, the worst."""
 
 
 def failing(hours: Iterable[int], inside: Words, outside: Words) -> frozenset[int]:

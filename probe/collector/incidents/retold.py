@@ -43,18 +43,37 @@ def sights(rows: Iterable[tuple[int, str, str, int, int, int]], control: Collect
 
 
 def failing_hours(
-    rows: Iterable[tuple[str, int, str, int]], country: str, control: Collection[str]
+    rows: Iterable[tuple[str, int, str, int]], country: str, control: Collection[str], home_of: Mapping[str, str]
 ) -> frozenset[int]:
     """Hours in which a target failed for everybody, of those in which it was bad in a country.
 
     ``rows``: (country, hour, probe, worst) of all who measured it, where the worst is 0 clean, 1 down, 2 anything else.
+    ``home_of``: probe → its home, whose probes have one word together, the worst; one that is not in it speaks for
+    itself, as those of the control vantage do.
     """
-    outside: dict[str, dict[int, Word]] = {}
-    inside: dict[str, dict[int, Word]] = {}
+    outside: dict[str, dict[int, int]] = {}
+    inside: dict[str, dict[int, int]] = {}
     for where, hour, probe, worst in rows:
-        words = outside if probe in control or where != country else inside
-        words.setdefault(probe, {})[hour] = _WORDS[worst]
-    return failing({hour for said in inside.values() for hour, word in said.items() if word == "bad"}, inside, outside)
+        controls = probe in control
+        words = outside if controls or where != country else inside
+        said = words.setdefault(probe if controls else home_of.get(probe, probe), {})
+        said[hour] = max(worst, said.get(hour, 0))
+    bad = {hour for said in inside.values() for hour, worst in said.items() if _WORDS[worst] == "bad"}
+    return failing(bad, _in_words(inside), _in_words(outside))
+
+
+def first_hours(rows: Iterable[tuple[str, int, str, int]], control: Collection[str]) -> dict[str, int]:
+    """The hour in which each probe first measured, by the rows of :func:`failing_hours`; those of the control vantage
+    are no homes."""
+    first: dict[str, int] = {}
+    for _, hour, probe, _ in rows:
+        if probe not in control:
+            first[probe] = min(hour, first.get(probe, hour))
+    return first
+
+
+def _in_words(said: Mapping[str, Mapping[int, int]]) -> dict[str, dict[int, Word]]:
+    return {name: {hour: _WORDS[worst] for hour, worst in hours.items()} for name, hours in said.items()}
 
 
 def reconcile(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from probe.collector.incidents.model import HOUR, Bounds, Incident, Series, Sight
-from probe.collector.incidents.retold import OPEN_END, end, failing_hours, reconcile, sights
+from probe.collector.incidents.retold import OPEN_END, end, failing_hours, first_hours, reconcile, sights
 
 SERIES = Series("DZ", "AS36947", "fixed", "blackhole", "196.20.66.10", "ip_blackhole")
 
@@ -28,10 +28,31 @@ def test_rows_of_an_hour_become_one_sight() -> None:
 
 def test_what_fails_outside_as_well_fails_for_everybody() -> None:
     here = [("DZ", HOUR, "p-one", 2), ("DZ", HOUR, "p-two", 2)]
-    assert failing_hours(here, "DZ", ()) == frozenset()
-    assert failing_hours([*here, ("TN", HOUR, "p-tn", 2)], "DZ", ()) == {HOUR}
-    assert failing_hours([*here, ("TN", HOUR, "p-tn", 0)], "DZ", ()) == frozenset()
-    assert failing_hours([*here, ("DZ", HOUR, "p-control", 1)], "DZ", {"p-control"}) == {HOUR}
+    assert failing_hours(here, "DZ", (), {}) == frozenset()
+    assert failing_hours([*here, ("TN", HOUR, "p-tn", 2)], "DZ", (), {}) == {HOUR}
+    assert failing_hours([*here, ("TN", HOUR, "p-tn", 0)], "DZ", (), {}) == frozenset()
+    assert failing_hours([*here, ("DZ", HOUR, "p-control", 1)], "DZ", {"p-control"}, {}) == {HOUR}
+
+
+def test_a_crowd_in_one_home_makes_no_outage() -> None:
+    here = [("DZ", HOUR, "p-one", 2), ("DZ", HOUR, "p-two", 2)]
+    crowd = [("TN", HOUR, f"p-{n}", 2) for n in range(5)]
+    others = [("TN", HOUR, "p-x", 0), ("TN", HOUR, "p-y", 0)]
+    one_home = {f"p-{n}": "~one" for n in range(5)}
+    assert failing_hours([*here, *crowd, *others], "DZ", (), {}) == {HOUR}
+    assert failing_hours([*here, *crowd, *others], "DZ", (), one_home) == frozenset()
+
+
+def test_the_word_of_a_home_is_the_worst_of_its_probes_in_an_hour() -> None:
+    here, there = [("DZ", HOUR, "p-one", 2)], [("TN", HOUR, "p-a", 0), ("TN", HOUR, "p-b", 1)]
+    for rows in (there, there[::-1]):
+        assert failing_hours([*here, *rows], "DZ", (), {"p-a": "~h", "p-b": "~h"}) == {HOUR}
+
+
+def test_probes_of_the_control_vantage_are_no_homes() -> None:
+    rows = [("DZ", HOUR, "p-one", 2), ("DZ", HOUR, "p-c", 0), ("DZ", 2 * HOUR, "p-c", 0), ("TN", 3 * HOUR, "p-one", 0)]
+    assert failing_hours(rows, "DZ", {"p-c"}, {"p-one": "~h", "p-c": "~h"}) == frozenset()
+    assert first_hours(rows, {"p-c"}) == {"p-one": HOUR}
 
 
 def test_an_incident_keeps_its_name_while_it_shares_time_with_what_was_known() -> None:
