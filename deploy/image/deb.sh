@@ -40,7 +40,7 @@ python3 -m compileall -q -o 2 -o 0 /usr/lib/colibri/python || true
 [ ! -d /run/systemd/system ] || systemctl daemon-reload
 if command -v systemd-sysusers >/dev/null; then
     systemd-sysusers colibri.conf
-    systemd-tmpfiles --create colibri.conf
+    systemd-tmpfiles --create colibri.conf || true  # without /proc, in a chroot, say, it is done at the next start
 fi
 [ ! -d /run/systemd/system ] || systemctl try-restart colibri.service
 END
