@@ -29,6 +29,7 @@ if TYPE_CHECKING:
 
 VERBS = {
     "measure": "measure one target now and say what was found",
+    "probe": "sweep ways, try ports or ask for names by the thousand, as rows",
     "run": "the daemon: measure what is due, publish what is found",
     "enrol": "give this device its name and its certificate",
     "status": "what the daemon is doing",

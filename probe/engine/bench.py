@@ -23,8 +23,6 @@ from probe.model.outcome import Entry
 from probe.model.packet import Flags, Tcp
 from probe.wire.scrub import Scrubber
 
-HEADERS = 60
-"""Bytes counted against the budget for each packet besides its payload."""
 _DRAIN_EVERY = 64  # packets of a burst: without CAP_NET_ADMIN the capture's queue holds a few hundred
 
 Shared = UdpStep | StreamStep | SynStep | EchoStep

@@ -5,12 +5,15 @@ Time comes in as ``now`` (seconds of a monotonic clock) and ``day`` (the UTC dat
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from weakref import WeakValueDictionary
 
 from probe.model.config import SafetyConfig
 from probe.model.errors import BudgetExhausted
 from probe.wire.address import address_bytes
 
+HEADERS = 60
+"""Bytes counted for each packet besides its payload."""
 HANDSHAKE = 4
 """Packets of a TCP flow that the kernel sends by itself and close together: SYN, ACK, the payload, the closing RST."""
 _BURST = 0.1  # share of a second's allowance that may leave at once
@@ -55,6 +58,18 @@ class Rate:
         """Take ``units``, allowed or not: the debt delays what comes after."""
         self._next = max(self._next, now - self._slack) + units * self._each
 
+    def pass_one(self, now: float) -> float:
+        """Take one unit if it may pass now, as :meth:`wait` and :meth:`use` do; else the seconds until it may."""
+        start = max(self._next, now - self._slack)
+        if start - now > _NOTHING:
+            return start - now
+        self._next = start + self._each
+        return 0.0
+
+    def at_once(self, now: float) -> int:
+        """How many units may pass now, one by one."""
+        return max(0, int((now + _NOTHING - max(self._next, now - self._slack)) / self._each + 1))
+
     def idle(self, now: float) -> bool:
         """Whether the bucket is full and nothing of it reserved, so that a new one would be no different."""
         return self._next <= now - self._slack and not self._reserved
@@ -76,6 +91,7 @@ class Budget:
         self._safety = safety
         self._all = Rate(safety.packets_per_second)
         self._targets: dict[bytes, Rate] = {}
+        self._held: WeakValueDictionary[bytes, Rate] = WeakValueDictionary()  # by somebody who has asked for rates()
         self._most = _MANY
         self._load = load or (lambda: ("", 0))
         self._day, self.used = self._load()
@@ -103,6 +119,37 @@ class Budget:
         self.used += octets
         self._all.use(now, packets)
         self._target(address, now).use(now, packets)
+
+    def rates(self, addresses: Sequence[str], now: float) -> list[Rate]:
+        """The allowance of each address, for :meth:`take_row`."""
+        found = [self._target(address, now) for address in addresses]
+        self._held.update(zip(map(address_bytes, addresses), found, strict=True))
+        return found
+
+    def take_row(self, rates: Sequence[Rate], octets: int, now: float, day: str) -> tuple[int, float]:
+        """Take one packet of ``octets`` bytes for each of ``rates``, in this order, as far as they may leave now.
+
+        Returns how many were taken, and after how many seconds it is worth asking for the next. Raises BudgetExhausted
+        where the day's bytes do not suffice for one.
+        """
+        self._check(octets, day)
+        most = min(len(rates), self._all.at_once(now), (self._safety.bytes_per_day - self.used) // octets)
+        taken, delay = 0, 0.0
+        for rate in rates[:most]:
+            delay = rate.pass_one(now)
+            if delay:
+                break
+            taken += 1
+        self._all.use(now, taken)
+        self.used += taken * octets
+        return taken, delay or (self._all.wait(now) if taken < len(rates) else 0.0)
+
+    def spend_on(self, rate: Rate, packets: int, octets: int, now: float, day: str) -> None:
+        """As :meth:`spend`, for one of :meth:`rates`."""
+        self._today(day)
+        self.used += octets
+        self._all.use(now, packets)
+        rate.use(now, packets)
 
     def carries(self, address: str, per_second: int, now: float) -> bool:
         """Whether a stream of so many packets a second could be reserved if there were no other."""
@@ -159,5 +206,6 @@ class Budget:
                 # Only the idle are forgotten: many targets are no way around the pace of one.
                 self._targets = {k: rate for k, rate in self._targets.items() if not rate.idle(now)}
                 self._most = max(_MANY, 2 * len(self._targets))
-            target = self._targets[key] = Rate(self._safety.target_packets_per_second)
+            target = self._held.get(key) or Rate(self._safety.target_packets_per_second)
+            self._targets[key] = target
         return target

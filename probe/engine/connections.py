@@ -12,8 +12,8 @@ from functools import partial
 import msgspec
 
 from probe.engine import sockets
-from probe.engine.bench import HEADERS, Bench
-from probe.engine.budget import HANDSHAKE
+from probe.engine.bench import Bench
+from probe.engine.budget import HANDSHAKE, HEADERS
 from probe.engine.intake import Key
 from probe.engine.observe import is_error
 from probe.model.exchange import Failure, TcpStep, TlsStep, TransferStep

@@ -5,7 +5,8 @@ from __future__ import annotations
 import msgspec
 
 from probe.engine import sockets
-from probe.engine.bench import HEADERS, Bench
+from probe.engine.bench import Bench
+from probe.engine.budget import HEADERS
 from probe.engine.observe import transport
 from probe.model.exchange import EchoStep, Failure, SynStep, UdpStep
 from probe.model.outcome import Entry

@@ -6,11 +6,14 @@ Only the local configuration file opens a range (``[safety] allow_networks``): t
 from __future__ import annotations
 
 import ipaddress
-from collections.abc import Iterable
+import socket
+from bisect import bisect_right
+from collections.abc import Iterable, Sequence
 
 from probe.model.errors import ConfigError, ForbiddenDestination, UsageError
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+_PLAIN6 = 1 << 48  # below it lie addresses that embed another
 
 FORBIDDEN: tuple[tuple[Network, str], ...] = tuple(
     (ipaddress.ip_network(network), what)
@@ -61,6 +64,24 @@ def networks(texts: Iterable[str], where: str = "safety.allow_networks") -> tupl
     return tuple(parsed)
 
 
+class _Ranges:
+    """Networks of one IP version, for a quick look whether an address is in any."""
+
+    def __init__(self, networks: Iterable[Network], version: int) -> None:
+        merged = sorted(ipaddress.collapse_addresses(_of(networks, version)))
+        self._starts = [int(network.network_address) for network in merged]
+        self._ends = [int(network.broadcast_address) for network in merged]
+
+    def __contains__(self, value: int) -> bool:
+        i = bisect_right(self._starts, value) - 1
+        return i >= 0 and value <= self._ends[i]
+
+
+def _of(networks: Iterable[Network], version: int) -> Sequence[ipaddress.IPv4Network]:
+    # Both kinds have what is used of them here, and never come together.
+    return [network for network in networks if network.version == version]  # type: ignore[misc]
+
+
 class Guard:
     """Says whether an address may be measured.
 
@@ -73,13 +94,33 @@ class Guard:
     ) -> None:
         self._allow = tuple(allow)
         self._own = frozenset(ipaddress.ip_address(text) for text in own)
+        self._own_values = frozenset((ip.version == 6, int(ip)) for ip in self._own)
         subnets = ((network, "the local network") for network in local if network.num_addresses > 1)
         self._forbidden = (*FORBIDDEN, *subnets)
         self._passed: set[str] = set()
+        self._quick = {
+            4: (_Ranges(self._allow, 4), _Ranges((network for network, _ in self._forbidden), 4)),
+            6: (_Ranges(self._allow, 6), _Ranges((network for network, _ in self._forbidden), 6)),
+        }
+
+    def _passes(self, address: str) -> bool:
+        """Whether an address, spelt plainly, surely may be measured; of all others :meth:`check` has the say."""
+        six = ":" in address
+        try:
+            value = int.from_bytes(socket.inet_pton(socket.AF_INET6 if six else socket.AF_INET, address), "big")
+        except (OSError, ValueError):
+            return False
+        if (six and value < _PLAIN6) or (six, value) in self._own_values:
+            return False
+        allowed, forbidden = self._quick[6 if six else 4]
+        return value in allowed or value not in forbidden
 
     def check(self, address: str) -> None:
         """Raise ForbiddenDestination unless ``address`` (text, v4 or v6) may be measured; UsageError if it is none."""
         if address in self._passed:
+            return
+        if self._passes(address):
+            self._passed.add(address)
             return
         try:
             ip = ipaddress.ip_address(address)

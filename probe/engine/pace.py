@@ -39,6 +39,17 @@ class Pace:
                 while delay := self._take(address, packets, octets):  # noqa: ASYNC110
                     await asyncio.sleep(delay)
 
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """The line's packets, for a moment, to who takes them from the budget by himself (:mod:`probe.engine.bulk`)."""
+        async with self._line:
+            yield
+
+    @property
+    def budget(self) -> Budget:
+        """The budget itself, for who takes a :meth:`turn`."""
+        return self._budget
+
     def _take(self, address: str, packets: int, octets: int) -> float:
         return self._budget.take(address, packets, octets, time.monotonic(), _today())
 

@@ -13,8 +13,8 @@ import msgspec
 
 from probe.engine import sockets
 from probe.engine.authorities import distrust
-from probe.engine.bench import HEADERS, Bench
-from probe.engine.budget import HANDSHAKE
+from probe.engine.bench import Bench
+from probe.engine.budget import HANDSHAKE, HEADERS
 from probe.engine.clock import synchronised
 from probe.engine.connections import Opened, entry_of, opened
 from probe.model.exchange import Session, TlsStep

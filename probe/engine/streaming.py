@@ -8,7 +8,8 @@ import math
 import msgspec
 
 from probe.engine import sockets
-from probe.engine.bench import HEADERS, Bench
+from probe.engine.bench import Bench
+from probe.engine.budget import HEADERS
 from probe.engine.intake import Waiter
 from probe.engine.observe import Watch, transport
 from probe.model.exchange import Failure, StreamStep

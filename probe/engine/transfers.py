@@ -16,8 +16,8 @@ from random import Random
 import msgspec
 
 from probe.engine import sockets
-from probe.engine.bench import HEADERS, Bench
-from probe.engine.budget import HANDSHAKE
+from probe.engine.bench import Bench
+from probe.engine.budget import HANDSHAKE, HEADERS
 from probe.engine.connections import Opened, entry_of, opened, synack
 from probe.model.exchange import Failure, Sample, TransferStep
 from probe.model.outcome import Entry

@@ -109,3 +109,31 @@ def test_a_refusal_is_not_forgotten_for_what_passed() -> None:
 def test_networks_name_the_wrong_one() -> None:
     with pytest.raises(ConfigError, match=r"safety.allow_networks\[1\].*'10.0.0.1/8'"):
         networks(["203.0.113.0/24", "10.0.0.1/8"])
+
+
+def slowly(address: str, allow: list[str], own: frozenset[str]) -> bool:
+    """The rule in full, without the quick look: whether an address is refused."""
+    ip = ipaddress.ip_address(address)
+    if (isinstance(ip, ipaddress.IPv6Address) and ip.ipv4_mapped) or ip in {ipaddress.ip_address(one) for one in own}:
+        return True
+    opened = [ipaddress.ip_network(one) for one in allow]
+    if any(ip.version == network.version and ip in network for network in opened):
+        return False
+    return any(ip.version == network.version and ip in network for network, _ in FORBIDDEN)
+
+
+EDGES = [network[place] for network, _ in FORBIDDEN for place in (0, -1)]
+NEAR = st.builds(lambda ip, by: int(ip) + by, st.sampled_from(EDGES), st.integers(-2, 2))
+FOUR = st.builds(ipaddress.IPv4Address, st.integers(0, 2**32 - 1) | NEAR.filter(lambda n: 0 <= n < 2**32))
+SIX = st.builds(ipaddress.IPv6Address, st.integers(0, 2**128 - 1) | NEAR.filter(lambda n: 0 <= n < 2**128))
+
+
+OPENED = [[], ["203.0.113.0/24", "198.18.0.0/15"], ["0.0.0.0/0"], ["::/0"], ["2001:db8::/32"]]
+
+
+@given(FOUR | SIX, st.sampled_from(OPENED))
+def test_the_quick_look_refuses_what_the_whole_rule_refuses(
+    ip: ipaddress.IPv4Address | ipaddress.IPv6Address, allow: list[str]
+) -> None:
+    own = frozenset({"203.0.113.9", "2001:db8::9", "8.8.8.8"})
+    assert refused(str(ip), Guard(networks(allow), own)) == slowly(str(ip), allow, own)

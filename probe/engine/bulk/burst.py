@@ -1,0 +1,102 @@
+"""Many packets with one system call: sendmmsg(2), on buffers that are made once and written into in place."""
+
+from __future__ import annotations
+
+import ctypes
+import errno
+import os
+import socket
+import struct
+from collections.abc import Sequence
+
+from probe.engine.bpf import attach_drop_all
+from probe.model.errors import NoPermission
+from probe.wire.address import address_bytes
+
+MOST = 1024
+"""Packets that the kernel takes at most with one call (UIO_MAXIOV)."""
+_FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)  # a queue of this machine is full for the moment
+_IOVEC = struct.Struct("@PN")  # struct iovec: base, len
+_MMSGHDR = struct.Struct("@PIPNPNi0PI0P")  # struct mmsghdr: name, namelen, iov, iovlen, control, controllen, flags, len
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_SENDMMSG = _LIBC.sendmmsg
+_SENDMMSG.argtypes = [ctypes.c_int, ctypes.c_void_p, ctypes.c_uint, ctypes.c_int]
+
+
+class Burst:
+    """A row of packets of one size. ``buffer`` holds them one behind the other, ``size`` bytes each; whoever writes
+    into it changes what :meth:`send` sends."""
+
+    def __init__(self, sock: socket.socket, packets: bytes, size: int, addresses: Sequence[str] = ()) -> None:
+        """``addresses``: where each packet goes, on a socket that is not connected. Raises MalformedPacket for one that
+        is none, ValueError where the numbers do not agree."""
+        count = len(packets) // size
+        if len(packets) != count * size or (addresses and len(addresses) != count):
+            raise ValueError(f"{len(packets)} bytes are not {len(addresses)} packets of {size}")
+        self._socket, self.size, self.count = sock, size, count
+        self.buffer = bytearray(packets)
+        self._names = bytearray(b"".join(map(_sockaddr, addresses)))
+        name_size = len(self._names) // count if addresses else 0
+        self._vectors = bytearray(_IOVEC.size * count)
+        self._headers = bytearray(_MMSGHDR.size * count)
+        base, names, vectors = _at(self.buffer), _at(self._names) if addresses else 0, _at(self._vectors)
+        for i in range(count):
+            _IOVEC.pack_into(self._vectors, i * _IOVEC.size, base + i * size, size)
+            name = names + i * name_size
+            _MMSGHDR.pack_into(self._headers, i * _MMSGHDR.size, name, name_size, vectors + i * _IOVEC.size,
+                               1, 0, 0, 0, 0)  # fmt: skip
+        self._first = _at(self._headers)
+
+    def lengthen(self, i: int, length: int) -> None:
+        """Packet ``i`` is of so many bytes from now on, at most ``size``."""
+        _IOVEC.pack_into(self._vectors, i * _IOVEC.size, _at(self.buffer) + i * self.size, length)
+
+    def send(self, start: int, count: int) -> int:
+        """Send ``count`` packets from the ``start``-th on; returns how many left. Fewer: this machine's queue is full.
+
+        Raises OSError where not even the first could.
+        """
+        sent = _SENDMMSG(self._socket.fileno(), self._first + start * _MMSGHDR.size, min(count, MOST), 0)
+        if sent >= 0:
+            return int(sent)
+        number = ctypes.get_errno()
+        if number in _FULL:
+            return 0
+        raise OSError(number, os.strerror(number))
+
+
+def _sockaddr(address: str) -> bytes:
+    """``struct sockaddr_in`` or ``sockaddr_in6``, port 0."""
+    raw = address_bytes(address)
+    if len(raw) == 4:
+        return struct.pack("@HH4s8x", socket.AF_INET, 0, raw)
+    return struct.pack("@HHI16sI", socket.AF_INET6, 0, 0, raw, 0)
+
+
+def _at(buffer: bytearray) -> int:
+    """Where a buffer lies. It must not be resized from now on: it is exported to the end of its life."""
+    return ctypes.addressof(ctypes.c_char.from_buffer(buffer)) if buffer else 0
+
+
+def raw_socket(family: int, interface: str = "") -> socket.socket:
+    """A socket for whole IP packets that receives nothing. The kernel routes them, fills in an IPv4 header's checksum,
+    and takes care of what lies below, whatever that is: cable, radio, PPP, a tunnel, a modem without Ethernet headers.
+
+    Raises NoPermission without CAP_NET_RAW, OSError where there is no such interface.
+    """
+    try:
+        sock = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
+    except PermissionError:
+        raise NoPermission(
+            "this process may not send raw packets (CAP_NET_RAW)",
+            "run it as root, or through the daemon: be a member of the group colibri",
+        ) from None
+    try:
+        sock.setblocking(False)
+        attach_drop_all(sock)
+        if interface:
+            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
+    except OSError:
+        sock.close()
+        raise
+    return sock

@@ -1,0 +1,195 @@
+"""Probes to many far ends at many TTLs, and what came back: a row of them leaves with one call, each in its own place.
+
+A volley is of one IP version on one interface. Its methods are generators that yield the seconds to wait before they go
+on, so that a daemon's event loop and a plain command can drive them (:mod:`probe.engine.bulk.drive`).
+"""
+
+from __future__ import annotations
+
+import struct
+import time
+from array import array
+from collections.abc import Callable, Generator, Sequence
+
+import msgspec
+
+from probe.engine.budget import HEADERS
+from probe.engine.bulk.burst import Burst
+from probe.engine.bulk.frames import SHAPES, Kind, numbered
+from probe.engine.bulk.gate import Gate
+from probe.engine.bulk.replies import Key, Memory, Said, read
+from probe.engine.ring import Ring
+from probe.model.errors import CannotMeasure
+from probe.wire.address import address_bytes
+
+ROW = 128
+"""Most packets that leave with one call: as many may come to a home's router at once."""
+_EVERY = 0.008  # seconds between two calls, at the least
+_LOOK = 0.002  # seconds between two looks for answers
+_STUCK = 500  # times that a full queue of this machine is waited for
+_TTLS = 256  # numbers of one attempt
+_ROUTERS = frozenset({"expired", "unreachable"})  # what the far end does not say
+
+Wait = Generator[float, None, None]
+Probes = Sequence[tuple[int, int]]
+"""(far end, TTL) each; no far end twice."""
+
+
+class Answer(msgspec.Struct, frozen=True, gc=False):
+    """What came back first for a probe: what was said, by which address (4 or 16 bytes), with which TTL on arrival,
+    after how many nanoseconds, with which ICMP code."""
+
+    said: Said
+    who: bytes
+    ttl: int
+    after: int
+    code: int
+
+
+class Volley:
+    """``answers[i][ttl]``: what came back from probes to the ``i``-th far end. ``errors``: far ends that this machine
+    could not send to, with the kernel's number of the error. ``packets``: sent; ``copies``: answers that came again;
+    ``slowest``: nanoseconds that the slowest first answer took; ``reach[i]``: the lowest TTL at which the ``i``-th far
+    end itself answered, 256 if none."""
+
+    def __init__(
+        self, burst: Burst, ring: Ring, gate: Gate, kind: Kind, version: int, own: int,
+        ends: Sequence[tuple[str, int]], tag: int, rate: int, most: int, stamp: Callable[[], int] = time.time_ns,
+    ) -> None:  # fmt: skip
+        """``burst``: the templates, one for each of ``ends`` (address, port); ``own``: the local port; ``tag``: where
+        numbers begin, by chance; ``rate``: most packets a second; ``most``: the highest TTL; ``stamp``: the clock by
+        which the kernel stamps.
+
+        Raises ForbiddenDestination and UsageError: then nothing was sent.
+        """
+        self._burst, self._ring, self._gate, self._own, self._tag, self._stamp = burst, ring, gate, own, tag, stamp
+        self._shape = SHAPES[version, kind]
+        self._rates = gate.admit([address for address, _ in ends])
+        self._index: dict[Key, int] = {
+            address_bytes(address) + (port if kind == "tcp" else 0).to_bytes(2, "big"): i
+            for i, (address, port) in enumerate(ends)
+        }
+        self._each = 1.0 / rate
+        self._row = max(1, min(ROW, int(rate * _EVERY)))
+        self._count, self._most = len(ends), most
+        self._sent: list[array[int]] = []  # by attempt: nanoseconds, at TTL * count + end; 0: not sent
+        self._open = 0
+        self._due = time.monotonic()
+        self.answers: list[dict[int, Answer]] = [{} for _ in ends]
+        self.errors: dict[int, int] = {}
+        self.reach = [_TTLS] * self._count
+        self.packets = self.copies = self.slowest = 0
+
+    def fire(self, probes: Probes, attempt: int) -> Wait:
+        """Send probes, as fast as the rate and the budget allow; ``attempt``: 0 the first time, at most 15.
+
+        Raises BudgetExhausted, CannotMeasure where this machine's own queue stays full.
+        """
+        rates, errors, first = self._rates, self.errors, self._tag + attempt * _TTLS
+        while len(self._sent) <= attempt:
+            self._sent.append(array("q", bytes(8 * self._count * (self._most + 1))))
+        at = 0
+        while at < len(probes):
+            row = probes[at : at + self._row]
+            allowed, delay = self._gate.take([rates[end] for end, _ in row], HEADERS)
+            row = row[:allowed]
+            at += allowed
+            self._write(row, first)
+            left = [one for one in row if one[0] not in errors] if errors else row
+            yield from self._leave(left, attempt)
+            self._ring.drain(self._take)
+            self._due = max(self._due, time.monotonic() - _EVERY) + allowed * self._each
+            delay = max(delay, self._due - time.monotonic())
+            if delay > 0:
+                yield delay
+
+    def listen(self, seconds: float) -> Wait:
+        """Wait for answers until all that was sent has one, or so many seconds are over."""
+        end = time.monotonic() + seconds
+        while True:
+            self._ring.drain(self._take)
+            if self._open <= 0 or time.monotonic() >= end:
+                return
+            yield _LOOK
+
+    def lost(self) -> int:
+        """Packets for which the capture had no room since the last call."""
+        return self._ring.dropped()
+
+    def _write(self, row: Probes, first: int) -> None:
+        """Put TTL and number into the templates."""
+        buffer, size, pack = self._burst.buffer, self._burst.size, struct.Struct(">I").pack_into
+        ttl_at, number_at = self._shape.ttl, self._shape.number
+        for end, ttl in row:
+            start = end * size
+            buffer[start + ttl_at] = ttl
+            pack(buffer, start + number_at, numbered(first + ttl & 0xFFFF))
+
+    def _leave(self, row: Probes, attempt: int) -> Wait:
+        """Send what is written: neighbours in the burst with one call."""
+        start, stuck = 0, 0
+        while start < len(row):
+            base = row[start][0]
+            stop = start + 1
+            while stop < len(row) and row[stop][0] == base + stop - start:
+                stop += 1
+            before = self._stamp()
+            try:
+                count = self._burst.send(base, stop - start)
+            except OSError as error:
+                self.errors[base] = error.errno or 0
+                start += 1
+                continue
+            self._note(row[start : start + count], attempt, before, self._stamp())
+            start += count
+            if not count:
+                stuck += 1
+                if stuck > _STUCK:
+                    raise CannotMeasure("this machine's queue stays full", "is the cable in, and does the line work?")
+                yield _LOOK
+
+    def _note(self, row: Probes, attempt: int, before: int, after: int) -> None:
+        """Remember when each left: evenly between the start and the end of the call."""
+        self.packets += len(row)
+        each = (after - before) // (len(row) or 1)
+        sent, count, at = self._sent[attempt], self._count, before
+        for end, ttl in row:
+            at += each
+            sent[ttl * count + end] = at
+            if not attempt and ttl <= self.reach[end]:
+                self._open += 1
+
+    def _take(self, ns: int, memory: Memory, at: int, length: int) -> None:
+        heard = read(memory, at, length, self._own)
+        if heard is None:
+            return
+        key, number, said, who, ttl, code = heard
+        end = self._index.get(key)
+        attempt, sent_with = divmod((number - self._tag) & 0xFFFF, _TTLS)
+        if end is None or attempt >= len(self._sent) or sent_with > self._most:
+            return  # whatever that is, it is not about a probe of ours
+        after = ns - self._sent[attempt][sent_with * self._count + end]
+        if after == ns:
+            return
+        if said not in _ROUTERS:
+            self._arrived(end, sent_with)
+            if said == "open":
+                self._gate.spend(self._rates[end], 1, HEADERS)  # the kernel refuses the connection by a RST
+        answers = self.answers[end]
+        if sent_with in answers:
+            self.copies += 1
+            return
+        if sent_with <= self.reach[end]:
+            self._open -= 1
+        if after > self.slowest:
+            self.slowest = after
+        answers[sent_with] = Answer(said, who, ttl, after, code)
+
+    def _arrived(self, end: int, ttl: int) -> None:
+        """A far end is so near: answers to probes at higher TTLs are not waited for (a server that has been sent
+        several SYNs answers the first alone)."""
+        answers, sent, count = self.answers[end], self._sent[0], self._count
+        for beyond in range(ttl + 1, min(self.reach[end], self._most) + 1):
+            if sent[beyond * count + end] and beyond not in answers:
+                self._open -= 1
+        self.reach[end] = min(self.reach[end], ttl)

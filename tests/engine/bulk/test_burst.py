@@ -1,0 +1,89 @@
+"""Bursts: what is in the buffer leaves, in its order, with one call."""
+
+from __future__ import annotations
+
+import errno
+import socket
+
+import pytest
+
+from probe.engine.bulk.burst import Burst, raw_socket
+from probe.lab.lab import Lab
+from probe.model.errors import NoPermission
+from tests.engine.bulk.test_frames import probe
+from tests.engine.conftest import Eye
+
+
+@pytest.mark.loopback
+def test_rows_leave_in_order_as_long_as_they_are() -> None:
+    family, kind = socket.AF_INET, socket.SOCK_DGRAM
+    with socket.socket(family, kind) as far, socket.socket(family, kind) as near:
+        far.bind(("127.0.0.1", 0))
+        far.settimeout(2)
+        near.connect(far.getsockname())
+        burst = Burst(near, b"aaaabbbbccccdddd", 4)
+        assert burst.count == 4
+        assert burst.send(1, 2) == 2
+        assert [far.recv(9) for _ in range(2)] == [b"bbbb", b"cccc"]
+        burst.buffer[0:4] = b"xy##"
+        burst.lengthen(0, 2)
+        assert burst.send(0, 4) == 4
+        assert [far.recv(9) for _ in range(4)] == [b"xy", b"bbbb", b"cccc", b"dddd"]
+
+
+@pytest.mark.loopback
+def test_each_goes_to_its_own_address_over_both_versions() -> None:
+    for family, address in ((socket.AF_INET, "127.0.0.1"), (socket.AF_INET6, "::1")):
+        with socket.socket(family, socket.SOCK_DGRAM) as sock:
+            burst = Burst(sock, b"onetwo", 3, [address, address])
+            with pytest.raises(OSError, match=r".") as caught:  # port 0 is nobody's: UDP refuses it
+                burst.send(0, 2)
+            assert caught.value.errno == errno.EINVAL
+
+
+def test_a_queue_that_is_full_is_no_error() -> None:
+    near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
+    with near, far:
+        near.setblocking(False)
+        burst = Burst(near, bytes(1000 * 100), 1000)
+        sent = [burst.send(0, 100) for _ in range(40)]
+        assert 0 < sum(sent) < 4000
+        assert sent[-1] == 0
+
+
+def test_numbers_must_agree() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        with pytest.raises(ValueError, match="not 1 packets of 3"):
+            Burst(sock, b"onetwo", 3, ["127.0.0.1"])
+        with pytest.raises(ValueError, match="packets of 4"):
+            Burst(sock, b"onetwo", 4)
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("version", [4, 6])
+def test_whole_packets_leave_as_they_are(chain: Lab, eye: Eye, version: int) -> None:
+    family = socket.AF_INET6 if version == 6 else socket.AF_INET
+    source, far = ("198.18.1.100", "203.0.113.9") if version == 4 else ("2001:db8:1:1::2", "2001:db8:a0::9")
+    with chain.enter("chain"), raw_socket(family, "eth0") as sock:
+        packets = bytearray(probe(version, "tcp", 9, 7) + probe(version, "tcp", 10, 8))
+        size = len(packets) // 2
+        for start in (0, size):  # from an address of ours: the packets of the other tests come from elsewhere
+            at = start + (12 if version == 4 else 8)
+            raw = socket.inet_pton(family, source) + socket.inet_pton(family, far)
+            packets[at : at + len(raw)] = raw
+        assert Burst(sock, bytes(packets), size, [far, far]).send(0, 2) == 2
+    seen = [packet for outgoing, packet in eye.packets() if outgoing and packet.ttl in (9, 10)]
+    assert [(one.source, one.destination, one.ttl) for one in seen] == [(source, far, 9), (source, far, 10)]
+
+
+@pytest.mark.lab
+def test_a_raw_socket_that_can_not_be(chain: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
+    with chain.enter("chain"), pytest.raises(OSError, match="No such device"):
+        raw_socket(socket.AF_INET, "no-such")
+
+    def refused(*_: object) -> socket.socket:
+        raise PermissionError(1, "no")
+
+    monkeypatch.setattr(socket, "socket", refused)
+    with pytest.raises(NoPermission, match="CAP_NET_RAW"):
+        raw_socket(socket.AF_INET)
