@@ -18,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from paho.mqtt.client import Client
 from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
+from probe.collector.enrol import ended
 from probe.collector.enrol.authority import Authority, private_pem
 from probe.collector.enrol.register import Register
 from probe.collector.enrol.revoke import Revoked, revoke
@@ -209,6 +210,24 @@ def test_a_silent_thief_that_holds_its_session_is_out_as_well(town: Town) -> Non
             heard += some
         assert bytes(heard[:1]) in (b"", b"\xe0")  # DISCONNECT: the session was taken over
         assert time.monotonic() - started < 5
+
+
+def test_a_session_ends_with_its_certificate_and_the_others_stay(town: Town, peers: Join) -> None:
+    town.join("p-renewed", 0.5)
+    town.join("p-renewed", 30.0)
+    collector, renewed, late = (peers(town.broker, name) for name in ("collector", "p-renewed", ONE))
+    collector.hear(feed.availability(ONE))
+    config = EnrolmentConfig(
+        folder=town.config.folder, names=["broker.invalid", "localhost"], broker_port=town.broker.port
+    )
+    assert ended.look(config, town.authority, now()) == []
+    assert late.lost == []
+    tomorrow = now() + 2 * DAY
+    assert set(ended.look(config, town.authority, tomorrow)) == {ONE, OTHER}
+    until(lambda: late.lost, "its session is over")
+    until(lambda: (feed.availability(ONE), b"offline") in collector.heard, "it is offline")
+    assert ended.look(config, town.authority, tomorrow) == [], "once for each certificate"
+    assert (collector.lost, renewed.lost) == ([], [])
 
 
 @pytest.mark.parametrize("version", ["TLSv1_3", "TLSv1_2"])

@@ -22,6 +22,7 @@ CREATE TABLE IF NOT EXISTS code (
 CREATE TABLE IF NOT EXISTS certificate (
   serial TEXT PRIMARY KEY, probe TEXT NOT NULL REFERENCES probe, key BLOB NOT NULL, begins INTEGER NOT NULL,
   ends INTEGER NOT NULL, pem TEXT NOT NULL, follows TEXT) STRICT;
+CREATE TABLE IF NOT EXISTS cut (probe TEXT PRIMARY KEY REFERENCES probe, ends INTEGER NOT NULL) STRICT;
 CREATE INDEX IF NOT EXISTS certificate_of ON certificate (probe);
 """
 
@@ -147,6 +148,20 @@ class Register:
     def mark_revoked(self, name: str, now: int) -> None:
         """Take a probe's name back."""
         self._db.execute("UPDATE probe SET revoked = COALESCE(revoked, ?) WHERE name = ?", (now, name))
+
+    def ended(self, now: int) -> list[tuple[str, int]]:
+        """(name, end of its newest certificate) of those that have ended and whose session was not cut since, the
+        oldest first. Those who were revoked are not among them: theirs was."""
+        rows = self._db.execute(
+            "SELECT name, MAX(certificate.ends) AS last FROM probe JOIN certificate ON certificate.probe = name"
+            " LEFT JOIN cut ON cut.probe = name WHERE revoked IS NULL GROUP BY name"
+            " HAVING last < ? AND last > COALESCE(cut.ends, 0) ORDER BY last, name", (now,)
+        )
+        return list(rows)
+
+    def mark_cut(self, name: str, ends: int) -> None:
+        """The session of a probe was ended because its certificate had, at ``ends``."""
+        self._db.execute("INSERT OR REPLACE INTO cut VALUES (?, ?)", (name, ends))
 
     def revoked_serials(self) -> list[str]:
         """Serials of all certificates of all who were revoked."""

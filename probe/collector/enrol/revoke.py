@@ -63,7 +63,7 @@ def revoke(
     with register.writing():
         register.mark_revoked(name, now())
     serials = register.revoked_serials()
-    canary = _Pass(authority, name)
+    canary = Pass(authority, name)
     authority.revoke([*serials, canary.serial], now())
     row = register.probe(name)
     count = row.certificates if row else 0
@@ -79,12 +79,12 @@ def revoke(
         time.sleep(_AGAIN)
         _signal(config.broker_pid)
     refused = clock() - started
-    if not _Pass(authority, name).enters(*broker, authority, last_words=True):
+    if not Pass(authority, name).enters(*broker, authority, last_words=True):
         raise ColibriError(f"the broker at {broker[0]} does not answer: the session of {name} may still stand")
     return Revoked(name, count, round(refused, 3), round(clock() - started, 3))
 
 
-class _Pass:
+class Pass:
     """A certificate of the authority in a probe's name, for minutes."""
 
     def __init__(self, authority: Authority, name: str) -> None:

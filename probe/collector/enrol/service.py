@@ -15,6 +15,7 @@ from pathlib import Path
 import uvicorn
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from probe.collector.enrol import ended
 from probe.collector.enrol.app import Protocol, make_app
 from probe.collector.enrol.authority import Authority, private_pem
 from probe.collector.enrol.desk import Desk
@@ -84,7 +85,10 @@ async def _serve(
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop)
     sock.listen(128)
-    renewing = asyncio.create_task(_recertify(context, authority, folder, config.names))
+    beside = [
+        asyncio.create_task(_recertify(context, authority, folder, config.names)),
+        asyncio.create_task(_end_sessions(config, authority)),
+    ]
     host, port = sock.getsockname()[:2]
     _log.info("enrolment at https://%s:%d/, authority %s", f"[{host}]" if ":" in host else host, port,
               authority.fingerprint)  # fmt: skip
@@ -92,7 +96,8 @@ async def _serve(
     try:
         await server.serve([sock])
     finally:
-        renewing.cancel()
+        for task in beside:
+            task.cancel()
         for number in (signal.SIGTERM, signal.SIGINT):
             loop.remove_signal_handler(number)
     return 0
@@ -102,6 +107,12 @@ async def _recertify(context: ssl.SSLContext, authority: Authority, folder: Path
     while True:
         await asyncio.sleep(_AGAIN)
         _certify(context, authority, folder, names)
+
+
+async def _end_sessions(config: EnrolmentConfig, authority: Authority) -> None:
+    while True:
+        await asyncio.to_thread(ended.look, config, authority, now())
+        await asyncio.sleep(ended.LOOK)
 
 
 def _certify(context: ssl.SSLContext, authority: Authority, folder: Path, names: list[str]) -> None:

@@ -50,6 +50,25 @@ def test_all_certificates_of_the_revoked_are_on_the_list(tmp_path: Path) -> None
     register.close()
 
 
+def test_whose_certificate_has_ended_and_was_not_cut_since(tmp_path: Path) -> None:
+    register = Register(tmp_path)
+    with register.writing():
+        for name, ends in {"p-a": [100, 300], "p-b": [200], "p-c": [100], "p-d": [50], "p-e": []}.items():
+            register.add_probe(name, "", 0)
+            for end in ends:
+                register.add_certificate(name, b"k", issued(f"{name}{end}", end))
+        register.mark_revoked("p-d", 60)
+    assert register.ended(100) == []
+    assert register.ended(201) == [("p-c", 100), ("p-b", 200)]
+    with register.writing():
+        register.mark_cut("p-b", 200)
+    assert register.ended(301) == [("p-c", 100), ("p-a", 300)]
+    with register.writing():
+        register.add_certificate("p-b", b"k", issued("again", 400))
+    assert register.ended(401) == [("p-c", 100), ("p-a", 300), ("p-b", 400)]
+    register.close()
+
+
 def test_an_error_inside_leaves_nothing(tmp_path: Path) -> None:
     register = Register(tmp_path)
 
