@@ -15,8 +15,8 @@ from outside import Outside
 from table import Table
 from updates import Releases
 
-UP, UPDATE = 300.0, 60.0
-"""Seconds that a start may take; in which an update downloads and installs."""
+UP, UPDATE = 900.0, 90.0
+"""Seconds that a start may take on a busy machine; in which an update is fetched and installed."""
 KINDS = ("starting", "collector away", "updating", "measuring")
 READY = r"(Started|Reloaded) .*colibri\.service"
 
@@ -44,7 +44,8 @@ def power_cuts(table: Table, card: Card, outside: Outside, releases: Releases, c
             if kind == "updating":
                 later += 1
                 releases.publish(bundle, later)
-                outside.ssh("sudo systemctl start --no-block colibri-update", 60)
+                outside.login(lambda: machine.runs)  # noqa: B023 - called before the next turn
+                outside.ssh("sudo systemctl start --no-block colibri-update", UPDATE)
                 machine.wait(lambda: False, chance.uniform(1, UPDATE))
             else:
                 # With the collector away, findings go to the card after some 30 s.

@@ -71,6 +71,13 @@ class Outside:
         self.repository.mkdir()
         self.key = folder / "key"
         subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "test", "-f", self.key], check=True)
+        self._session: subprocess.Popen[bytes] | None = None
+        self._way = folder / "way"
+        self._options = [
+            "-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
+            "-o", "ConnectTimeout=60", "-o", "ServerAliveInterval=20", "-o", "ServerAliveCountMax=20",
+            "-o", f"ControlPath={self._way}", "-i", str(self.key),
+        ]  # fmt: skip
         self._stack = contextlib.ExitStack()
         self.lab = self._stack.enter_context(Lab.up("demo"))
         self._parts = Parts(folder)
@@ -173,6 +180,8 @@ class Outside:
 
     def stop(self) -> None:
         """End all of it."""
+        if self._session is not None:
+            self._session.kill()
         self._stack.close()
 
     def pause(self, *, stopped: bool) -> None:
@@ -199,12 +208,32 @@ class Outside:
             return []
         return [dict(zip(("id", "measurement", "verdict", "cell", "at"), row, strict=True)) for row in rows]
 
+    def served(self) -> int:
+        """Bytes of bundles that the web server has sent, in whole or in pieces."""
+        lines = (self.folder / "web.log").read_text().splitlines()
+        return sum(int(line.split()[2]) for line in lines if ".raucb " in line)
+
+    def login(self, alive: Callable[[], bool], limit: float = 900) -> bool:
+        """Log in as the key's owner and stay so: later commands go the same way, without the half minute that a login
+        takes in emulation. False: not within ``limit`` seconds, or the device is off."""
+        if self._session is not None:
+            self._session.kill()
+            self._session.wait()
+        self._way.unlink(missing_ok=True)
+        end = time.monotonic() + limit
+        while time.monotonic() < end and alive():
+            quiet = {"stdin": subprocess.DEVNULL, "stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
+            self._session = self.lab.popen(LINE, ["ssh", *self._options, "-M", "-N", f"admin@{DEVICE}"], **quiet)
+            while alive() and self._session.poll() is None and time.monotonic() < end:
+                if self._way.exists():
+                    return True
+                time.sleep(1)
+            time.sleep(5)
+        return False
+
     def ssh(self, command: str, limit: float = 120) -> subprocess.CompletedProcess[str]:
-        """Log in as the key's owner and run it; a device that says nothing for so long is status 255."""
-        options = ["-o", "StrictHostKeyChecking=no", "-o", "UserKnownHostsFile=/dev/null", "-o", "LogLevel=ERROR",
-                   "-o", "ConnectTimeout=30", "-o", "ServerAliveInterval=20",
-                   "-o", "ServerAliveCountMax=20", "-i", str(self.key)]  # fmt: skip
-        whole = ["ssh", *options, f"admin@{DEVICE}", command]
+        """Run it there; a device that says nothing for so long is status 255."""
+        whole = ["ssh", *self._options, f"admin@{DEVICE}", command]
         try:
             return self.lab.run(LINE, whole, capture_output=True, text=True, timeout=limit, check=False)
         except subprocess.TimeoutExpired:
