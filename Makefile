@@ -26,6 +26,7 @@ install-test:
 lint: install ## ruff, and mypy --strict, over probe/, tests/ and deploy/
 	$(PYTHON) -m ruff check probe tests deploy
 	$(PYTHON) -m mypy probe tests deploy/bench.py deploy/bench_collector.py deploy/screenshots.py
+	MYPYPATH=deploy $(PYTHON) -m mypy deploy/bench_engine.py deploy/bench_worker.py
 
 .PHONY: test test-long
 test: install-test ## The whole suite on every core, packets in the lab included
@@ -62,9 +63,17 @@ dossiers: install ## Play two weeks in the lab and write their dossiers and stud
 screenshots: install-test ## docs/images anew: the monitor's pages on a month that is invented, in Chromium
 	$(PYTHON) deploy/screenshots.py
 
-.PHONY: bench
-bench: install ## Start-up time and memory of the idle daemon, against their budgets
+.PHONY: bench bench-quick install-bench
+install-bench:
+	@deploy/install.sh bench
+
+bench: install-bench ## Start, idle memory; the engine beside scamper, nmap, dnsperf, scapy, aiodns: docs/benchmarks.md
 	@$(NETNS) $(PYTHON) deploy/bench.py
+	@$(NETNS) $(PYTHON) deploy/bench_engine.py --write docs/benchmarks.md
+
+bench-quick: install-bench ## The same in a minute: fewer pairs, nothing is written
+	@$(NETNS) $(PYTHON) deploy/bench.py
+	@$(NETNS) $(PYTHON) deploy/bench_engine.py --quick
 
 .PHONY: install-service
 install-service: ## Make this machine a probe that measures by itself: program, users, units, the home's page
@@ -101,6 +110,7 @@ deb-test: ## Install that package on a fresh Debian 13 in a folder of its own, a
 lock: install ## Write the locks anew after a change of pyproject.toml
 	@test -x .venv/bin/uv || $(PYTHON) -m pip install --quiet uv
 	$(call compile_lock,dev,--extra collector --extra dossier --extra dev)
+	$(call compile_lock,bench,--extra collector --extra dossier --extra dev --extra bench)
 	$(call compile_lock,long,--extra collector --extra dossier --extra dev --extra long)
 	$(call compile_lock,collector,--extra collector --extra dossier)
 	$(call compile_lock,probe,)

@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Installs what Colibri needs on Debian 12/13, Ubuntu 24.04 and Raspberry Pi OS: system packages by apt, Python packages
-# into .venv from the lock. `deploy/install.sh test` adds what the tests need, `test-long` what the long ones do. Safe to
-# run again; says nothing when nothing is missing. The virtual environment is made anew only if the lock, pyproject.toml or the Python changed.
+# into .venv from the lock. `deploy/install.sh test` adds what the tests need, `test-long` what the long ones do, `bench`
+# the tools that `make bench` measures beside. Safe to run again; says nothing when nothing is missing. The virtual
+# environment is made anew only if the lock, pyproject.toml or the Python changed.
 set -euo pipefail
 
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -74,6 +75,14 @@ want_long_tests() {
     has clickhouse-server || ! apt-cache show clickhouse-server >/dev/null 2>&1 || missing+=(clickhouse-server)
 }
 
+# Beside whom `make bench` measures.
+want_bench() {
+    want scamper has scamper
+    want nmap has nmap
+    want dnsperf has dnsperf
+    want util-linux has taskset
+}
+
 new_enough() { "$1" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; }
 
 find_python() {
@@ -97,6 +106,7 @@ install_system() {
     want_system
     case "${1:-}" in test | test-long) want_tests ;; esac
     [ "${1:-}" != test-long ] || want_long_tests
+    [ "${1:-}" != bench ] || want_bench
     # An environment that works has what it was made with.
     if ! [ -x "$VENV/bin/python" ]; then
         if python=$(find_python); then want_python_parts "$python"; else missing+=(python3 python3-venv python3-dev); fi
@@ -137,6 +147,15 @@ install_long() {
         -r locks/long.txt || say "pip failed (see above): the tests that need ClickHouse in process will be skipped"
 }
 
+# A peer of `make bench` in Python.
+install_bench() {
+    "$VENV/bin/python" -c 'import aiodns' 2>/dev/null && return
+    say "installing the Python packages of locks/bench.txt"
+    quietly "$VENV/bin/python" -m pip --quiet --disable-pip-version-check --no-input install --require-hashes \
+        -r locks/bench.txt || say "pip failed (see above): \`make bench\` leaves aiodns out"
+}
+
 install_system "${1:-}"
 install_python
 [ "${1:-}" != test-long ] || install_long
+[ "${1:-}" != bench ] || install_bench

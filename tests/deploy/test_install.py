@@ -94,6 +94,16 @@ def test_what_the_cover_of_a_dossier_is_drawn_with_is_installed(machine: Path, l
     assert calls(machine, "apt-get")[-1].endswith(f"install --no-install-recommends {packages}")
 
 
+def test_the_bench_wants_its_peers(machine: Path) -> None:
+    add(machine, "id", "#!/bin/sh\necho 0\n")
+    (machine / "locks/bench.txt").touch()
+    add(machine, "python3", PYTHON + 'case "$*" in *aiodns*) exit 1 ;; esac\n')
+    done = install(machine, "bench")
+    assert done.returncode == 0, done.stderr
+    assert calls(machine, "apt-get")[-1].endswith("install --no-install-recommends scamper nmap dnsperf util-linux")
+    assert any("--require-hashes -r locks/bench.txt" in call for call in calls(machine, "pip"))
+
+
 def test_a_second_run_does_and_says_nothing(machine: Path) -> None:
     install(machine)
     before = calls(machine, "pip")
