@@ -28,7 +28,7 @@ version=$(inside colibri --version)
 [[ $version == *[0-9].[0-9]* ]] || die "colibri --version says: $version"
 inside colibri measure --help >/dev/null
 inside colibri config show >/dev/null
-quietly inside systemd-analyze verify colibri.service colibri-page.socket || die "systemd does not like the units (see above)"
+quietly inside systemd-analyze verify --man=no colibri.service colibri-page.socket || die "systemd does not like the units (see above)"
 for user in colibri colibri-page; do inside id "$user" >/dev/null || die "there is no user $user"; done
 [ "$(inside stat -c '%U %a' /var/lib/colibri)" = "colibri 750" ] || die "/var/lib/colibri is not the daemon's"
 inside systemctl enable colibri.service colibri-page.socket 2>/dev/null

@@ -82,7 +82,7 @@ def test_the_reflector_may_bind_and_listen_and_no_more() -> None:
 def test_the_daemon_is_watched_reloaded_and_started_again() -> None:
     probe = service("colibri.service")
     assert probe["Type"] == ["notify"]
-    assert probe["ExecReload"] == ["/bin/kill -HUP $MAINPID"]
+    assert probe["ExecReload"] == ["/bin/sh -c 'kill -HUP $MAINPID'"]
     assert probe["Restart"] == ["on-failure"]
     assert probe["RestartPreventExitStatus"] == ["2"]
     # A third of it passes between two signs of life, and a part may show no progress for 30 s.
