@@ -30,6 +30,7 @@ MAX_CAPTURE = 8 * 1024 * 1024
 """Most bytes of evidence once opened: a few zeros expand a thousandfold."""
 MAX_INFO = 64 * 1024
 
+_LEVELS = f"{feed.ROOT}/probe/finding/measurement".count("/")
 _FINDING = msgspec.json.Decoder(Finding)
 
 
@@ -82,6 +83,11 @@ def draft(topic: str, payload: bytes, received_at: int) -> Draft:
         case [probe, "info"]:
             return Draft(_judge_info(probe, payload))
     return Draft(Rejected("unknown_topic", f"contract 3 has no topic {topic[:200]!r}", levels[0]))
+
+
+def is_finding(topic: str) -> bool:
+    """Whether it is a finding's topic, or wants to be."""
+    return topic.count("/") == _LEVELS and topic.split("/")[-2] == "finding"
 
 
 def conclude(one: Draft, is_genuine: bool, keyring: Keyring) -> Accepted | Rejected:
@@ -215,5 +221,6 @@ def _is(text: str, kind: Any) -> bool:
 
 
 __all__ = [
-    "MAX_CAPTURE", "MAX_EVIDENCE", "MAX_FINDING", "Draft", "conclude", "digest_of", "draft", "judge_message", "unpack",
+    "MAX_CAPTURE", "MAX_EVIDENCE", "MAX_FINDING", "Draft", "conclude", "digest_of", "draft", "is_finding",
+    "judge_message", "unpack",
 ]  # fmt: skip

@@ -11,21 +11,22 @@ import time
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 
 import msgspec
 
+from probe.collector.checkers import Checked, Checkers, check
 from probe.collector.connection import Message
 from probe.collector.homes import BROKER_LOG, judge_line
-from probe.collector.ingest import Draft, conclude, draft
+from probe.collector.ingest import Draft, conclude, is_finding
 from probe.collector.keyring import Keyring
-from probe.collector.signatures import Checkers
 from probe.collector.store import Store
 from probe.collector.verdicts import Judged, NewFinding, Outcome
 
 LATENCY = 0.1
 """Most seconds that a message waits for others to share its commit."""
 CHECKERS = max(1, min(4, (os.cpu_count() or 1) - 1))
-"""Threads that check signatures."""
+"""Lanes that check signatures."""
 
 
 class Committed(msgspec.Struct, frozen=True):
@@ -40,8 +41,8 @@ class _Load(msgspec.Struct, frozen=True):
     """What came at once, and is being checked."""
 
     messages: list[Message]
-    drafts: list[Draft]
-    answers: list[Future[list[bool]]]
+    others: list[Checked]  # of all that are no findings
+    answers: list[Future[list[Checked]]]  # of the findings
     received_at: int
 
 
@@ -74,11 +75,12 @@ class Pipeline:
         """These have come."""
         received_at = self._now()
         self.size += sum(len(message.payload) for message in messages)
-        drafts = [self._draft(message, received_at) for message in messages]
-        answers = self._checkers.submit([one.claim for one in drafts if one.claim is not None])
+        findings = [(message.topic, message.payload) for message in messages if is_finding(message.topic)]
+        answers = self._checkers.submit(findings, received_at)
         for answer in answers[-1:]:
             answer.add_done_callback(lambda _: self._wake())
-        self._loads.append(_Load(messages, drafts, answers, received_at))
+        others = [self._check(message, received_at) for message in messages if not is_finding(message.topic)]
+        self._loads.append(_Load(messages, others, answers, received_at))
 
     def advance(self, *, quiet: bool) -> Committed | None:
         """Move on what can be moved; a batch that was committed. ``quiet``: no more is coming, so do not wait for it.
@@ -104,17 +106,17 @@ class Pipeline:
         self._checkers.close()
         self._writer.shutdown()
 
-    def _draft(self, message: Message, received_at: int) -> Draft:
+    def _check(self, message: Message, received_at: int) -> Checked:
         if message.topic == BROKER_LOG:  # the line itself holds an address: it goes no further
-            return Draft(judge_line(message.payload, self._secret))
-        return draft(message.topic, message.payload, received_at)
+            return Draft(judge_line(message.payload, self._secret)), False
+        return check([(message.topic, message.payload)], received_at)[0]
 
     def _conclude(self, load: _Load) -> None:
-        answers = iter([answer for some in load.answers for answer in some.result()])
+        findings, others = chain.from_iterable(answer.result() for answer in load.answers), iter(load.others)
         if not self._judged:
             self._since = time.monotonic()
-        for message, one in zip(load.messages, load.drafts, strict=True):
-            judgement = conclude(one, one.claim is not None and next(answers), self._keyring)
+        for message in load.messages:
+            judgement = conclude(*next(findings if is_finding(message.topic) else others), self._keyring)
             if isinstance(judgement, NewFinding):
                 # Before it is stored: the next message of the probe must be held against it.
                 self._keyring.pin(judgement.finding.probe.id, judgement.key)

@@ -13,6 +13,7 @@ from typing import get_args
 
 import msgspec
 
+from probe.collector import bulk
 from probe.collector.cells import Standing, column_key, settle
 from probe.model.finding import Finding, Line, Verdict
 
@@ -21,8 +22,6 @@ REMEMBERED = 200_000
 
 _VERDICTS: tuple[Verdict, ...] = get_args(Verdict)
 _FINDING = msgspec.json.Decoder(Finding)
-_CELLS = 14
-"""Columns of the table."""
 
 News = Mapping[str, Sequence[tuple[int, Finding]]]
 """Cell → what came of it, with its instant (ms)."""
@@ -81,14 +80,14 @@ def refresh(db: sqlite3.Connection, known: Known, news: News) -> None:
             heard = standing.at, finding.line
             pair = column, standing.probe
             crowd[pair] = max(crowd.get(pair, heard), heard, key=lambda one: one[0])
-    db.executemany("INSERT OR REPLACE INTO standings VALUES (?, ?, ?, ?, ?, ?)", standings)
-    db.executemany(f"INSERT OR REPLACE INTO cells VALUES (?{', ?' * (_CELLS - 1)})", cells)  # noqa: S608 - marks
-    db.executemany("INSERT OR IGNORE INTO cell_names VALUES (?, ?)", names)
-    db.executemany(
-        "INSERT INTO crowd VALUES (?, ?, ?, ?) ON CONFLICT DO UPDATE SET line = excluded.line, at = excluded.at"
-        " WHERE excluded.at > at",
+    bulk.insert(db, "OR REPLACE INTO standings", standings)
+    bulk.insert(db, "OR REPLACE INTO cells", cells)
+    bulk.insert(db, "OR IGNORE INTO cell_names", names)
+    bulk.insert(
+        db, "INTO crowd",
         [(column, probe, msgspec.json.encode(line), at) for (column, probe), (at, line) in sorted(crowd.items())],
-    )
+        "ON CONFLICT DO UPDATE SET line = excluded.line, at = excluded.at WHERE excluded.at > at",
+    )  # fmt: skip
     if cells:
         db.execute("INSERT OR REPLACE INTO counters VALUES ('change', ?)", (change,))
 

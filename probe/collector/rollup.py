@@ -17,7 +17,7 @@ from collections.abc import Collection, Iterable
 
 import msgspec
 
-from probe.collector import fared_table, homes_table
+from probe.collector import bulk, fared_table, homes_table
 from probe.collector.cells import operator_key
 from probe.collector.incidents import retold
 from probe.collector.incidents.follow import Follow
@@ -39,6 +39,8 @@ _BAD_AROUND = (
 )
 
 
+_HOURS = f"({' + '.join(f'({{0}} >> {hour} & 1)' for hour in range(24))})"
+"""How many hours of a day are set, in SQL's own arithmetic: a function of Python's would want the interpreter back."""
 _ROWS = "SELECT hour, probe, what, n, first, last FROM hourly WHERE series = ? AND what IN ('clean', 'down', ?)"
 _ROWS_OF_HOURS = f"{_ROWS} AND hour IN (SELECT value FROM json_each(?))"  # noqa: S608 - of this module
 
@@ -93,11 +95,11 @@ def add(db: sqlite3.Connection, known: Known, findings: Iterable[tuple[Finding, 
             counts[key] = [1, at, at]
         else:
             count[:] = count[0] + 1, min(count[1], at), max(count[2], at)
-    db.executemany(
-        "INSERT INTO hourly VALUES (?, ?, ?, ?, ?, ?, ?) ON CONFLICT (series, hour, probe, what)"
+    bulk.insert(
+        db, "INTO hourly", [(*key, *count) for key, count in sorted(counts.items())],
+        "ON CONFLICT (series, hour, probe, what)"
         " DO UPDATE SET n = n + excluded.n, first = min(first, excluded.first), last = max(last, excluded.last)",
-        [(*key, *count) for key, count in sorted(counts.items())],
-    )
+    )  # fmt: skip
     days: Counter[tuple[int, int, str, str]] = Counter()
     fared: dict[tuple[int, int, str], tuple[int, int]] = {}
     for (number, hour, probe, what), (n, _, _) in counts.items():
@@ -106,19 +108,18 @@ def add(db: sqlite3.Connection, known: Known, findings: Iterable[tuple[Finding, 
         if what not in ("down", "inconclusive"):
             seen, worse = fared.get((day, number, probe), (0, 0))
             fared[day, number, probe] = seen | bit, worse | (bit if what != "clean" else 0)
-    db.executemany(
-        "INSERT INTO fared VALUES (?, ?, ?, ?, ?, popcount(?4), popcount(?5)) ON CONFLICT (day, series, probe)"
-        " DO UPDATE SET seen = seen | excluded.seen, bad = bad | excluded.bad,"
-        " seen_hours = popcount(seen | excluded.seen), bad_hours = popcount(bad | excluded.bad)",
-        [(*key, *bits) for key, bits in sorted(fared.items())],
-    )
+    bulk.insert(
+        db, "INTO fared",
+        [(*key, seen, worse, seen.bit_count(), worse.bit_count()) for key, (seen, worse) in sorted(fared.items())],
+        "ON CONFLICT (day, series, probe) DO UPDATE SET seen = seen | excluded.seen, bad = bad | excluded.bad,"
+        f" seen_hours = {_HOURS.format('(seen | excluded.seen)')}, bad_hours = {_HOURS.format('(bad | excluded.bad)')}",
+    )  # fmt: skip
     fared_table.touch(db, {day for day, _, _ in fared})
-    db.executemany(
-        "INSERT INTO daily VALUES (?, ?, ?, ?, ?)"
-        " ON CONFLICT (series, day, probe, what) DO UPDATE SET n = n + excluded.n",
-        [(*key, n) for key, n in sorted(days.items())],
-    )
-    db.executemany("INSERT OR IGNORE INTO techniques VALUES (?, ?)", sorted(bad))
+    bulk.insert(
+        db, "INTO daily", [(*key, n) for key, n in sorted(days.items())],
+        "ON CONFLICT (series, day, probe, what) DO UPDATE SET n = n + excluded.n",
+    )  # fmt: skip
+    bulk.insert(db, "OR IGNORE INTO techniques", sorted(bad))
     return {(number, hour) for number, hour, _, _ in counts}
 
 

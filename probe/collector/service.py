@@ -16,6 +16,7 @@ import uvicorn
 
 from probe.collector import rest_metrics, stores
 from probe.collector.app import Site, make_app
+from probe.collector.checkers import GARBAGE
 from probe.collector.errands import Errands
 from probe.collector.events import VIEWERS
 from probe.collector.public_reader import PublicReader
@@ -26,8 +27,6 @@ from probe.model.errors import ColibriError, ConfigError
 
 _log = logging.getLogger(__name__)
 
-GARBAGE = 50_000, 20, 50
-"""Thresholds of the search for garbage in cycles (gc.set_threshold)."""
 GRACE = 3
 """Seconds that open requests are given at the end."""
 FILES = 65_536
@@ -66,7 +65,6 @@ def run(config: Config, ready: Callable[[], None]) -> int:
     if not config.mqtt.host:
         raise ConfigError("mqtt.host", "the collector needs a broker to subscribe to")
     _more_files()
-    # Thousands of findings live for a moment, without cycles: looking for those each 700 objects takes half the time.
     gc.freeze()
     gc.set_threshold(*GARBAGE)
     with listen(config.collector.listen) as sock:

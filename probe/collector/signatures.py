@@ -1,4 +1,4 @@
-"""Checking many signatures at a time: Ed25519 by libsodium where it is installed, on threads beside the caller's.
+"""Checking signatures: Ed25519 by libsodium where it is installed.
 
 libsodium needs half the time of OpenSSL, and it is a shared library that the system has: it is called through ctypes,
 which lets other threads run meanwhile. It refuses all that OpenSSL refuses (and keys of small order, which OpenSSL does
@@ -10,8 +10,7 @@ from __future__ import annotations
 import binascii
 import ctypes
 import functools
-from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable
 
 import msgspec
 
@@ -19,9 +18,6 @@ from probe.model import canonical
 
 SODIUM = ("libsodium.so.23", "libsodium.so.26", "libsodium.so")
 """Sonames of versions that have `crypto_sign_verify_detached` (all since 0.7; Debian 11 to 13 have 23)."""
-CHUNK = 48
-"""Signatures that a thread takes at a time: some milliseconds."""
-
 _KEY, _SIGNATURE = 32, 64  # bytes (RFC 8032, section 5.1)
 
 
@@ -46,25 +42,6 @@ def genuine(claim: Claim) -> bool:
 def available() -> bool:
     """Whether libsodium is there."""
     return _sodium() is not None
-
-
-class Checkers:
-    """A pool of ``threads``; ``submit`` is not for several threads."""
-
-    def __init__(self, threads: int) -> None:
-        self._pool = ThreadPoolExecutor(threads, "signatures")
-
-    def submit(self, claims: Sequence[Claim]) -> list[Future[list[bool]]]:
-        """Begin; the answers of some after those of others, in order."""
-        return [self._pool.submit(_all, claims[start : start + CHUNK]) for start in range(0, len(claims), CHUNK)]
-
-    def close(self) -> None:
-        """Wait for what is running, and end the threads."""
-        self._pool.shutdown(cancel_futures=True)
-
-
-def _all(claims: Sequence[Claim]) -> list[bool]:
-    return [genuine(claim) for claim in claims]
 
 
 def _raw(text: str) -> bytes:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Sequence
 
 import msgspec
 
-from probe.collector import captures, heartbeats_table, homes_table, present, quarantine, retention, rollup
+from probe.collector import bulk, captures, heartbeats_table, homes_table, present, quarantine, retention, rollup
 from probe.collector.cells import cell_name, column_key
 from probe.collector.ingest import digest_of
 from probe.collector.instants import DAY
@@ -182,9 +182,10 @@ class Batch:
         """The findings that wait, the probes that sent them, and the captures that waited for them."""
         if not self._waiting:
             return
-        self._db.executemany(
-            "INSERT INTO findings (id, cell, probe, measurement, verdict, technique, at, received_at, evidence_sha256,"
-            " digest, body) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        bulk.insert(
+            self._db,
+            "INTO findings (id, cell, probe, measurement, verdict, technique, at, received_at, evidence_sha256, digest,"
+            " body)",
             self._waiting,
         )
         self._heard(self._seen)
@@ -223,8 +224,7 @@ class Batch:
         return Outcome("rejected", rejected.probe, rejected.finding_id, answer, rejected.reason)
 
     def _heard(self, seen: dict[str, int]) -> None:
-        self._db.executemany(
-            "INSERT INTO probes (id, seen) VALUES (?, ?)"
-            " ON CONFLICT (id) DO UPDATE SET seen = max(seen, excluded.seen)",
-            sorted(seen.items()),
-        )
+        bulk.insert(
+            self._db, "INTO probes (id, seen)", sorted(seen.items()),
+            "ON CONFLICT (id) DO UPDATE SET seen = max(seen, excluded.seen)",
+        )  # fmt: skip

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from probe.collector import signatures
-from probe.collector.signatures import CHUNK, Checkers, Claim, genuine
+from probe.collector.signatures import Claim, genuine
 from probe.model import canonical
 
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(31) + b"\x07")
@@ -70,13 +70,3 @@ def test_keys_of_small_order_are_judged_by_openssl_alone() -> None:
     neutral = base64.b64encode(b"\x01" + bytes(31)).decode()
     forged = base64.b64encode(b"\x01" + bytes(63)).decode()
     assert genuine(Claim(b"any", neutral, forged)) == canonical.verify_bytes(b"any", neutral, forged)
-
-
-def test_many_at_a_time_keep_their_order() -> None:
-    checkers = Checkers(2)
-    claims = [signed(b"%d" % n) for n in range(3 * CHUNK + 1)]
-    false = [Claim(b"x", claim.key, claim.signature) if n % 7 == 0 else claim for n, claim in enumerate(claims)]
-    answers = [answer for some in checkers.submit(false) for answer in some.result()]
-    assert answers == [n % 7 != 0 for n in range(len(claims))]
-    assert checkers.submit([]) == []
-    checkers.close()
