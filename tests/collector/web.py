@@ -5,11 +5,12 @@ from __future__ import annotations
 import contextlib
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 
 import h11
 import msgspec
+
+from tests.collector.listener import Listener
 
 
 class Asked(msgspec.Struct, frozen=True):
@@ -25,40 +26,23 @@ Reply = tuple[int, dict[str, str], bytes] | bytes
 """(status, headers, body), or raw bytes that need not be HTTP. ``b""`` ends the connection without a word."""
 
 
-class Web:
+class Web(Listener):
     """``url`` is its address; ``asked`` what came, in order."""
 
     def __init__(self, reply: Callable[[Asked], Reply], context: ssl.SSLContext | None = None) -> None:
         self.asked: list[Asked] = []
         self.reply = reply
         self._context = context
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
+        super().__init__("web")
         self.url = f"http{'s' if context else ''}://127.0.0.1:{self.port}"
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="web")
-        self._thread.start()
 
-    def close(self) -> None:
-        self._closed.set()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            pass
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            client, _ = self._socket.accept()
-            with client:
-                if self._closed.is_set():
-                    return
-                client.settimeout(5)
-                with contextlib.suppress(OSError, h11.RemoteProtocolError):
-                    if self._context is None:
-                        self._answer(client)
-                        continue
-                    with self._context.wrap_socket(client, server_side=True) as secured:
-                        self._answer(secured)
+    def serve(self, client: socket.socket) -> None:
+        with contextlib.suppress(h11.RemoteProtocolError):
+            if self._context is None:
+                self._answer(client)
+                return
+            with self._context.wrap_socket(client, server_side=True) as secured:
+                self._answer(secured)
 
     def _answer(self, client: socket.socket) -> None:
         connection = h11.Connection(h11.SERVER)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probe.measurements import Context, Part, _far
 from probe.measurements._judge import hops_away
-from probe.measurements._locate import AGREE, Shot, expired, expired_at, place, sweep
+from probe.measurements._locate import AGREE, PAIRS, Shot, expired, expired_at, place, sweep
 from probe.measurements._proof import proven_short
 from probe.measurements._tamper.seen import (
     TRIAL,
@@ -27,8 +27,7 @@ from probe.wire import http, reflector, tls
 
 _WAIT = 4.0  # seconds for an answer: a slow proxy is not an absent one
 _FARTHEST = 30
-_CONFIRM = 4  # rounds at the most that rule out chance …
-_PAIRS = 3  # … by so many requests and twins each
+_CONFIRM = 4  # rounds at the most that rule out chance, by PAIRS requests and twins each
 _TOSES = (0, 0xB8, 0x28, 0x02, 0x01)  # none; DSCP EF and AF11; ECT(0); ECT(1) (RFC 2474, RFC 3168)
 _KNOWN: dict[Kind, int] = {"http": 80, "tls": 443}
 KINDS: tuple[Kind, ...] = ("http", "tls")
@@ -167,7 +166,7 @@ class Asking:
             if found.place is None or proven_short(found.shots, found.twins, found.arrives):
                 break
             ttl = found.place.first_ttl
-            exchanges = iter((yield [step for _ in range(_PAIRS) for step in make(ttl, 1)]))
+            exchanges = iter((yield [step for _ in range(PAIRS) for step in make(ttl, 1)]))
             for trigger, harmless in zip(exchanges, exchanges, strict=True):
                 read(ttl, [trigger, harmless])
         yield from self._shortest_way(kind, twin, found)
@@ -180,7 +179,7 @@ class Asking:
             arrives = found.arrives
             if arrives is None or found.place is None or found.place.first_ttl >= arrives:
                 return
-            ttls = [ttl for ttl in (arrives - 1, arrives - 2) if ttl > 0 for _ in range(2 * _PAIRS)]
+            ttls = [ttl for ttl in (arrives - 1, arrives - 2) if ttl > 0 for _ in range(2 * PAIRS)]
             exchanges = yield [
                 TcpStep(
                     address=self._seen.far, port=self._port(kind, twin), payload=self._payload(kind, twin), ttl=ttl,

@@ -7,7 +7,6 @@ import contextlib
 import ipaddress
 import socket
 import ssl
-import threading
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from email import message_from_bytes, policy
@@ -18,6 +17,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
+
+from tests.collector.listener import Listener
 
 
 def certificate(folder: Path) -> Path:
@@ -40,7 +41,7 @@ def certificate(folder: Path) -> Path:
     return path
 
 
-class PostOffice:
+class PostOffice(Listener):
     """``mail``: what was taken, with its recipients; ``refuse``: recipients that are not; ``say``: an answer that takes
     the place of the usual one to a command."""
 
@@ -52,31 +53,9 @@ class PostOffice:
         self._tls = tls
         self._context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
         self._context.load_cert_chain(pem)
-        self._socket = socket.create_server(("127.0.0.1", 0))
-        self.port: int = self._socket.getsockname()[1]
-        self._closed = threading.Event()
-        self._thread = threading.Thread(target=self._serve, name="post office")
-        self._thread.start()
+        super().__init__("post office")
 
-    def close(self) -> None:
-        self._closed.set()
-        with contextlib.suppress(OSError), socket.create_connection(("127.0.0.1", self.port), 1):
-            pass
-        self._thread.join()
-        self._socket.close()
-
-    def _serve(self) -> None:
-        while True:
-            client, _ = self._socket.accept()
-            if self._closed.is_set():
-                client.close()
-                return
-            client.settimeout(5)
-            with contextlib.suppress(OSError):
-                self._talk(client)
-            client.close()
-
-    def _talk(self, plain: socket.socket) -> None:
+    def serve(self, plain: socket.socket) -> None:
         with contextlib.ExitStack() as stack:
             client = stack.enter_context(self._secured(plain) if self._tls == "tls" else plain)
             file = stack.enter_context(client.makefile("rb"))
