@@ -15,9 +15,8 @@ from collections.abc import Callable
 import msgspec
 
 from probe.model import canonical
+from probe.model.ed25519 import SODIUM, library
 
-SODIUM = ("libsodium.so.23", "libsodium.so.26", "libsodium.so")
-"""Sonames of versions that have `crypto_sign_verify_detached` (all since 0.7; Debian 11 to 13 have 23)."""
 _KEY, _SIGNATURE = 32, 64  # bytes (RFC 8032, section 5.1)
 
 
@@ -60,15 +59,10 @@ def _raw_key(text: str) -> bytes:
 
 @functools.cache
 def _sodium() -> Callable[[bytes, bytes, int, bytes], int] | None:
-    for name in SODIUM:
-        try:
-            library = ctypes.CDLL(name)
-            check = library.crypto_sign_verify_detached
-        except (OSError, AttributeError):
-            continue
-        if library.sodium_init() < 0:
-            continue
-        check.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulonglong, ctypes.c_char_p]
-        check.restype = ctypes.c_int
-        return check
-    return None
+    sodium = library(SODIUM)
+    if sodium is None:
+        return None
+    check = sodium.crypto_sign_verify_detached
+    check.argtypes = [ctypes.c_char_p, ctypes.c_char_p, ctypes.c_ulonglong, ctypes.c_char_p]
+    check.restype = ctypes.c_int
+    return check

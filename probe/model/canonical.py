@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import msgspec
 
+from probe.model.ed25519 import SigningKey
 from probe.model.errors import MalformedRecord
 from probe.model.finding import Finding, Signature
 from probe.model.heartbeat import Heartbeat
@@ -90,7 +91,7 @@ def _number(text: str) -> msgspec.Raw:
 _DECODER = msgspec.json.Decoder(float_hook=_number)
 
 
-def sign(finding: Signed, key: Ed25519PrivateKey) -> Signed:
+def sign(finding: Signed, key: SigningKey | Ed25519PrivateKey) -> Signed:
     """The finding (or heartbeat) with its signature (an earlier one is replaced).
 
     Raises MalformedRecord where ``details`` holds what has no canonical form.
@@ -101,7 +102,7 @@ def sign(finding: Signed, key: Ed25519PrivateKey) -> Signed:
     except (TypeError, ValueError) as error:
         raise MalformedRecord("finding", str(error)) from None
     value = key.sign(signing_bytes(decoded))
-    public = key.public_key().public_bytes_raw()
+    public = key.public if isinstance(key, SigningKey) else key.public_key().public_bytes_raw()
     return msgspec.structs.replace(
         finding, signature=Signature(base64.b64encode(public).decode(), base64.b64encode(value).decode())
     )

@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import msgspec
 import pytest
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from probe.agent.identity import Identity
 from probe.model.canonical import verify
+from probe.model.ed25519 import library
 from probe.model.errors import ConfigError
 from tests.agent.conftest import make_finding
 
@@ -57,3 +63,25 @@ def test_a_damaged_key_is_named_and_not_replaced(tmp_path: Path, damage: bytes) 
     with pytest.raises(ConfigError, match=r"device-key\.pem: is not an Ed25519 key"):
         Identity(tmp_path).sign(make_finding(1))
     assert (tmp_path / "device-key.pem").read_bytes() == damage
+
+
+def test_a_key_that_somebody_wrote_in_another_form_is_taken(tmp_path: Path) -> None:
+    key = Ed25519PrivateKey.generate()
+    pem = key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
+    (tmp_path / "device-key.pem").write_bytes(b"# mine\n" + pem)
+    public = base64.b64encode(key.public_key().public_bytes_raw()).decode()
+    assert Identity(tmp_path).public_key == public
+
+
+def test_signing_needs_no_more_than_libsodium(tmp_path: Path) -> None:
+    if library() is None:
+        pytest.skip("libsodium is not installed")
+    script = (
+        "import sys; from pathlib import Path; from probe.agent.identity import Identity; "
+        f"Identity(Path({str(tmp_path)!r})).public_key; print('cryptography' in sys.modules)"
+    )
+    for _ in range(2):  # when it is made, and when it is read
+        done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=30)
+        assert done.stdout.strip() == "False"
