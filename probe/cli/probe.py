@@ -83,9 +83,15 @@ def run(args: argparse.Namespace) -> int:
 def _more(file: str | None) -> list[str]:
     from pathlib import Path
 
+    from probe.model.errors import UsageError
+
     if not file:
         return []
-    text = sys.stdin.read() if file == "-" else Path(file).read_text(encoding="utf-8")
+    octets = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    try:
+        text = octets.decode()
+    except UnicodeDecodeError as error:
+        raise UsageError(f"--file {file} is no text: {error}") from None
     return [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
 
 

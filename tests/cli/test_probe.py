@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -115,7 +116,8 @@ def test_nothing_is_sent_while_paused(
      (["sweep", "press"], 2, "not an IP"),
      (["sweep", SERVER, "--hops", "70"], 2, "1 to 64"), (["ports", SERVER, "--ports", "80,x"], 2, "--ports"),
      (["ports", SERVER, "--ports", "0"], 2, "1 to 65535"), (["dns", "a..b"], 1, "a..b"),
-     (["sweep", SERVER, "--file", "/no/such"], 1, "/no/such"), (["nonsense"], 2, "nonsense"),
+     (["sweep", SERVER, "--file", "/no/such"], 1, "/no/such"),
+     (["sweep", "--file", sys.executable], 2, "no text"), (["nonsense"], 2, "nonsense"),
      (["sweep", SERVER, "--interface", "no-such"], 1, "no-such")],
 )  # fmt: skip
 def test_what_is_wrong_is_said_in_one_line(
