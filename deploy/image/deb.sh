@@ -55,7 +55,10 @@ cat >"$tree/DEBIAN/postrm" <<'END'
 set -e
 [ "$1" = purge ] || exit 0
 # Settings, keys and findings that still waited: whoever purges wants them gone.
-rm -rf /etc/colibri /var/lib/colibri /etc/systemd/system/*.wants/colibri.service /etc/systemd/system/*.wants/colibri-page.socket
+rm -rf /etc/colibri /var/lib/colibri
+cd /etc/systemd/system
+rm -f multi-user.target.wants/colibri.service sockets.target.wants/colibri-page.socket
+rmdir multi-user.target.wants sockets.target.wants 2>/dev/null || true
 END
 chmod 755 "$tree"/DEBIAN/{postinst,prerm,postrm}
 find "$tree" -exec touch -h -d "@$SOURCE_DATE_EPOCH" {} +

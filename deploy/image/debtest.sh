@@ -18,7 +18,7 @@ quietly as_root mmdebstrap --mode=root --variant=apt --architectures=amd64 --apt
     --dpkgopt=force-unsafe-io --include=python3,python3-systemd,systemd --format=directory "$SUITE" "$root" \
     "$OUT/debtest.list" || die "mmdebstrap failed (see above)"
 inside() { as_root unshare --net --mount --pid --fork --kill-child --mount-proc="$root/proc" chroot "$root" "$@"; }
-listing() { (cd "$root" && as_root find . -xdev \( -path ./proc -o -path ./sys -o -path ./tmp -o -path ./var/log \
+listing() { (cd "$root" && as_root find . -xdev \( -path ./proc -o -path ./sys -o -path ./run -o -path ./tmp -o -path ./var/log \
     -o -path ./var/cache -o -path ./var/lib/dpkg -o -path ./usr/lib/python3 \) -prune -o -print | sort); }
 listing >"$OUT/debtest.before"
 as_root cp "$package" "$root/tmp/colibri.deb"
