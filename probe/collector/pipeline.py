@@ -1,5 +1,5 @@
-"""From messages to stored findings, three things at a time: one batch is decoded while the signatures of the one before
-are checked, and the one before that is committed. Each on threads of its own; both let go of the interpreter meanwhile.
+"""From messages to stored findings, three things at a time: while one batch is taken off the connection, the one before
+is decoded and its signatures are checked (:mod:`.checkers`), and the one before that is committed beside both.
 
 Order is kept: a message is judged after all that came before it, and stored with them or after them.
 """
@@ -25,8 +25,8 @@ from probe.collector.verdicts import Judged, NewFinding, Outcome
 
 LATENCY = 0.1
 """Most seconds that a message waits for others to share its commit."""
-CHECKERS = max(1, min(4, (os.cpu_count() or 1) - 1))
-"""Lanes that check signatures."""
+CHECKERS = max(1, min(4, os.cpu_count() or 1))
+"""Lanes in which findings are checked; the system shares the cores out between them and the store."""
 
 
 class Committed(msgspec.Struct, frozen=True):
