@@ -149,13 +149,13 @@ class Volley:
                 yield _LOOK
 
     def _note(self, row: Probes, attempt: int, before: int, after: int) -> None:
-        """Remember when each left: evenly between the start and the end of the call."""
+        """Remember when each left: the first with the start of the call, the others evenly up to its end."""
         self.packets += len(row)
         each = (after - before) // (len(row) or 1)
         sent, count, at = self._sent[attempt], self._count, before
         for end, ttl in row:
-            at += each
             sent[ttl * count + end] = at
+            at += each
             if not attempt and ttl <= self.reach[end]:
                 self._open += 1
 
