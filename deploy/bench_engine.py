@@ -53,7 +53,7 @@ async def main():
     async def worker():
         nonlocal right
         for i in names:
-            right += bool(await resolver.query(f"n{i}.bench.example", "A"))
+            right += bool((await resolver.query_dns(f"n{i}.bench.example", "A")).answer)
     await asyncio.gather(*(worker() for _ in range(100)))
     print(right)
 asyncio.run(main())
@@ -282,7 +282,8 @@ def far_away(runs: int) -> list[Row]:
     verdicts = {
         "dns_injection": {"target": "forbidden.example", "silent": "203.0.113.12"},
         "tcp_reset": {"target": "http://forbidden.example/", "address": "203.0.113.10"},
-        "blackhole": {"target": "203.0.113.14", "siblings": ["203.0.113.11"]},
+        "ttl_path": {"target": "http://forbidden.example/", "address": "203.0.113.10"},
+        "blackhole": {"target": "203.0.113.14", "siblings": ["203.0.113.10"]},
     }
     measure = {"resolver": "203.0.113.10", "control_name": "press.example", "control_address": "203.0.113.11"}
     boxes: list[Box] = [DnsInjector(at="chain.r6", names=("forbidden.example",)),

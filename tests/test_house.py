@@ -267,6 +267,52 @@ def test_the_command_starts_light(option: str) -> None:
     assert len(loaded) <= MODULE_BUDGET, loaded
 
 
+NEEDED_LATER = {
+    "babel", "cryptography", "jinja2", "paho", "pyroute2", "rfc8785", "scapy", "starlette", "tuf", "uvicorn",
+    "weasyprint",
+}  # fmt: skip
+"""What no verb needs before it does its work."""
+HELP_BUDGET = 185
+"""Modules that a verb may import before it does anything. Most need 60; `measure` knows the types of its options."""
+BULK_BUDGET = 180
+"""Modules that `colibri probe` may import to send packets: no event loop, no TLS, no signatures."""
+
+
+def loaded_by(*arguments: str) -> list[str]:
+    """Modules that a command has imported when it ends, beyond those of a bare Python."""
+    script = (
+        "import contextlib, io, json, sys\nbefore = set(sys.modules)\nfrom probe.cli.main import main\n"
+        "with contextlib.redirect_stdout(io.StringIO()), contextlib.redirect_stderr(io.StringIO()):\n"
+        f"    main({list(arguments)!r})\nprint(json.dumps(sorted(set(sys.modules) - before)))"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", script], cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+    )
+    found: list[str] = json.loads(done.stdout.splitlines()[-1])
+    return found
+
+
+def verbs() -> list[str]:
+    from probe.cli.main import offered
+
+    return list(offered())
+
+
+@pytest.mark.parametrize("verb", verbs())
+def test_every_verb_begins_light(verb: str) -> None:
+    loaded = loaded_by(verb, "--help")
+    assert [module for module in loaded if module.split(".")[0] in NEEDED_LATER] == []
+    assert len(loaded) <= HELP_BUDGET, loaded
+
+
+def test_work_by_the_thousand_needs_no_event_loop(tmp_path: Path) -> None:
+    (tmp_path / "colibri.toml").write_text(f'[probe]\nstate_dir = "{tmp_path}"\n')
+    loaded = loaded_by("probe", "ports", "192.0.2.1", "--config", str(tmp_path / "colibri.toml"))  # which is refused
+    assert "probe.engine.bulk.volley" in loaded
+    assert {"asyncio", "ssl", "subprocess", *NEEDED_LATER}.isdisjoint(loaded)
+    assert len(loaded) <= BULK_BUDGET, loaded
+
+
 def test_no_path_of_a_machine_is_tracked() -> None:
     pattern = re.compile(r"(?<![\w./>-])/(?:work|root|home/\w+|Users/\w+)(?:/[\w.-]+|\b)")
     found = [f"{one}: {match[0]}" for one, text in texts() for match in pattern.finditer(text)]

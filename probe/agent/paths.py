@@ -9,6 +9,8 @@ import msgspec
 
 from probe.model.config import Config
 
+PAUSED = "paused.json"
+"""In the probe's state_dir: there while it is paused (:mod:`probe.agent.pause`)."""
 PATHS = (
     "probe.state_dir", "mqtt.password_file", "mqtt.tls.ca", "mqtt.tls.certificate", "mqtt.tls.key", "control.socket",
     "page.socket", "page.code_file",

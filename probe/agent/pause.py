@@ -18,6 +18,7 @@ import msgspec
 
 from probe.agent.files import write_whole
 from probe.agent.findings import instant
+from probe.agent.paths import PAUSED
 from probe.agent.runner import Runner
 from probe.model.errors import CannotMeasure
 from probe.model.finding import Instant
@@ -26,7 +27,7 @@ from probe.model.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
-FILE = "paused.json"
+FILE = PAUSED
 """Its name in the state folder."""
 
 LOOK = 1.0

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -54,7 +53,7 @@ def run(args: argparse.Namespace) -> int:
     import msgspec
 
     from probe.agent.config import load
-    from probe.agent.pause import Pause, PausedError
+    from probe.agent.paths import PAUSED
     from probe.engine.bulk.setup import place
     from probe.model.errors import UsageError
 
@@ -64,8 +63,11 @@ def run(args: argparse.Namespace) -> int:
     targets = [*args.targets, *_more(args.file)]
     if not targets:
         raise UsageError(f"colibri probe {args.kind} needs targets, or a --file of them")
-    if os.access(config.probe.state_dir, os.X_OK) and Pause(Path(config.probe.state_dir)).on:
-        raise PausedError
+    if Path(config.probe.state_dir, PAUSED).exists():  # what it says costs more to read than all the rest
+        from probe.agent.pause import Pause, PausedError
+
+        if Pause(Path(config.probe.state_dir)).on:
+            raise PausedError
     where = place(config, args.rate)
     try:
         rows, lost = _do(where, args, list(dict.fromkeys(targets)), config.measure.resolver)

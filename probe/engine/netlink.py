@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import socket
 import sys
 from collections.abc import AsyncGenerator
+from typing import TYPE_CHECKING
 
 from probe.model.errors import MalformedPacket
 from probe.wire import rtnetlink
+
+if TYPE_CHECKING:
+    import asyncio
 
 _PATIENCE = 2.0  # seconds
 _RECEIVE = 1 << 16  # bytes: more than the kernel puts into one datagram
@@ -35,6 +38,8 @@ def name(interface: int) -> str:
 
 async def changes(settle: float) -> AsyncGenerator[None, None]:
     """Once at the start, then once after each burst of changes, ``settle`` seconds after its last. Raises OSError."""
+    import asyncio  # here, for who only looks, without a loop: it is a third of a command's start
+
     loop = asyncio.get_running_loop()
     with _socket() as netlink:
         netlink.bind((0, rtnetlink.GROUPS))

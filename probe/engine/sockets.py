@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import contextlib
 import errno
 import fcntl
@@ -90,6 +89,8 @@ def abort(sock: socket.socket) -> None:
 
 async def patiently(send: Callable[[], object]) -> None:
     """Call ``send``; where a queue of this machine is full, again a little later. Raises OSError if it stays full."""
+    import asyncio  # here, for who uses this module without a loop: it is a third of such a command's start
+
     for _ in range(_ATTEMPTS - 1):
         try:
             send()
