@@ -37,6 +37,7 @@ install-test-long:
 
 test-long: install-test-long ## What takes long: kills, soak, fuzzing
 	$(NETNS) $(PYTEST) -m long --timeout=1800
+	HYPOTHESIS_PROFILE=thorough $(NETNS) $(PYTEST) -m "hypothesis and not long" -n auto --dist worksteal --timeout=1800
 
 .PHONY: demo
 demo: install ## Three operators in a lab, a broker, the monitor (DEMO_SECONDS=40 ends it with a table)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -290,7 +291,7 @@ def guilty(seed: int) -> tuple[Network, int, int, str]:
     return net(hole, **line), trunk, at + late, name
 
 
-def accused(seeds: range) -> list[str]:
+def accused(seeds: Sequence[int]) -> list[str]:
     found = []
     for seed in seeds:
         network, trunk = confounder(seed)
@@ -300,7 +301,7 @@ def accused(seeds: range) -> list[str]:
     return found
 
 
-def hunt(seeds: range) -> tuple[int, int, list[str]]:
+def hunt(seeds: Sequence[int]) -> tuple[int, int, list[str]]:
     found = right = 0
     wrong = []
     for seed in seeds:
@@ -319,26 +320,26 @@ def hunt(seeds: range) -> tuple[int, int, list[str]]:
 
 
 def test_nobody_innocent_is_accused() -> None:
-    assert accused(range(200)) == []
+    assert accused(range(70)) == []
 
 
 def test_holes_are_found_and_their_links_are_right() -> None:
-    found, right, wrong = hunt(range(100))
-    assert found >= 0.97 * 100, "\n".join(wrong)
+    found, right, wrong = hunt(range(40))
+    assert found >= 0.97 * 40, "\n".join(wrong)
     assert right >= 0.99 * found, "\n".join(wrong)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_nobody_innocent_is_accused_in_thousands_of_networks() -> None:
-    assert accused(range(10_000, 14_000)) == []
+    assert accused([*range(200), *range(10_000, 14_000)]) == []
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_holes_are_found_in_a_thousand_networks() -> None:
-    found, right, wrong = hunt(range(10_000, 11_000))
-    assert found >= 0.97 * 1000, "\n".join(wrong)
+    found, right, wrong = hunt([*range(100), *range(10_000, 11_000)])
+    assert found >= 0.97 * 1100, "\n".join(wrong)
     assert right >= 0.99 * found, "\n".join(wrong)
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections import Counter
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -153,7 +154,7 @@ def accused(kind: str, seeds: range) -> list[str]:
     return found
 
 
-def hunt(kind: str, seeds: range) -> tuple[Counter[str], list[str]]:
+def hunt(kind: str, seeds: Sequence[int]) -> tuple[Counter[str], list[str]]:
     """How often interference was found and its link right, and what went wrong."""
     score: Counter[str] = Counter()
     wrong = []
@@ -177,24 +178,25 @@ def hunt(kind: str, seeds: range) -> tuple[Counter[str], list[str]]:
     return score, wrong
 
 
-@pytest.mark.parametrize("first", range(0, 600, 200))
+@pytest.mark.parametrize("first", range(0, 200, 100))
 @pytest.mark.parametrize("kind", ["dns", "tcp"])
 def test_nobody_innocent_is_accused(kind: str, first: int) -> None:
-    assert accused(kind, range(first, first + 200)) == []
+    assert accused(kind, range(first, first + 100)) == []
 
 
-@pytest.mark.parametrize(("kind", "count"), [("dns", 250), ("reset", 125), ("drop", 100), ("page", 100)])
-def test_interference_is_found_and_its_link_is_right(kind: str, count: int) -> None:
-    score, wrong = hunt(kind, range(count))
+@pytest.mark.parametrize("kind", TECHNIQUE)
+def test_interference_is_found_and_its_link_is_right(kind: str) -> None:
+    score, wrong = hunt(kind, range(50))
     assert score["found"] >= 0.97 * score["made"], "\n".join(wrong)
     assert score["located"] >= 0.9 * score["found"], "\n".join(wrong)
     assert score["right"] >= 0.99 * score["located"], "\n".join(wrong)
 
 
+@pytest.mark.parametrize("count", [35, pytest.param(100, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", TECHNIQUE)
-def test_who_acts_on_a_share_is_found_at_his_place_or_nothing_is_claimed(kind: str) -> None:
+def test_who_acts_on_a_share_is_found_at_his_place_or_nothing_is_claimed(kind: str, count: int) -> None:
     claims = []
-    for seed in range(100):
+    for seed in range(count):
         network, at = share(kind, seed)
         judgement = ask_dns(network, seed) if kind == "dns" else ask_tcp(network, seed)
         where = link(judgement)
@@ -226,23 +228,24 @@ def test_nobody_innocent_is_accused_in_ten_thousand_more(kind: str) -> None:
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", TECHNIQUE)
 def test_interference_is_found_in_thousands_of_networks(kind: str) -> None:
-    score, wrong = hunt(kind, range(10_000, 12_000))
+    score, wrong = hunt(kind, [*range(250), *range(10_000, 12_000)])
     assert score["found"] >= 0.97 * score["made"], "\n".join(wrong)
     assert score["right"] >= 0.99 * score["located"], "\n".join(wrong)
 
 
-def verdicts(kind: str) -> Counter[str]:
+def verdicts(kind: str, count: int) -> Counter[str]:
     """Verdicts on honest lines with light faults only."""
 
     def one(seed: int) -> Judgement:
         network = Network(hosts=hosts(), **{**path(Random(seed), (0.0, 0.01)), "home": 1})
         return ask_dns(network, seed) if kind == "dns" else ask_tcp(network, seed)
 
-    return Counter(one(seed).verdict for seed in range(150))
+    return Counter(one(seed).verdict for seed in range(count))
 
 
+@pytest.mark.parametrize("count", [50, pytest.param(150, marks=pytest.mark.long)])
 @pytest.mark.parametrize("kind", ["dns", "tcp"])
-def test_honest_lines_are_mostly_called_clean(kind: str) -> None:
-    found = verdicts(kind)
+def test_honest_lines_are_mostly_called_clean(kind: str, count: int) -> None:
+    found = verdicts(kind, count)
     assert found["interfered"] == 0
-    assert found["clean"] >= 135, found
+    assert found["clean"] >= 0.9 * count, found

@@ -160,8 +160,9 @@ def test_never_accused(what: str, line: dict[str, Any], seeds: range) -> None:
         assert line or claimed(judgement)[1] in rules
 
 
-def test_loss_never_accuses() -> None:
-    for seed in range(40):
+@pytest.mark.parametrize("count", [15, pytest.param(40, marks=pytest.mark.long)])
+def test_loss_never_accuses(count: int) -> None:
+    for seed in range(count):
         judgement = ask(net(loss=0.3, lossy_link=1 + seed % 8, jitter=0.05), seed, address=SERVER)
         assert judgement.verdict != "interfered", judgement.reasons
 

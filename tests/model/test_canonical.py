@@ -93,7 +93,7 @@ SENT = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 @given(st.lists(st.tuples(TEXTS | st.sampled_from(["signature", "id", "details"]), SENT), max_size=5).map(objects))
 def test_the_quick_way_gives_what_the_library_gives(sent: str) -> None:
     payload = sent.encode()
@@ -114,7 +114,7 @@ def test_the_quick_way_gives_what_the_library_gives(sent: str) -> None:
     assert (signature is None) == (content.get("signature") is None)
 
 
-@settings(deadline=None, max_examples=150)
+@settings(max_examples=2 * settings().max_examples)
 @given(NUMBERS)
 def test_every_spelling_of_a_number_has_one_form(number: str) -> None:
     payload = f'{{"details":{{"n":{number}}},"signature":{{"key":"k"}}}}'.encode()

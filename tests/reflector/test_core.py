@@ -61,7 +61,7 @@ class TestNoAmplifier:
                 assert bytes_out(made(), data, source) <= len(data)
 
     @given(st.sampled_from(KINDS), st.integers(0, 2**32), st.booleans())
-    @settings(max_examples=1500)
+    @settings(max_examples=15 * settings().max_examples)
     def test_for_mutations_of_every_kind(self, kind: str, seed: int, inverted: bool) -> None:
         data = mutated(messages(token(HOME))[kind], Random(seed))
         data = twin(data) if inverted else data

@@ -6,6 +6,7 @@ The seeds are fixed, so that a run either always passes or never.
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 from random import Random
 from typing import Any
@@ -161,7 +162,7 @@ def meddler(seed: int) -> tuple[Network, int]:
     return Network(hosts={FAR[4]: Far(settings=OURS)}, boxes=(box,), **line), at
 
 
-def accused(kind: str, seeds: range) -> list[str]:
+def accused(kind: str, seeds: Sequence[int]) -> list[str]:
     found = []
     for seed in seeds:
         network = innocent(seed) if kind == "dns" else quiet(seed)
@@ -171,7 +172,7 @@ def accused(kind: str, seeds: range) -> list[str]:
     return found
 
 
-def hunt(kind: str, seeds: range) -> tuple[Counter[str], list[str]]:
+def hunt(kind: str, seeds: Sequence[int]) -> tuple[Counter[str], list[str]]:
     score: Counter[str] = Counter()
     wrong = []
     for seed in seeds:
@@ -195,12 +196,12 @@ def hunt(kind: str, seeds: range) -> tuple[Counter[str], list[str]]:
     return score, wrong
 
 
-@pytest.mark.parametrize(("kind", "count"), [("dns", 250), ("tampering", 100)])
+@pytest.mark.parametrize(("kind", "count"), [("dns", 80), ("tampering", 40)])
 def test_nobody_innocent_is_accused(kind: str, count: int) -> None:
     assert accused(kind, range(count)) == []
 
 
-@pytest.mark.parametrize(("kind", "count"), [("dns", 80), ("tampering", 50)])
+@pytest.mark.parametrize(("kind", "count"), [("dns", 40), ("tampering", 25)])
 def test_interference_is_found_and_its_place_is_right(kind: str, count: int) -> None:
     score, wrong = hunt(kind, range(count))
     assert score["found"] >= 0.95 * score["made"], "\n".join(wrong)
@@ -211,13 +212,13 @@ def test_interference_is_found_and_its_place_is_right(kind: str, count: int) -> 
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["dns", "tampering"])
 def test_nobody_innocent_is_accused_in_thousands_of_networks(kind: str) -> None:
-    assert accused(kind, range(10_000, 14_000)) == []
+    assert accused(kind, [*range(250), *range(10_000, 14_000)]) == []
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 @pytest.mark.parametrize("kind", ["dns", "tampering"])
 def test_interference_is_found_in_a_thousand_networks(kind: str) -> None:
-    score, wrong = hunt(kind, range(10_000, 11_000))
+    score, wrong = hunt(kind, [*range(80), *range(10_000, 11_000)])
     assert score["found"] >= 0.95 * score["made"], "\n".join(wrong)
     assert score["right"] >= 0.98 * score["found"], "\n".join(wrong)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from random import Random
 from typing import Any
 
@@ -49,7 +50,7 @@ def innocent(random: Random) -> tuple[Network, dict[str, Any]]:
     return network, options
 
 
-def accused(seeds: range) -> list[tuple[int, str]]:
+def accused(seeds: Sequence[int]) -> list[tuple[int, str]]:
     found = []
     for seed in seeds:
         network, options = innocent(Random(seed))
@@ -60,10 +61,10 @@ def accused(seeds: range) -> list[tuple[int, str]]:
 
 
 def test_no_innocent_network_is_accused() -> None:
-    assert not accused(range(60))
+    assert not accused(range(25))
 
 
 @pytest.mark.long
 @pytest.mark.timeout(1800)
 def test_nor_any_of_three_thousand() -> None:
-    assert not accused(range(1000, 4000))
+    assert not accused([*range(60), *range(1000, 4000)])
