@@ -6,7 +6,7 @@ Time comes in as ``now`` (seconds of a monotonic clock) and ``day`` (the UTC dat
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from weakref import WeakValueDictionary
+from weakref import WeakSet
 
 from probe.model.config import SafetyConfig
 from probe.model.errors import BudgetExhausted
@@ -60,8 +60,10 @@ class Rate:
 
     def pass_one(self, now: float) -> float:
         """Take one unit if it may pass now, as :meth:`wait` and :meth:`use` do; else the seconds until it may."""
-        start = max(self._next, now - self._slack)
-        if start - now > _NOTHING:
+        start, full = self._next, now - self._slack
+        if start < full:
+            start = full
+        elif start - now > _NOTHING:
             return start - now
         self._next = start + self._each
         return 0.0
@@ -73,6 +75,14 @@ class Rate:
     def idle(self, now: float) -> bool:
         """Whether the bucket is full and nothing of it reserved, so that a new one would be no different."""
         return self._next <= now - self._slack and not self._reserved
+
+
+class Row:
+    """Allowances of several addresses, in their order, and which is whose."""
+
+    def __init__(self, addresses: Sequence[str], rates: list[Rate]) -> None:
+        self.rates = rates
+        self.by_address = dict(zip(map(address_bytes, addresses), rates, strict=True))
 
 
 class Budget:
@@ -91,7 +101,7 @@ class Budget:
         self._safety = safety
         self._all = Rate(safety.packets_per_second)
         self._targets: dict[bytes, Rate] = {}
-        self._held: WeakValueDictionary[bytes, Rate] = WeakValueDictionary()  # by somebody who has asked for rates()
+        self._rows: WeakSet[Row] = WeakSet()  # that somebody still holds
         self._most = _MANY
         self._load = load or (lambda: ("", 0))
         self._day, self.used = self._load()
@@ -120,11 +130,11 @@ class Budget:
         self._all.use(now, packets)
         self._target(address, now).use(now, packets)
 
-    def rates(self, addresses: Sequence[str], now: float) -> list[Rate]:
-        """The allowance of each address, for :meth:`take_row`."""
-        found = [self._target(address, now) for address in addresses]
-        self._held.update(zip(map(address_bytes, addresses), found, strict=True))
-        return found
+    def rates(self, addresses: Sequence[str], now: float) -> Row:
+        """The allowance of each address, for :meth:`take_row`: in force for as long as the row is held."""
+        row = Row(addresses, [self._target(address, now) for address in addresses])
+        self._rows.add(row)
+        return row
 
     def take_row(self, rates: Sequence[Rate], octets: int, now: float, day: str) -> tuple[int, float]:
         """Take one packet of ``octets`` bytes for each of ``rates``, in this order, as far as they may leave now.
@@ -206,6 +216,7 @@ class Budget:
                 # Only the idle are forgotten: many targets are no way around the pace of one.
                 self._targets = {k: rate for k, rate in self._targets.items() if not rate.idle(now)}
                 self._most = max(_MANY, 2 * len(self._targets))
-            target = self._held.get(key) or Rate(self._safety.target_packets_per_second)
+            held = next((row.by_address[key] for row in self._rows if key in row.by_address), None)
+            target = held or Rate(self._safety.target_packets_per_second)
             self._targets[key] = target
         return target

@@ -6,7 +6,7 @@ import datetime as dt
 import time
 from collections.abc import Callable, Sequence
 
-from probe.engine.budget import Budget, Rate
+from probe.engine.budget import Budget, Rate, Row
 from probe.engine.guard import Guard
 
 
@@ -19,9 +19,9 @@ class Gate:
     ) -> None:  # fmt: skip
         self._guard, self._budget, self._clock, self._today = guard, budget, clock, today
 
-    def admit(self, addresses: Sequence[str]) -> list[Rate]:
-        """Each address's own allowance, for :meth:`take`. Raises ForbiddenDestination, UsageError for one that may not
-        be measured: then none of them is."""
+    def admit(self, addresses: Sequence[str]) -> Row:
+        """Each address's own allowance, for :meth:`take`; to be held for as long as it is used. Raises
+        ForbiddenDestination, UsageError for one that may not be measured: then none of them is."""
         for address in addresses:
             self._guard.check(address)
         return self._budget.rates(addresses, self._clock())

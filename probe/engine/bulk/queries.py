@@ -10,7 +10,7 @@ from collections.abc import Callable, Generator, Sequence
 
 import msgspec
 
-from probe.engine.budget import HEADERS, Rate
+from probe.engine.budget import HEADERS, Row
 from probe.engine.bulk.burst import Burst
 from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.line import Line
@@ -62,14 +62,14 @@ def ask(
     """
     if len(names) > MOST:
         raise UsageError(f"{len(names)} names are more than {MOST}")
-    (rate,) = line.gate.admit([resolver])
+    held = line.gate.admit([resolver])
     ((way, _),) = line.ways([resolver]).items()
     with line.flow(way, resolver, port) as (own, sock, ring):
         tag = line.number()
         queries = [query(name, (tag + i) & 0xFFFF, qtype) for i, name in enumerate(names)]
         size = max(map(len, queries), default=12)
         burst = Burst(sock, bytes(size * min(_ROW, window)), size)
-        asker = _Asker(ring, line.gate, rate, burst, queries, tag, (own, port, address_bytes(resolver)), 1 / line.rate)
+        asker = _Asker(ring, line.gate, held, burst, queries, tag, (own, port, address_bytes(resolver)), 1 / line.rate)
         for _ in range(_ATTEMPTS):
             yield from asker.round(window, wait)
             if not asker.silent():
@@ -82,10 +82,10 @@ class _Asker:
     """``flow``: own port, that of the resolver, its address."""
 
     def __init__(
-        self, ring: Ring, gate: Gate, rate: Rate, burst: Burst, queries: list[bytes], tag: int,
+        self, ring: Ring, gate: Gate, held: Row, burst: Burst, queries: list[bytes], tag: int,
         flow: tuple[int, int, bytes], each: float, stamp: Callable[[], int] = time.time_ns,
     ) -> None:  # fmt: skip
-        self._ring, self._gate, self._rate, self._burst, self._queries = ring, gate, rate, burst, queries
+        self._ring, self._gate, self._held, self._burst, self._queries = ring, gate, held, burst, queries
         self._tag, self._each, self._stamp = tag, each, stamp
         self._own, self._port, self._resolver = flow
         self._sent = [0] * len(queries)
@@ -112,7 +112,7 @@ class _Asker:
             room = min(window - self._open, self._burst.count, len(todo) - at)
             delay = self._due - time.monotonic()
             if room > 0 and delay <= 0:
-                allowed, delay = self._gate.take([self._rate] * room, HEADERS + self._burst.size)
+                allowed, delay = self._gate.take(self._held.rates * room, HEADERS + self._burst.size)
                 yield from self._send(todo[at : at + allowed])
                 at += allowed
                 if allowed:

@@ -37,7 +37,7 @@ def read(memory: Memory, at: int, length: int, own: int) -> Heard | None:
         return None
     if length >= 56:  # what nearly all are, at a stroke
         first, ttl, icmp, who, kind, code, inner, tcp, far, port, far_port, sequence = _QUOTED_SYN(memory, at)
-        if (first, icmp, kind, inner, tcp, port) == (0x45, 1, 11, 0x45, 6, own):
+        if port == own and kind == 11 and first == 0x45 and icmp == 1 and inner == 0x45 and tcp == 6:
             return far + far_port, sequence >> 16, "expired", who, ttl, code
     version = memory[at] >> 4
     if version == 4:

@@ -28,7 +28,6 @@ _EVERY = 0.008  # seconds between two calls, at the least
 _LOOK = 0.002  # seconds between two looks for answers
 _STUCK = 500  # times that a full queue of this machine is waited for
 _TTLS = 256  # numbers of one attempt
-_ROUTERS = frozenset({"expired", "unreachable"})  # what the far end does not say
 
 Wait = Generator[float, None, None]
 Probes = Sequence[tuple[int, int]]
@@ -64,7 +63,8 @@ class Volley:
         """
         self._burst, self._ring, self._gate, self._own, self._tag, self._stamp = burst, ring, gate, own, tag, stamp
         self._shape = SHAPES[version, kind]
-        self._rates = gate.admit([address for address, _ in ends])
+        self._held = gate.admit([address for address, _ in ends])
+        self._rates = self._held.rates
         self._index: dict[Key, int] = {
             address_bytes(address) + (port if kind == "tcp" else 0).to_bytes(2, "big"): i
             for i, (address, port) in enumerate(ends)
@@ -73,6 +73,7 @@ class Volley:
         self._row = max(1, min(ROW, int(rate * _EVERY)))
         self._count, self._most = len(ends), most
         self._sent: list[array[int]] = []  # by attempt: nanoseconds, at TTL * count + end; 0: not sent
+        self._written: dict[int, list[int]] = {}  # by an attempt's first number: what stands in probes, by TTL
         self._open = 0
         self._due = time.monotonic()
         self.answers: list[dict[int, Answer]] = [{} for _ in ends]
@@ -120,10 +121,13 @@ class Volley:
         """Put TTL and number into the templates."""
         buffer, size, pack = self._burst.buffer, self._burst.size, struct.Struct(">I").pack_into
         ttl_at, number_at = self._shape.ttl, self._shape.number
+        written = self._written.get(first)
+        if written is None:
+            written = self._written[first] = [numbered(first + ttl & 0xFFFF) for ttl in range(self._most + 1)]
         for end, ttl in row:
             start = end * size
             buffer[start + ttl_at] = ttl
-            pack(buffer, start + number_at, numbered(first + ttl & 0xFFFF))
+            pack(buffer, start + number_at, written[ttl])
 
     def _leave(self, row: Probes, attempt: int) -> Wait:
         """Send what is written: neighbours in the burst with one call."""
@@ -152,11 +156,11 @@ class Volley:
         """Remember when each left: the first with the start of the call, the others evenly up to its end."""
         self.packets += len(row)
         each = (after - before) // (len(row) or 1)
-        sent, count, at = self._sent[attempt], self._count, before
+        sent, count, reach, first, at = self._sent[attempt], self._count, self.reach, not attempt, before
         for end, ttl in row:
             sent[ttl * count + end] = at
             at += each
-            if not attempt and ttl <= self.reach[end]:
+            if first and ttl <= reach[end]:
                 self._open += 1
 
     def _take(self, ns: int, memory: Memory, at: int, length: int) -> None:
@@ -165,13 +169,14 @@ class Volley:
             return
         key, number, said, who, ttl, code = heard
         end = self._index.get(key)
-        attempt, sent_with = divmod((number - self._tag) & 0xFFFF, _TTLS)
+        slot = (number - self._tag) & 0xFFFF
+        attempt, sent_with = slot >> 8, slot & 0xFF
         if end is None or attempt >= len(self._sent) or sent_with > self._most:
             return  # whatever that is, it is not about a probe of ours
         after = ns - self._sent[attempt][sent_with * self._count + end]
         if after == ns:
             return
-        if said not in _ROUTERS:
+        if said != "expired" and said != "unreachable":  # nothing that a router says
             self._arrived(end, sent_with)
             if said == "open":
                 self._gate.spend(self._rates[end], 1, HEADERS)  # the kernel refuses the connection by a RST

@@ -48,7 +48,7 @@ def test_no_second_holds_more_than_the_line_or_an_address_may_get(
     line: int, each: int, rows: list[tuple[float, list[int]]]
 ) -> None:
     opened, clock, budget = gate(SafetyConfig(packets_per_second=line, target_packets_per_second=each))
-    rates = opened.admit(ADDRESSES)
+    rates = opened.admit(ADDRESSES).rates
     sent: list[tuple[float, int]] = []
     for pause, row in rows:
         clock.now += pause
@@ -71,7 +71,7 @@ def test_no_second_holds_more_than_the_line_or_an_address_may_get(
 def test_what_may_leave_at_once_is_what_may_leave_one_by_one() -> None:
     safety = SafetyConfig(packets_per_second=100, target_packets_per_second=50)
     opened, clock, _ = gate(safety)
-    rates = opened.admit(ADDRESSES)
+    rates = opened.admit(ADDRESSES).rates
     assert opened.take(rates * 3, HEADERS)[0] == 10  # a tenth of a second's, at once
     clock.now += 60.0
     single = Budget(safety)
@@ -83,7 +83,7 @@ def test_what_may_leave_at_once_is_what_may_leave_one_by_one() -> None:
 
 def test_the_days_bytes_end_it() -> None:
     opened, clock, budget = gate(SafetyConfig(bytes_per_day=1000))
-    rates = opened.admit(ADDRESSES)
+    rates = opened.admit(ADDRESSES).rates
     assert opened.take(rates * 2, 300)[0] == 3
     clock.now += 10
     with pytest.raises(BudgetExhausted):
@@ -93,7 +93,7 @@ def test_the_days_bytes_end_it() -> None:
 
 def test_what_the_kernel_sends_is_counted_and_delays_the_next() -> None:
     opened, _, budget = gate(SafetyConfig(packets_per_second=100, target_packets_per_second=100))
-    (rate,) = opened.admit(["8.8.8.8"])
+    (rate,) = opened.admit(["8.8.8.8"]).rates
     opened.spend(rate, 30, 1800)
     assert budget.used == 1800
     taken, delay = opened.take([rate], HEADERS)
@@ -103,7 +103,7 @@ def test_what_the_kernel_sends_is_counted_and_delays_the_next() -> None:
 
 def test_an_allowance_that_somebody_holds_is_not_forgotten() -> None:
     opened, _, budget = gate(SafetyConfig())
-    (mine,) = opened.admit(["8.8.8.8"])
+    mine = opened.admit(["8.8.8.8"])
     opened.admit([f"9.{a}.{b}.1" for a in range(20) for b in range(250)])  # more than are remembered
-    assert opened.admit(["8.8.8.8"]) == [mine]
+    assert opened.admit(["8.8.8.8"]).rates == mine.rates
     assert budget.used == 0
