@@ -25,6 +25,8 @@ for unit in apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer e2scrub
 done
 # Else systemd offers ssh on sockets of its own (systemd-ssh-generator(8)).
 link etc/systemd/system-generators/systemd-ssh-generator /dev/null
+# Places to mount on: where a partition is dead, its folder in memory takes its place.
+mkdir -p "$own/data" "$own/boot/firmware"
 # Caches are as new as the rest: without these marks (systemd-update-done(8)) each start would make them anew, in memory.
 mkdir -p "$own/etc" "$own/var"
 : >"$own/etc/.updated"
