@@ -69,14 +69,20 @@ def unpack(image: Path, folder: Path) -> tuple[Path, Path]:
 
 def traces(folder: Path, wanted: set[bytes]) -> Iterator[str]:
     """Files that hold one of the strings (in whatever letters), or whose name or link does."""
-    pattern = re.compile(b"|".join(map(re.escape, sorted(wanted))), re.IGNORECASE)
+    strings = sorted(one.lower() for one in wanted)
+
+    def first(data: bytes) -> str:
+        # Several times as fast as a pattern that knows both kinds of letters, over a third of a gigabyte.
+        lower = data.lower()
+        return next((one.decode(errors="replace") for one in strings if one in lower), "")
+
     for path in sorted(folder.rglob("*")):
         name = path.relative_to(folder).as_posix()
         link = str(path.readlink()) if path.is_symlink() else ""
-        if pattern.search(f"{name} {link}".encode()):
+        if first(f"{name} {link}".encode()):
             yield f"{name}: its name"
-        if path.is_file() and not path.is_symlink() and (found := pattern.search(path.read_bytes())):
-            yield f"{name}: {found[0].decode(errors='replace')}"
+        if path.is_file() and not path.is_symlink() and (found := first(path.read_bytes())):
+            yield f"{name}: {found}"
 
 
 def identities(root: Path) -> Iterator[str]:

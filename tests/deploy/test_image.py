@@ -132,7 +132,7 @@ def test_what_must_not_be_in_an_image_is_found(tmp_path: Path) -> None:
     (root / "usr/evil").chmod(0o4755)
     found = [*check.traces(root, wanted), *check.identities(root), *check.privileged(root)]
     assert found == [
-        "usr/x: MIRROR.test", "usr/y: its name", "etc/ssh/ssh_host_rsa_key: a host key", "etc/machine-id is not empty",
+        "usr/x: mirror.test", "usr/y: its name", "etc/ssh/ssh_host_rsa_key: a host key", "etc/machine-id is not empty",
         "etc/shadow: root has a password", "usr/evil: set-user-id",
     ]  # fmt: skip
 
