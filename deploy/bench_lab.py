@@ -113,10 +113,11 @@ def _answer(dns: socket.socket) -> None:
     view = memoryview(buffer)
     while True:
         try:
-            size, address = dns.recvfrom_into(buffer)
+            _, address = dns.recvfrom_into(buffer)
         except OSError:
             return
-        buffer[2:4], buffer[7] = b"\x85\x80", 1
+        size = buffer.index(0, 12) + 5  # the end of the question: what follows (EDNS) is left out of the answer
+        buffer[2:12] = b"\x85\x80\0\1\0\1\0\0\0\0"
         buffer[size : size + len(_TAIL)] = _TAIL
         with contextlib.suppress(OSError):
             dns.sendto(view[: size + len(_TAIL)], address)

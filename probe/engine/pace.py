@@ -39,11 +39,11 @@ class Pace:
                 while delay := self._take(address, packets, octets):  # noqa: ASYNC110
                     await asyncio.sleep(delay)
 
-    @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """The line's packets, for a moment, to who takes them from the budget by himself (:mod:`probe.engine.bulk`)."""
-        async with self._line:
-            yield
+    @property
+    def turn(self) -> asyncio.Lock:
+        """The line's packets, for who takes them from the budget by himself (:mod:`probe.engine.bulk`): to be held for
+        a moment."""
+        return self._line
 
     @property
     def budget(self) -> Budget:

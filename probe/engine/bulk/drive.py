@@ -29,11 +29,12 @@ async def beside(job: Generator[float, None, T], pace: Pace) -> T:
     up for longer than a row of packets takes. Raises what it raises."""
     import asyncio  # a command has no loop, and a Pi pays for each import
 
+    turn, sleep = pace.turn, asyncio.sleep
     try:
         while True:
-            async with pace.turn():
+            async with turn:
                 delay = next(job)
-            await asyncio.sleep(delay)
+            await sleep(delay)
     except StopIteration as stop:
         result: T = stop.value
         return result

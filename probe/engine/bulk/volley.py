@@ -24,7 +24,7 @@ from probe.wire.address import address_bytes
 
 ROW = 128
 """Most packets that leave with one call: as many may come to a home's router at once."""
-_EVERY = 0.008  # seconds between two calls, at the least
+_EVERY = 0.0128  # seconds between two calls, at the least: each wakes the processor
 _LOOK = 0.002  # seconds between two looks for answers
 _STUCK = 500  # times that a full queue of this machine is waited for
 _TTLS = 256  # numbers of one attempt

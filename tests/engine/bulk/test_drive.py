@@ -58,7 +58,7 @@ def test_beside_others_it_waits_its_turn_and_can_be_broken_off() -> None:
 
     async def run() -> None:
         pace = Pace(Budget(SafetyConfig()))
-        async with pace.turn():
+        async with pace.turn:
             task = asyncio.ensure_future(beside(job(0.01, 3, ended), pace))
             await asyncio.sleep(0.03)
             assert not task.done()
