@@ -324,6 +324,26 @@ def growth(most: int) -> str:
     return "\n".join(lines)
 
 
+def growth_of_ports() -> str:
+    """Ports of more and more addresses, a quarter of them lost on the way."""
+    lines = ["| addresses × 4 ports, a quarter lost | right | wall, s | CPU, s | µs CPU a cell |", "|---:" * 5 + "|"]
+    everything = list(bench_lab.matrix().items())
+    with bench_lab.lab() as lab:
+        worker = Worker(lab.popen)
+        for count in (16, 64, 256):
+            told = worker.do("ports", cells=dict(everything[:count]), numbers=PORTS, rate=RATE)
+            lines.append(f"| {count} | {told['right']:,} of {told['of']:,} | {told['wall']:.2f} | {told['cpu']:.4f} | "
+                         f"{told['cpu'] / told['of'] * 1e6:.1f} |")  # fmt: skip
+        worker.close()
+    return "\n".join(lines)
+
+
+def growth_of_the_spool(most: int) -> str:
+    """What more and more waiting findings cost, in a process of their own."""
+    argv = [sys.executable, str(HERE / "bench_spool.py"), str(most)]
+    return subprocess.run(argv, cwd=HERE.parent, check=True, capture_output=True, text=True).stdout.strip()
+
+
 def report(rows: Sequence[Row], more: str, pairs: int) -> str:
     """The tables, as Markdown."""
     python = platform.python_version()
@@ -360,7 +380,10 @@ def main() -> int:
     rows = work_by_the_thousand(pairs, quick=args.quick)
     os.sched_setaffinity(0, cores)
     rows += far_away(1 if args.quick else pairs)
-    more = "" if args.quick else growth(10_000)
+    more = "" if args.quick else "\n\n".join([
+        "Sweeps of more and more targets, at 40,000 packets a second, each in a process of its own:", growth(10_000),
+        "Ports:", growth_of_ports(), "Findings that wait on the device:", growth_of_the_spool(1_000_000),
+    ])  # fmt: skip
     text = report(rows, more, pairs)
     print(text)
     if args.write:

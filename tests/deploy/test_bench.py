@@ -50,15 +50,20 @@ READY = 'notify.send(b"READY=1\\nSTATUS=idle")'
 
 def test_memory_is_that_of_the_ready_daemon(bench: ModuleType, tmp_path: Path) -> None:
     daemon(tmp_path, READY)
-    small = bench.idle_memory()
+    small, _ = bench.idle()
     daemon(tmp_path, READY, megabytes=40)
-    assert 35 < bench.idle_memory() - small < 50
+    assert 35 < bench.idle()[0] - small < 50
+
+
+def test_it_is_timed_until_it_says_ready(bench: ModuleType, tmp_path: Path) -> None:
+    daemon(tmp_path, f"import time; time.sleep(0.4); {READY}")
+    assert 0.4 < bench.ready() < 10
 
 
 def test_a_daemon_that_dies_is_told_with_its_words(bench: ModuleType, tmp_path: Path) -> None:
     daemon(tmp_path, 'print("no such thing"); sys.exit(3)')
     with pytest.raises(RuntimeError, match="did not get ready:\nno such thing"):
-        bench.idle_memory()
+        bench.idle()
 
 
 def test_a_daemon_that_never_gets_ready_is_ended(
@@ -67,18 +72,20 @@ def test_a_daemon_that_never_gets_ready_is_ended(
     monkeypatch.setattr(bench, "READY_WITHIN_S", 0.5)
     daemon(tmp_path, "")
     with pytest.raises(RuntimeError, match="did not get ready"):
-        bench.idle_memory()
+        bench.idle()
 
 
 @pytest.mark.parametrize(("budget", "status"), [(1000.0, 0), (1.0, 1)])
-def test_it_prints_both_figures_and_fails_over_budget(
+def test_it_prints_all_figures_and_fails_over_budget(
     bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     budget: float, status: int,
 ) -> None:  # fmt: skip
     monkeypatch.setattr(bench, "MEMORY_BUDGET_MB", budget)
     monkeypatch.setattr(bench, "START_BUDGET_S", 60.0)
+    monkeypatch.setattr(bench, "READY_BUDGET_S", 50.0)
     daemon(tmp_path, READY)
     assert bench.main() == status
     printed = capsys.readouterr().out
     assert " ms   (budget 60000 ms)" in printed
+    assert " ms   (budget 50000 ms)" in printed
     assert f" MB   (budget {budget:.0f} MB)" in printed

@@ -1,0 +1,24 @@
+"""deploy/bench_spool.py: a small table, of a real spool."""
+
+from __future__ import annotations
+
+import importlib.util
+from pathlib import Path
+
+FILE = Path(__file__).parents[2] / "deploy/bench_spool.py"
+
+
+def test_each_row_is_ten_times_the_one_before(tmp_path: Path) -> None:
+    spec = importlib.util.spec_from_file_location("bench_spool", FILE)
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    head, _, *rows = module.table(1000, tmp_path).splitlines()
+    cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
+    assert [row[0] for row in cells] == ["1", "10", "100", "1,000"]
+    assert {len(row) for row in cells} == {head.count("|") - 1}
+    assert cells[0][3] == "–"  # too few to remove
+    assert all(float(cell.replace(",", "")) > 0 for cell in cells[3])
+    left = 1000 + module.TRIES - module.TRIES * module.WINDOW
+    assert module.Spool(tmp_path / "spool.sqlite3", module.ROOM).depth == left
