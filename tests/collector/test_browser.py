@@ -8,10 +8,10 @@ import os
 import re
 import shutil
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, get_args
+from typing import Any, get_args
 from urllib.parse import urlsplit
 
 import msgspec
@@ -28,11 +28,9 @@ from probe.collector.counters.watch import source
 from probe.collector.languages.language import CODES, Code, load
 from probe.collector.sqlite_store import SqliteStore
 from probe.collector.subscriber import wall_clock
-from probe.model.config import Config, CounterConfig
-from probe.model.finding import Line, Target, Verdict
-
-if TYPE_CHECKING:
-    from tests.collector.conftest import FakeProbe, Process, Uplink
+from probe.model.config import CollectorConfig, Config, CounterConfig, MqttConfig
+from probe.model.finding import Finding, Line, Target, Verdict
+from tests.collector.conftest import ATLAS, Broker, FakeProbe, Process, Uplink, free_port, until
 
 CHROMIUM, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 
@@ -84,6 +82,20 @@ class Browser:
         self.driver = webdriver.Chrome(service=Service(DRIVER or "chromedriver"), options=options)
         self.driver.set_page_load_timeout(30)
 
+    def forget(self) -> None:
+        """As after a start: no page, no cookies, nothing kept, nothing emulated, nothing said."""
+        self.driver.get("about:blank")
+        commands: dict[str, dict[str, Any]] = {
+            "Network.clearBrowserCookies": {}, "Network.clearBrowserCache": {},
+            "Storage.clearDataForOrigin": {"origin": "*", "storageTypes": "all"},
+            "Network.setExtraHTTPHeaders": {"headers": {}}, "Emulation.clearDeviceMetricsOverride": {},
+            "Emulation.setEmulatedMedia": {"media": "", "features": []},
+        }  # fmt: skip
+        for command, values in commands.items():
+            self.driver.execute_cdp_cmd(command, values)
+        self.console()
+        self.hosts()
+
     def size(self, width: int, height: int = 900) -> None:
         metrics = {"width": width, "height": height, "deviceScaleFactor": 1, "mobile": width < 600}
         self.driver.execute_cdp_cmd("Emulation.setDeviceMetricsOverride", metrics)
@@ -132,33 +144,47 @@ def monitor(settings: Config, processes: Callable[..., Process], uplink: Uplink,
     return uplink
 
 
-@pytest.fixture
-def browsers(tmp_path: Path) -> Iterator[Callable[..., Browser]]:
-    started: list[Browser] = []
-
-    def start(*, javascript: bool = True) -> Browser:
-        started.append(Browser(tmp_path / f"profile-{len(started)}", javascript=javascript))
-        return started[-1]
-
-    yield start
-    for browser in started:
+@pytest.fixture(scope="module")
+def pool(tmp_path_factory: pytest.TempPathFactory) -> Iterator[dict[bool, Browser]]:
+    """With JavaScript and without: to start one takes longer than most tests with it."""
+    started: dict[bool, Browser] = {}
+    yield started
+    for browser in started.values():
         browser.driver.quit()
 
 
 @pytest.fixture
-def send(monitor: Uplink, until: Until) -> Callable[..., None]:
-    """Send findings until each is stored (the subscription may not stand yet)."""
+def browsers(tmp_path_factory: pytest.TempPathFactory, pool: dict[bool, Browser]) -> Iterator[Callable[..., Browser]]:
+    """One that remembers nothing, for this test alone."""
+    given: list[Browser] = []
 
-    def deliver(*findings: Any) -> None:
-        def stored() -> bool:
-            missing = [f for f in findings if f.id not in monitor.stored]
-            monitor.send(*missing)
-            threading.Event().wait(0.1)
-            return not missing
+    def start(*, javascript: bool = True) -> Browser:
+        if javascript not in pool:
+            pool[javascript] = Browser(tmp_path_factory.mktemp("profile"), javascript=javascript)
+        given.append(pool[javascript])
+        return pool[javascript]
 
-        until(stored, "everything is stored")
+    yield start
+    for browser in given:
+        browser.forget()
 
-    return deliver
+
+@pytest.fixture
+def send(monitor: Uplink) -> Callable[..., None]:
+    """Send findings until each is stored."""
+    return lambda *findings: deliver(monitor, findings)
+
+
+def deliver(uplink: Uplink, findings: Sequence[Finding]) -> None:
+    """Again and again, since the subscription may not stand yet."""
+
+    def stored() -> bool:
+        missing = [f for f in findings if f.id not in uplink.stored]
+        uplink.send(*missing)
+        threading.Event().wait(0.1)
+        return not missing
+
+    until(stored, "everything is stored")
 
 
 def test_cells_change_by_themselves_quietly_and_from_this_host_alone(
@@ -330,15 +356,34 @@ def test_on_paper_the_table_stays_and_instants_are_absolute(
     assert "minutes ago" in browser.text(".ago")
 
 
-@pytest.fixture
-def case(send: Callable[..., None], probes: Probes) -> None:
-    """An incident that goes on: for a day three homes have seen forged answers, a day before they did not; on Rif it
-    works."""
-    now, homes = wall_clock(), [probes(f"p-home-{n}") for n in range(3)]
-    ago = [hours * 60 * instants.MINUTE for hours in range(47, 0, -3)]
-    for back in ago:
+@pytest.fixture(scope="module")
+def case(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """Address of a monitor that tests only read: an incident goes on. For a day three homes have seen forged answers, a
+    day before they did not; on Rif it works."""
+    folder = tmp_path_factory.mktemp("case")
+    broker = Broker(folder)
+    broker.start()
+    uplink = Uplink(broker.port)
+    settings = Config(
+        mqtt=MqttConfig(host="127.0.0.1", port=broker.port),
+        collector=CollectorConfig(
+            database=str(folder / "findings.sqlite3"), listen=f"127.0.0.1:{free_port()}", consents=["p-one", "p-rif"]
+        ),
+    )
+    process = Process(SERVE, msgspec.json.encode(settings).decode())
+    assert process.popen.stdout is not None
+    assert process.popen.stdout.readline() == b"ready\n"
+    now, homes = wall_clock(), [FakeProbe(f"p-home-{n}", ATLAS) for n in range(3)]
+    rif, findings = FakeProbe("p-rif", RIF), []
+    for back in [hours * 60 * instants.MINUTE for hours in range(47, 0, -3)]:
         verdict: Verdict = "interfered" if back < instants.DAY else "clean"
-        send(*(home.finding(verdict, now - back) for home in homes), probes("p-rif", RIF).finding("clean", now - back))
+        findings += [home.finding(verdict, now - back) for home in homes] + [rif.finding("clean", now - back)]
+    deliver(uplink, findings)
+    yield settings.collector.listen
+    uplink.close()
+    process.popen.kill()
+    process.wait()
+    broker.stop()
 
 
 def all_addresses(browser: Browser, address: str, code: Code) -> list[str]:
@@ -365,13 +410,12 @@ def faults(browser: Browser) -> list[tuple[str, str, list[str]]]:
     ]  # fmt: skip
 
 
-@pytest.mark.usefixtures("case")
-@pytest.mark.parametrize("code", CODES)
+@pytest.mark.parametrize("code", ["ar", *(pytest.param(code, marks=pytest.mark.long) for code in ("en", "fr"))])
 def test_every_page_is_accessible_in_every_language(
-    browsers: Callable[..., Browser], address: str, code: Code
+    browsers: Callable[..., Browser], case: str, code: Code
 ) -> None:
     browser = browsers()
-    for url in all_addresses(browser, address, code):
+    for url in all_addresses(browser, case, code):
         browser.size(1280)
         browser.media(prefers_color_scheme="light")
         browser.driver.get(url)
@@ -383,16 +427,15 @@ def test_every_page_is_accessible_in_every_language(
         width, shown = browser.run("return [document.documentElement.scrollWidth, window.innerWidth]")
         assert width <= shown == 390, url
     assert browser.console() == []
-    assert browser.hosts() == {address}
+    assert browser.hosts() == {case}
 
 
-@pytest.mark.usefixtures("case")
 @pytest.mark.parametrize("code", CODES)
 def test_every_page_runs_in_its_language_s_direction_without_a_word_of_another(
-    browsers: Callable[..., Browser], address: str, code: Code
+    browsers: Callable[..., Browser], case: str, code: Code
 ) -> None:
     browser, said = browsers(), load(code)
-    for url in all_addresses(browser, address, code):
+    for url in all_addresses(browser, case, code):
         browser.driver.get(url)
         assert browser.run("return getComputedStyle(document.body).direction") == said.direction
         assert browser.run("return document.documentElement.lang") == code
@@ -404,7 +447,7 @@ def test_every_page_runs_in_its_language_s_direction_without_a_word_of_another(
         )
         latin = set(re.findall(r"[A-Za-z]{3,}", str(words))) if code == "ar" else set()
         assert latin <= {"Colibri", "DNS", "JSON", "pcapng", "UTC", "SHA", "Atom"}, (url, latin)
-    browser.driver.get(f"http://{address}/{code}/")
+    browser.driver.get(f"http://{case}/{code}/")
     assert browser.text(".languages [aria-current]") == said.name
 
 
@@ -426,10 +469,9 @@ def test_it_is_live_in_other_languages(
     assert browser.console() == []
 
 
-@pytest.mark.usefixtures("case")
-def test_the_keyboard_alone_leads_from_a_case_to_its_incident(browsers: Callable[..., Browser], address: str) -> None:
+def test_the_keyboard_alone_leads_from_a_case_to_its_incident(browsers: Callable[..., Browser], case: str) -> None:
     browser = browsers()
-    browser.driver.get(f"http://{address}/en/cases")
+    browser.driver.get(f"http://{case}/en/cases")
     for selector, title in ((".incidents a", "Operator by operator"), (".incidents a", "Who disagrees")):
         for _ in range(40):
             webdriver.ActionChains(browser.driver).send_keys(Keys.TAB).perform()
@@ -470,11 +512,10 @@ def test_public_counters_are_accessible_and_fit_a_phone(
     assert browser.console() == []
 
 
-@pytest.mark.usefixtures("case")
 @pytest.mark.parametrize("code", CODES)
-def test_the_case_is_told_without_javascript(browsers: Callable[..., Browser], address: str, code: Code) -> None:
+def test_the_case_is_told_without_javascript(browsers: Callable[..., Browser], case: str, code: Code) -> None:
     browser, said = browsers(javascript=False), load(code)
-    home, incidents, cases, cell, target, incident, case, finding = all_addresses(browser, address, code)
+    home, incidents, cases, cell, target, incident, case, finding = all_addresses(browser, case, code)
     expected = {
         home: said.text("Numbers to cite"), incidents: said.text("Going on"), cell: said.text("Why we say so"),
         cases: said.text("Going on"), case: said.text("Operator by operator"),
