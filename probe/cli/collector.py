@@ -27,18 +27,20 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     listing.add_argument("--open", action="store_true", help="those only that last")
     listing.add_argument("--cases", action="store_true", help="gathered into cases, with what they are together")
     listing.add_argument("--json", action="store_true", help="one JSON object a line")
+    copying = verbs.add_parser("copy", help="all of the embedded store into the ClickHouse that collector.store names")
+    copying.add_argument("--config", metavar="FILE", help="configuration file (TOML), which names both")
     collector_dossier.add_actions(verbs)
     collector_report.add_actions(verbs)
     collector_enrol.add_actions(verbs)
 
 
 def run(args: argparse.Namespace) -> int:
-    """Run the collector until SIGTERM or SIGINT, list incidents, make or check a dossier.
+    """Run the collector until SIGTERM or SIGINT, list incidents, copy its store, make or check a dossier.
 
     Raises ConfigError, UsageError, StoreError, MalformedRecord, OSError, or ColibriError without the extra.
     """
-    actions = {"run": _run, "incidents": _incidents, **collector_dossier.actions(), **collector_report.actions(),
-               **collector_enrol.actions()}  # fmt: skip
+    actions = {"run": _run, "incidents": _incidents, "copy": _copy, **collector_dossier.actions(),
+               **collector_report.actions(), **collector_enrol.actions()}  # fmt: skip
     return actions[args.action](args)
 
 
@@ -61,6 +63,20 @@ def _incidents(args: argparse.Namespace) -> int:
         print(msgspec.json.encode(one).decode() if args.json else text)
     if not found and not args.json:
         print("no incidents")
+    return 0
+
+
+def _copy(args: argparse.Namespace) -> int:
+    import sys
+
+    from probe.agent.config import load
+    from probe.collector import stores
+
+    def told(what: str, done: int, total: int) -> None:
+        print(f"{what}: {done} of {total}", file=sys.stderr)
+
+    copied = stores.copy(load(args.config).collector, told)
+    print(f"{copied} findings copied; all that was in the database is in the store")
     return 0
 
 
