@@ -22,7 +22,7 @@ AT_ONCE = 4
 Block = tuple[int, int]
 """(days, beginning in ms)."""
 
-DAYS = "SELECT min(day), max(day) FROM fared"
+DAYS = "SELECT (SELECT min(day) FROM fared), (SELECT max(day) FROM fared)"
 """The first and the last day of which there is anything; NULL: there is nothing."""
 DONE = "SELECT days, start FROM fared_done WHERE start >= ? AND start < ?"
 """The blocks that hold, of an interval (ms)."""
