@@ -12,10 +12,13 @@ import sys
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 
 from probe.cli import collector
+from probe.collector.store import IncidentRow
 from probe.model.errors import ColibriError, ConfigError, StoreError
+from tests.collector.clickhouse.conftest import Server
 from tests.collector.conftest import Desk, FakeProbe
 from tests.collector.test_rollup import findings, give
 
@@ -132,3 +135,40 @@ def test_a_dossier_is_made_and_checked(config_file: Path, capsys: pytest.Capture
     assert collector.run(parse("check", str(output), "--json")) == 1
     wrong = json.loads(capsys.readouterr().out)["wrong"]
     assert wrong == ["README.txt: is missing", "README.tXt: is not in the manifest"]
+
+
+def test_copying_needs_somewhere_to_copy_to(config_file: Path) -> None:
+    with pytest.raises(ConfigError, match=r"collector\.store: it names no ClickHouse"):
+        collector.run(parse("copy", "--config", str(config_file)))
+
+
+def test_a_store_that_is_away_is_one_line(config_file: Path) -> None:
+    with config_file.open("a") as file:
+        file.write('store = "clickhouse://127.0.0.1:1/colibri"\n')
+    with pytest.raises(StoreError, match=r"the store 127\.0\.0\.1:1 is out of reach"):
+        collector.run(parse("copy", "--config", str(config_file)))
+
+
+@pytest.mark.long
+@pytest.mark.loopback
+def test_copying_into_a_server(config_file: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    server = Server(tmp_path, list)
+    desk = Desk(tmp_path / "store" / "findings.sqlite3")
+    some = findings(FakeProbe)
+    give(desk, some)
+    expected = [msgspec.structs.replace(row, change=0) for row in desk.reader.incidents(9)]
+    server.start()
+    try:
+        with config_file.open("a") as file:
+            file.write(f'store = "clickhouse://127.0.0.1:{server.http}/colibri"\n')
+        for copied in (len(some), 0):
+            assert collector.run(parse("copy", "--config", str(config_file))) == 0
+            said = capsys.readouterr()
+            assert said.out == f"{copied} findings copied; all that was in the database is in the store\n"
+            assert (f"findings: {len(some)} of {len(some)}" in said.err) is (copied > 0)
+        assert collector.run(parse("incidents", "--config", str(config_file), "--json")) == 0
+        told = [msgspec.json.decode(line, type=IncidentRow) for line in capsys.readouterr().out.splitlines()]
+        assert [msgspec.structs.replace(row, change=0) for row in told] == expected
+    finally:
+        server.stop()
+        desk.close()
