@@ -44,6 +44,7 @@ class Bench:
         self._own = own
         self._flows: dict[tuple[object, ...], tuple[socket.socket, int]] = {}
         self._sources: dict[str, str] = {}
+        self._captured: set[str] = set()  # source addresses whose interfaces are
         self._kept: dict[tuple[str, int, str], int] = {}
         self._turns: dict[tuple[str, int, str], asyncio.Lock] = {}
         self._names = dict(socket.if_nameindex())
@@ -73,11 +74,13 @@ class Bench:
             name = self.interface or self._names.get(self._own.index.get(source, 0), "")
             if not name:
                 raise NoRoute(f"no interface holds {source}, the source address towards {address}")
-            self.intake.listen(name)
-            if not self.interface:
-                for sibling in self._own.siblings(source) & self._names.keys():
-                    with contextlib.suppress(NoRoute):  # it has gone: then nothing comes in by it
-                        self.intake.listen(self._names[sibling])
+            if source not in self._captured:
+                self.intake.listen(name)
+                if not self.interface:
+                    for sibling in self._own.siblings(source) & self._names.keys():
+                        with contextlib.suppress(NoRoute):  # it has gone: then nothing comes in by it
+                            self.intake.listen(self._names[sibling])
+                self._captured.add(source)
             self._sources[address] = source
         return source
 

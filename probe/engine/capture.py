@@ -34,6 +34,8 @@ class Capture:
         self._on_packet = on_packet
         self._timeline = timeline
         self._sockets: dict[str, socket.socket] = {}
+        # One for all: to make room for the largest packet anew each time costs ten times what the packet does.
+        self._room = bytearray(_SNAPLEN)
         self._lost = 0
         self._loop = asyncio.get_running_loop()
 
@@ -81,15 +83,16 @@ class Capture:
     def _hand_on(self, sock: socket.socket, interface: str, most: int) -> None:
         timeline, on_packet, unpack = self._timeline, self._on_packet, _TIMESPEC.unpack
         timeline.refresh()
+        room = self._room
         for _ in range(most):
             try:
-                data, ancillary, _flags, address = sock.recvmsg(_SNAPLEN, 64)
+                size, ancillary, _flags, address = sock.recvmsg_into([room], 64)
             except OSError:
                 # Nothing more, or the interface went down: its flows time out, which is what a finding should say.
                 return
             seconds, nanoseconds = unpack(ancillary[0][2][:16])
             ns = timeline.place(seconds * 1_000_000_000 + nanoseconds)
-            on_packet(ns, address[2] == _PACKET_OUTGOING, bytearray(data), interface)
+            on_packet(ns, address[2] == _PACKET_OUTGOING, room[:size], interface)
 
     def dropped(self) -> int:
         """Packets that the kernel had to drop since the last call (packet(7), PACKET_STATISTICS)."""
