@@ -95,8 +95,10 @@ def test_names(chain: Lab, config: Path, capsys: pytest.CaptureFixture[str]) -> 
 def test_the_days_bytes_are_counted_with_those_of_others(
     chain: Lab, config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    rows(chain, capsys, "ports", SERVER, "--ports", "81", "--config", str(config))
-    assert msgspec.json.decode((tmp_path / "sent.json").read_bytes())["octets"] == 60
+    for _ in range(2):
+        rows(chain, capsys, "ports", SERVER, "--ports", "81", "--config", str(config))
+    # Once or, on a busy machine, several times each.
+    assert msgspec.json.decode((tmp_path / "sent.json").read_bytes())["octets"] in range(120, 361, 60)
 
 
 def test_nothing_is_sent_while_paused(

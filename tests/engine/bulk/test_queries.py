@@ -56,7 +56,7 @@ def test_what_is_lost_is_asked_again(chain: Lab, do: Do) -> None:
         return b"" if len(came) % 2 else dns.encode(dns.answer(dns.decode(data)))
 
     with udp_server(chain, 5353, every_other) as came:
-        asked: Asked = do(lambda line: ask(line, SERVER, [f"n{i}.example" for i in range(6)], port=5353, wait=0.1,
+        asked: Asked = do(lambda line: ask(line, SERVER, [f"n{i}.example" for i in range(6)], port=5353, wait=0.3,
                                            window=1))  # fmt: skip
     assert sum(bool(one) for one in asked.replies) >= 5
     assert asked.packets > 6

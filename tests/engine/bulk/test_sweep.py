@@ -9,6 +9,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from probe.engine.bulk import sweep as module
 from probe.engine.bulk.drive import alone
 from probe.engine.bulk.line import Line
 from probe.engine.bulk.sweep import Found, ports, sweep
@@ -28,6 +29,12 @@ SILENT = "203.0.113.12"
 ROUTERS = {4: [f"198.18.1.{n}" for n in range(1, 5)], 6: [f"2001:db8:1::{n}" for n in range(1, 5)]}
 FIRST = {4: "198.18.1.101", 6: "2001:db8:1:1::1"}
 Do = Callable[[Callable[[Line], Any]], Any]
+
+
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A busy machine is late with answers, which would be asked for again."""
+    monkeypatch.setattr(module, "_PATIENCE", (0.7, 1.0))
 
 
 def way(found: Found, i: int) -> list[str]:
@@ -103,7 +110,7 @@ def test_what_is_dropped_everywhere_ends_in_time() -> None:
     with Lab.chain(2, [RouteAway(at="chain.r1", prefixes=("203.0.113.10/31",))]) as lab, lab.enter("chain"):
         begun = time.monotonic()
         found = alone(ports(line(lab), SERVERS, [80]))
-    assert time.monotonic() - begun < 3
+    assert time.monotonic() - begun < 5
     assert found.answers == [{}, {}]
 
 
