@@ -103,8 +103,11 @@ class BreakingLink:
 class Server:
     """A clickhouse-server on free ports of 127.0.0.1; ``stop`` and ``start`` as often as wanted."""
 
-    def __init__(self, folder: Path, cluster: Callable[[], Sequence[Server]]) -> None:
-        self.folder, self._cluster = folder, cluster
+    def __init__(
+        self, folder: Path, cluster: Callable[[], Sequence[Server]], certificate: tuple[Path, Path] | None = None
+    ) -> None:
+        """``certificate``: it and its key, to speak TLS as well, on the port ``https``."""
+        self.folder, self._cluster, self._certificate, self.https = folder, cluster, certificate, free_port()
         self.http, self.tcp, self._between = free_port(), free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
 
@@ -117,10 +120,17 @@ class Server:
             "<networks><ip>127.0.0.1</ip></networks><profile>default</profile><quota>default</quota></default></users>"
             "</yandex>"
         )
-        folder = self.folder
+        folder, tls = self.folder, ""
+        if self._certificate is not None:
+            tls = (
+                f"<https_port>{self.https}</https_port><openSSL><server>"
+                f"<certificateFile>{self._certificate[0]}</certificateFile>"
+                f"<privateKeyFile>{self._certificate[1]}</privateKeyFile><verificationMode>none</verificationMode>"
+                "</server></openSSL>"
+            )
         (folder / "config.xml").write_text(
             f"<yandex><logger><level>error</level><log>{folder}/log</log><errorlog>{folder}/errors</errorlog></logger>"
-            f"<http_port>{self.http}</http_port><tcp_port>{self.tcp}</tcp_port>"
+            f"{tls}<http_port>{self.http}</http_port><tcp_port>{self.tcp}</tcp_port>"
             f"<interserver_http_port>{self._between}</interserver_http_port><listen_host>127.0.0.1</listen_host>"
             f"<interserver_http_host>127.0.0.1</interserver_http_host><path>{folder}/data/</path>"
             f"<tmp_path>{folder}/tmp/</tmp_path><user_files_path>{folder}/files/</user_files_path>"
