@@ -13,7 +13,7 @@ from itertools import cycle, islice
 from emulation import Card, Machine
 from outside import Outside
 from table import Table
-from updates import Releases
+from updates import GOOD, Releases
 
 UP, UPDATE = 900.0, 90.0
 """Seconds that a start may take on a busy machine; in which an update is fetched and installed."""
@@ -29,7 +29,7 @@ def comes_up(machine: Machine) -> bool:
 def power_cuts(table: Table, card: Card, outside: Outside, releases: Releases, count: int) -> None:
     """``count`` cuts of the kinds above, one after the other; all but those "starting" of a device that was up."""
     chance = random.Random(5)
-    bundle, later = releases.good(), 100
+    bundle, later = releases.build(GOOD), 100
     on_card: set[str] = set()
     up = tried = 0
     seen: list[str] = []

@@ -33,8 +33,10 @@ class Releases:
         return f"{self.stem}.{self.last + later}"
 
     def build(self, later: int, *, broken: bool = False) -> Path:
-        """The same system under a later version, as an update; ``broken``: its daemon can't start."""
-        bundle = self.out / f"colibri-{self.name(later)}.raucb"
+        """The same system under a later version, as an update; ``broken``: its daemon can't start. Made once."""
+        bundle, image = (self.out / f"colibri-{name}" for name in (f"{self.name(later)}.raucb", f"{self.name(0)}.img"))
+        if bundle.exists() and bundle.stat().st_mtime > image.stat().st_mtime:
+            return bundle
         environment = {**os.environ, "VERSION": self.name(later), "KEYS": str(self.keys), "FAST": "1",
                        "OUT": str(self.out), "SOURCE_DATE_EPOCH": str(int(time.time()))}  # fmt: skip
         if broken:
@@ -46,11 +48,6 @@ class Releases:
             environment["EXTRA"] = str(extra)
         subprocess.run([ROOT / "deploy/image/system.sh"], env=environment, check=True)
         return bundle
-
-    def good(self) -> Path:
-        """The one good release; made once."""
-        bundle = self.out / f"colibri-{self.name(GOOD)}.raucb"
-        return bundle if bundle.exists() else self.build(GOOD)
 
     def publish(self, bundle: Path, later: int, **kind: Any) -> None:
         """Add it to what is served."""
@@ -100,7 +97,7 @@ def refusals(table: Table, outside: Outside, releases: Releases) -> None:
 
 def updates(table: Table, card: Card, outside: Outside, releases: Releases) -> None:
     """Refused ones, a good one, a broken one."""
-    good, broken = releases.good(), releases.build(BROKEN, broken=True)
+    good, broken = releases.build(GOOD), releases.build(BROKEN, broken=True)
     machine = Machine(card, outside)
     outside.login(lambda: machine.runs)
     refusals(table, outside, releases)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import pwd
+import stat
 from pathlib import Path
 
 import msgspec
@@ -30,8 +31,16 @@ class Places(msgspec.Struct, frozen=True):
 
 
 def give(path: Path, user: str, mode: int) -> None:
-    """Let a file or folder belong to a user's account and group; without that user (a test), the mode alone is set."""
-    path.chmod(mode)
+    """Let a file or folder belong to a user's account and group; without that user (a test), the mode alone is set.
+
+    What is someone else's already (at every start but the first) can't be given another mode by one who may only change
+    owners (CAP_CHOWN, without CAP_FOWNER): it is taken back for that.
+    """
+    now = path.stat()
+    if stat.S_IMODE(now.st_mode) != mode:
+        if now.st_uid != os.geteuid():
+            os.chown(path, os.geteuid(), -1)
+        path.chmod(mode)
     try:
         account = pwd.getpwnam(user)
     except KeyError:
