@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import math
 import os
 import sys
 import tempfile
@@ -80,7 +81,8 @@ class Work:
         return {"right": right, "of": count, "packets": asked.packets}
 
     async def locate(self, kind: str, address: str) -> dict[str, Any]:
-        """One pass over twelve TTLs: whether the lowest that elicits something is the box's (the sixth router)."""
+        """One pass over twelve TTLs: whether the lowest that elicits something is the box's (the sixth router); and how
+        long it took beyond the line's own round trips, by the kernel's stamps."""
         own = own_addresses()
         bench = Bench(
             guard=Guard(networks(NETWORKS), own.addresses, own.networks), pace=Pace(Budget(LIFTED)), own=own,
@@ -94,7 +96,9 @@ class Work:
             took = time.perf_counter() - begun
         elicited = [_elicited(kind, exchange) for exchange in exchanges]
         first = elicited.index(True) + 1 if True in elicited else 0
-        return {"right": int(first == 6), "of": 1, "packets": len(steps), "took": took}
+        trips = 2 if kind == "tcp" else 1  # a handshake comes before a trigger over TCP
+        beyond = took - trips * min(_round_trip(exchange) for exchange in exchanges)
+        return {"right": int(first == 6), "of": 1, "packets": len(steps), "took": beyond}
 
     async def verdict(self, measurement: str, options: dict[str, Any], measure: dict[str, Any]) -> dict[str, Any]:
         """A whole measurement with its trials and controls: whether it says interfered."""
@@ -102,6 +106,12 @@ class Work:
             config = Config(safety=LIFTED, probe=ProbeConfig(state_dir=folder), measure=MeasureConfig(**measure))
             outcome = await EngineRunner(config).run(measurement, options)
         return {"right": int(outcome.judgement.verdict == "interfered"), "of": 1, "packets": outcome.evidence.packets}
+
+
+def _round_trip(exchange: Exchange) -> float:
+    """Seconds until the first packet came back: a SYN-ACK, or whatever a datagram elicited."""
+    sent = next(heard.at for heard in exchange.heard if heard.outgoing)
+    return next((heard.at - sent for heard in exchange.heard if not heard.outgoing), math.inf)
 
 
 def _step(kind: str, address: str, ttl: int) -> Step:

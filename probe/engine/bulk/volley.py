@@ -25,7 +25,7 @@ from probe.wire.address import address_bytes
 ROW = 128
 """Most packets that leave with one call: as many may come to a home's router at once."""
 _EVERY = 0.0128  # seconds between two calls, at the least: each wakes the processor
-_LOOK = 0.002  # seconds between two looks for answers
+_LOOK = (0.002, 0.02)  # seconds between two looks for answers, at least and at most: the longer the silence, the rarer
 _STUCK = 500  # times that a full queue of this machine is waited for
 _TTLS = 256  # numbers of one attempt
 
@@ -106,12 +106,14 @@ class Volley:
 
     def listen(self, seconds: float) -> Wait:
         """Wait for answers until all that was sent has one, or so many seconds are over."""
-        end = time.monotonic() + seconds
+        last = begun = time.monotonic()
         while True:
-            self._ring.drain(self._take)
-            if self._open <= 0 or time.monotonic() >= end:
+            now = time.monotonic()
+            if self._ring.drain(self._take):
+                last = now
+            if self._open <= 0 or now - begun >= seconds:
                 return
-            yield _LOOK
+            yield min(max(_LOOK[0], (now - last) / 8), _LOOK[1])
 
     def lost(self) -> int:
         """Packets for which the capture had no room since the last call."""
@@ -150,7 +152,7 @@ class Volley:
                 stuck += 1
                 if stuck > _STUCK:
                     raise CannotMeasure("this machine's queue stays full", "is the cable in, and does the line work?")
-                yield _LOOK
+                yield _LOOK[0]
 
     def _note(self, row: Probes, attempt: int, before: int, after: int) -> None:
         """Remember when each left: the first with the start of the call, the others evenly up to its end."""
