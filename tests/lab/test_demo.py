@@ -237,7 +237,7 @@ def test_where_the_usual_port_is_taken_the_monitor_gets_another(start: Start, sm
         with contextlib.suppress(OSError):  # somebody else has it: as good
             taken.bind(("127.0.0.1", 8080))
         taken.listen()
-        one = start(small, "--until-complete", "--seconds", "60")
+        one = start(small, "--seconds", "0.1")
         address = one.wait_for("the monitor").split()[-1]
         assert address.startswith("http://127.0.0.1:")
         assert ":8080/" not in address
