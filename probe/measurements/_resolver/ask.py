@@ -7,12 +7,10 @@ from collections import defaultdict
 from collections.abc import Callable
 
 from probe.measurements import Context, Part, _far
-from probe.measurements._dns.queries import IDENTIFIER, Asker, shot
-from probe.measurements._locate import Shot, expired_at, place, sweep
+from probe.measurements._dns.queries import IDENTIFIER, Asker
 from probe.measurements._resolver.seen import (
     Answer,
     Seen,
-    Swept,
     What,
     Who,
     askable,
@@ -22,20 +20,16 @@ from probe.measurements._resolver.seen import (
     tried,
 )
 from probe.measurements._resolver.turned import turned
+from probe.measurements._resolver.where import AGAIN, FIRST_ANSWER, LOOKS, sweep
 from probe.measurements._tcp.triggers import react
 from probe.model.errors import MalformedPacket
 from probe.model.exchange import Exchange, Step, TcpStep, TlsStep, UdpStep
 from probe.model.reflector import Asked, Askers
 from probe.wire import dns, http, reflector
 
-_FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_SERVERS = 2  # of each resolver's addresses that are looked at
-_FARTHEST = 30
-_AGAIN = 4  # times that a question is asked whose lack of an answer would count
-_LOOKS = 2  # sessions that are tried where one came to nothing: a bad line needs the second
 _MEANT = 3  # questions of each resolver's that our name server must see for a verdict
 _LABELS = 2  # that one question to the far end asks about: many may have asked, and the answer must fit a datagram
-_NO_PORT = 33434  # where traceroute begins: nothing listens there
 _HTTPS, _DOT = 443, 853
 _MESSAGE = "application/dns-message"  # RFC 8484, section 6
 
@@ -99,7 +93,7 @@ class Asking:
     def _random_name(self, below: str) -> str:
         return f"{self._context.random.randbytes(6).hex()}.{below}"
 
-    def _ask(self, name: str, who: Who, flow: str, wait: float = _FIRST_ANSWER) -> UdpStep:
+    def _ask(self, name: str, who: Who, flow: str, wait: float = FIRST_ANSWER) -> UdpStep:
         return self._asker.ask(name, self._addresses[who], flow=flow, wait=wait)
 
     @property
@@ -120,7 +114,7 @@ class Asking:
         if self._far is None or not self._labels:
             return
         yield from self._who_asked(self._far)
-        for attempt in range(_AGAIN):
+        for attempt in range(AGAIN):
             short = self._short_of_askers(first=attempt == 0)
             if not short:
                 return
@@ -148,7 +142,7 @@ class Asking:
     def controls(self, phase: What) -> Part[None]:
         """The harmless name, to both resolvers; again to one whose answers all got lost."""
         whos = self.resolvers
-        for _ in range(_AGAIN):
+        for _ in range(AGAIN):
             asked = [(phase, who, self._ask(self._seen.harmless, who, f"{phase}{len(self._seen.said[phase, who])}.{i}"))
                      for who in whos for i in range(self._trials)]  # fmt: skip
             yield from self._note(asked)
@@ -195,7 +189,7 @@ class Asking:
 
     def _stream_step(self, who: Who) -> TcpStep:
         query = dns.query(self._seen.name, self._context.random.randrange(1, 65536), self._qtype)
-        return TcpStep(address=self._addresses[who], port=self._port, payload=dns.framed(query), wait=_FIRST_ANSWER)
+        return TcpStep(address=self._addresses[who], port=self._port, payload=dns.framed(query), wait=FIRST_ANSWER)
 
     def _from_stream(self, exchange: Exchange) -> Answer | None:
         reaction = react(exchange)
@@ -224,7 +218,7 @@ class Asking:
     def servers(self, phase: What) -> Part[None]:
         """Certificates of the trusted resolver's addresses, before or after; once more where none was shown."""
         into = self._seen.servers_before if phase == "before" else self._seen.servers_after
-        for _ in range(_LOOKS):
+        for _ in range(LOOKS):
             chosen = [
                 one for one in self._may_ask(self._seen.addresses("target", "control"))
                 if one not in into or (into[one].failure and not any(other.right for other in into.values()))
@@ -249,12 +243,12 @@ class Asking:
         seen = self._seen
         remembered = {a.zone for a in seen.answers("target", "resolver") if a.zone is not None and not a.addresses}
         owners = sorted({owner for owner, _ in remembered})
-        asked: list[tuple[Who, str]] = [(who, seen.name) for who in self.resolvers for _ in range(_AGAIN)]
-        asked += [("control", owner) for owner in owners for _ in range(_AGAIN)]
+        asked: list[tuple[Who, str]] = [(who, seen.name) for who in self.resolvers for _ in range(AGAIN)]
+        asked += [("control", owner) for owner in owners for _ in range(AGAIN)]
         random = self._context.random
         exchanges = yield [
             UdpStep(
-                address=self._addresses[who], port=self._port, flow=f"zone{i}", match=IDENTIFIER, wait=_FIRST_ANSWER,
+                address=self._addresses[who], port=self._port, flow=f"zone{i}", match=IDENTIFIER, wait=FIRST_ANSWER,
                 payload=dns.query(name, random.randrange(1, 65536), dns.SOA),
             )
             for i, (who, name) in enumerate(asked)
@@ -286,7 +280,7 @@ class Asking:
         """The name, asked of the trusted resolver where nobody can answer in its place: inside TLS, with a certificate
         for its address."""
         found: list[Answer] = []
-        for _ in range(_LOOKS):
+        for _ in range(LOOKS):
             whole, over_http = yield self._inside_tls("control", self._seen.name)
             answers = [
                 reading(exchange.session.data)
@@ -328,70 +322,12 @@ class Asking:
     # -- where --------------------------------------------------------------------------------------------------
 
     def sweep(self, who: Who) -> Part[None]:
-        """Queries at every TTL towards whoever answered oddly: for the name and a harmless one, or, where every name is
-        answered, for the harmless one alone; then plain datagrams, which show the path beyond."""
-        seen, swept = self._seen, Swept(address=self._addresses[who])
-        top = min(_FARTHEST, max(seen.reach(who) + 4, 8))
-        wait = min(_FIRST_ANSWER, max(0.4, 5 * seen.round_trip(), 0.2 + 1.5 * seen.slowest(who)))
-        name = seen.name if who == "resolver" else seen.harmless
-
-        def make(ttl: int, _number: int) -> list[Step]:
-            address = self._addresses[who]
-            return [
-                self._asker.ask(one, address, flow="sweep", ttl=ttl, wait=wait, linger=0.1)
-                for one in (name, seen.harmless)
-            ]
-
-        def hear(ttl: int, exchanges: list[Exchange]) -> Shot:
-            trigger, twin = exchanges
-            swept.twins.append((ttl, read(twin, self._qtype) is not None))
-            for exchange in (twin, trigger):
-                if (router := expired_at(exchange)) is not None:
-                    swept.routers.setdefault(ttl, router)
-                    swept.died.append((ttl, router))
-            swept.shots.append(shot(ttl, trigger, twin))
-            return swept.shots[-1]
-
-        yield from sweep(range(1, top + 1), make, hear)
-        for _ in range(_AGAIN):  # a twin that got lost must not look like one that is not answered there
-            at = swept.answers
-            if at is None or swept.arrives is None or at >= swept.arrives:
-                break
-            exchanges = yield [step for _ in range(self._trials) for step in make(at, 1)[1:]]
-            swept.twins += [(at, read(twin, self._qtype) is not None) for twin in exchanges]
-        yield from self._plain(who, swept, top, wait)
-        swept.place = place(swept.shots, swept.routers, arrives=swept.arrives)
-        seen.sweeps[who] = swept
+        """Where whoever answers for one of them sits (:mod:`._resolver.where`)."""
+        yield from sweep(self._seen, who, self._addresses[who], self._asker, self._qtype, self._trials)
 
     def turned(self, who: Who) -> Part[None]:
         """Whether it can have been the home that turned queries for one of them (:mod:`._resolver.turned`)."""
         seen = self._seen
         if seen.resolved_by(who, seen.resolver)[0]:
-            wait = min(_FIRST_ANSWER, 0.2 + 2 * max(seen.slowest(who), seen.slowest("resolver")))
+            wait = min(FIRST_ANSWER, 0.2 + 2 * max(seen.slowest(who), seen.slowest("resolver")))
             yield from turned(seen, who, self._addresses[who], self._asker, self._context.random, self._qtype, wait)
-
-    def _plain(self, who: Who, swept: Swept, top: int, wait: float) -> Part[None]:
-        """Plain datagrams at every TTL: the path to the address itself; once more where nothing was heard, and again
-        where no router behind the place that answers was, which a bad line may have caused."""
-        for number in range(_AGAIN):
-            behind = [ttl for ttl in range(1, top + 1) if ttl > (swept.answers or top)]
-            if number >= _LOOKS and (swept.ends is not None or any(ttl in swept.routers for ttl in behind)):
-                return
-            wanted = behind if number >= _LOOKS else list(range(1, top + 1))
-            ttls = [ttl for ttl in wanted if ttl not in swept.plainly and ttl < (swept.ends or 256)]
-            steps: list[Step] = [
-                UdpStep(
-                    address=self._addresses[who], port=_NO_PORT, payload=b"colibri" + bytes((ttl,)), ttl=ttl,
-                    flow="path", wait=wait,
-                )
-                for ttl in ttls
-            ]  # fmt: skip
-            if not steps:
-                return
-            for ttl, exchange in zip(ttls, (yield steps), strict=True):
-                if (router := expired_at(exchange)) is not None:
-                    swept.routers.setdefault(ttl, router)
-                    swept.plainly.setdefault(ttl, router)
-                    swept.plain = max(swept.plain or 0, ttl + 1)
-                elif any(heard.packet.source == self._addresses[who] for heard in exchange.errors):
-                    swept.ends = min(swept.ends or ttl, ttl)

@@ -12,8 +12,6 @@ from probe.measurements._resolver.ask import Asking
 from probe.measurements._resolver.seen import Seen
 from probe.model.exchange import Exchange, PauseStep, Session, Step, TcpStep, TlsStep, UdpStep
 from probe.wire import dns
-from tests.measurements.simnet import Internet, Network
-from tests.measurements.simresolvers import Knows
 
 OWN, PUBLIC, SILENT = "198.18.30.53", "203.0.113.153", "203.0.113.200"
 
@@ -50,20 +48,6 @@ def test_the_family_of_the_resolver_is_the_family_of_the_question() -> None:
     batch = next(one.controls("before"))
     assert isinstance(batch[0], UdpStep)
     assert dns.decode(batch[0].payload).questions[0].qtype == dns.AAAA
-
-
-def test_a_sweep_finds_the_resolver_and_the_path_beyond() -> None:
-    seen, one = asking()
-    network = Network(hosts={OWN: Knows(hops=5), PUBLIC: Knows()})
-    net = Internet(network, 1)
-    part = one.sweep("resolver")
-    batch = next(part)
-    with contextlib.suppress(StopIteration):
-        while True:
-            batch = part.send(net.perform(batch))
-    swept = seen.sweeps["resolver"]
-    assert (swept.answers, swept.arrives) == (5, 5)
-    assert set(swept.routers) >= {1, 2, 3, 4}
 
 
 def test_the_trusted_resolver_confirms_inside_tls_with_its_own_certificate() -> None:
