@@ -10,7 +10,6 @@ from probe.collector.verdicts import NewHeartbeat
 
 BODIES = 90 * instants.DAY
 """How long the signed heartbeat of an hour is kept, some 450 bytes; what it proved is kept for ever, some 40."""
-_SWEEP = 30 * instants.DAY
 NEAR = 7 * instants.DAY
 """Who measured a series within this time of a silence is asked what it was."""
 
@@ -37,12 +36,22 @@ def put(db: sqlite3.Connection, new: NewHeartbeat, received_at: int) -> bool:
         " first = min(first, excluded.first)",
         (one.probe, hour, proven.alive, proven.prompt, proven.busy, proven.linked, one.id, new.body),
     )
-    old = received_at - BODIES
-    db.execute(
-        "UPDATE life SET body = '' WHERE probe = ? AND hour BETWEEN ? AND ? AND body <> ''",
-        (one.probe, old - _SWEEP, old),
-    )
     return True
+
+
+def sweep(db: sqlite3.Connection, now: int, kept: int | None, most: int) -> bool:
+    """Let go of signed heartbeats older than BODIES, and, where ``kept`` (ms) says so, of hours older than that;
+    ``most`` of each at a time. True if there is more of it. ``now`` in ms. Raises sqlite3.Error."""
+    more = db.execute(
+        "UPDATE life SET body = '' WHERE (probe, hour) IN"
+        " (SELECT probe, hour FROM life WHERE body <> '' AND hour < ? LIMIT ?)", (now - BODIES, most),
+    ).rowcount == most  # fmt: skip
+    if kept is not None:
+        more |= db.execute(
+            "DELETE FROM life WHERE (probe, hour) IN (SELECT l.probe, l.hour FROM probes p"
+            " CROSS JOIN life l ON l.probe = p.id AND l.hour < ? LIMIT ?)", (now - kept, most),
+        ).rowcount == most  # fmt: skip
+    return more
 
 
 def by_hour(rows: list[tuple[int, int, int, int, int]]) -> dict[int, list[Life]]:

@@ -13,7 +13,7 @@ from collections.abc import Iterable
 
 import msgspec
 
-from probe.collector import instants
+from probe.collector import heartbeats_table, instants
 from probe.collector.cells import cell_name, column_name
 from probe.collector.ingest import digest_of
 from probe.model.config import CollectorConfig
@@ -51,6 +51,7 @@ class Rules(msgspec.Struct, frozen=True):
     rejects: int | None = None
     readings: int | None = None
     ids: int | None = None
+    heartbeats: int | None = None
 
 
 def rules(config: CollectorConfig) -> Rules:
@@ -59,7 +60,7 @@ def rules(config: CollectorConfig) -> Rules:
         round(days * instants.DAY) or None
         for days in (
             config.keep_clean, config.keep_other, config.keep_evidence, config.keep_rejects, config.keep_readings,
-            config.keep_ids,
+            config.keep_ids, config.keep_heartbeats,
         )
     ))  # fmt: skip
 
@@ -76,7 +77,7 @@ def sweep(db: sqlite3.Connection, kept: Rules, now: int) -> bool:
     for statement, age in ((_REJECTS, kept.rejects), (_READINGS, kept.readings), (_IDS, kept.ids)):
         if age is not None:
             more |= db.execute(statement, (AT_ONCE, now - age)).rowcount == AT_ONCE
-    return more
+    return heartbeats_table.sweep(db, now, kept.heartbeats, AT_ONCE) or more
 
 
 def gone(db: sqlite3.Connection, finding_id: str) -> bytes | None:

@@ -330,6 +330,7 @@ MIGRATIONS = (
       PRIMARY KEY (days, start)
     ) WITHOUT ROWID;
     """,
+    "CREATE INDEX life_bodies ON life (hour) WHERE body <> '';",  # those that are to be let go of
 )
 
 

@@ -79,8 +79,10 @@ def _clickhouse(config: CollectorConfig, changed: Callable[[], None]) -> Opened:
     from probe.collector.clickhouse.foreman import Foreman, name
     from probe.collector.clickhouse.lease import Lease
     from probe.collector.clickhouse.reader import ClickHouseReader
+    from probe.collector.clickhouse.retention import Sweeper
     from probe.collector.clickhouse.settle import Settler
     from probe.collector.clickhouse.store import ClickHouseStore, Ticker
+    from probe.collector.retention import rules
 
     links = [_link(config)]
     try:
@@ -92,7 +94,8 @@ def _clickhouse(config: CollectorConfig, changed: Callable[[], None]) -> Opened:
         raise
     tick = Ticker()
     settler = Settler(links[1], tick, config.control, own_homes=_own(config))
-    foreman = Foreman(links[1], settler, Lease(links[1], name(), tick), changed)
+    sweeper = Sweeper(links[1], tick, rules(config), wall_clock)
+    foreman = Foreman(links[1], settler, Lease(links[1], name(), tick), changed, tidy=sweeper.sweep)
     reads = ClickHouseReader(links[2], own_homes=_own(config))
     public = SharedFeed(reads, config.consents, wall_clock, lambda: foreman.settles)
     foreman.start()
@@ -102,6 +105,32 @@ def _clickhouse(config: CollectorConfig, changed: Callable[[], None]) -> Opened:
         links[1].close()
 
     return Opened(store, reads, public, lambda: foreman.trouble, stop)
+
+
+def copy(config: CollectorConfig, told: Callable[[str, int, int], None]) -> int:
+    """All of the embedded store into ClickHouse, and settle it, unless another collector does. Returns how many
+    findings were copied. Raises ConfigError, StoreError."""
+    if not config.store:
+        raise ConfigError("collector.store", "it names no ClickHouse to copy into (docs/scale.md)")
+    from probe.collector.clickhouse.copy import Copier
+    from probe.collector.clickhouse.foreman import Foreman, name
+    from probe.collector.clickhouse.lease import Lease
+    from probe.collector.clickhouse.settle import Settler
+    from probe.collector.clickhouse.store import Ticker
+
+    links = [_link(config)]
+    try:
+        copier = Copier(config.database, links[0], told)
+        links.append(_link(config))
+        tick = Ticker()
+        settler = Settler(links[1], tick, config.control, own_homes=_own(config))
+        foreman = Foreman(links[1], settler, Lease(links[1], name(), tick), lambda: None)
+        copied = copier.copy()
+        foreman.finish()
+        return copied
+    finally:
+        for link in links:
+            link.close()
 
 
 def _link(config: CollectorConfig) -> HttpLink:
@@ -118,4 +147,4 @@ def _link(config: CollectorConfig) -> HttpLink:
     return HttpLink(address, password)
 
 
-__all__ = ["Opened", "opened", "reader"]
+__all__ = ["Opened", "copy", "opened", "reader"]

@@ -281,6 +281,9 @@ class CollectorConfig(msgspec.Struct, forbid_unknown_fields=True, frozen=True):
         Days, _doc("Days that captures are kept whose findings are of no incident. 0: for ever.")
     ] = 365.0
     keep_rejects: Annotated[Days, _doc("Days that messages are kept that were refused. 0: for ever.")] = 90.0
+    keep_heartbeats: Annotated[
+        Days, _doc("Days that what heartbeats prove of each hour is kept; the signed ones are kept 90. 0: for ever.")
+    ] = 0.0
     keep_readings: Annotated[Days, _doc("Days that readings of public counters are kept. 0: for ever.")] = 0.0
     keep_ids: Annotated[
         Days,

@@ -97,7 +97,8 @@ class Desk:
         self, path: Path, trusted: dict[str, str] | None = None, control: Collection[str] = (), own_homes: bool = False
     ) -> None:
         self.path = str(path)
-        self.store = SqliteStore(self.path, control=control, own_homes=own_homes)
+        # Long ago nothing was old: what is stored here stays, unless a test says otherwise.
+        self.store = SqliteStore(self.path, control=control, own_homes=own_homes, now=lambda: 0)
         self.reader = SqliteReader(self.path)
         self.trusted = trusted or {}
 

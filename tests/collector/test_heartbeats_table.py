@@ -82,9 +82,25 @@ def test_the_signed_ones_can_be_shown_until_they_are_old(desk: Desk, probes: Pro
     assert kept == [sent[0][1], sent[2][1]], "the first of each hour"
     assert all(canonical.verify(msgspec.json.decode(body)) for body in kept)
     later = start + heartbeats_table.BODIES + DAY
-    desk.give(beat(probe, later), received_at=later)
-    assert desk.reader.heartbeats("p-one", start, start + DAY) == []
+    desk.store._now = lambda: later
+    desk.give(beat(probes("p-two"), later), received_at=later)
+    assert desk.reader.heartbeats("p-one", start, start + DAY) == [], "whoever speaks"
+    assert desk.reader.heartbeats("p-two", start, later) != []
     assert len(rows(desk)) == 3, "what they proved stays"
+
+
+def test_hours_are_kept_as_long_as_is_said_and_go_a_few_at_a_time(desk: Desk, probes: Probes) -> None:
+    start = at("2026-01-05")
+    for name in ("p-one", "p-two"):
+        desk.give(*(beat(probes(name), start + n * HOUR) for n in range(10)), received_at=start + DAY)
+    with closing(sqlite3.connect(desk.path)) as db:
+        assert heartbeats_table.sweep(db, start + 106 * DAY, 106 * DAY - 6 * HOUR, 9)
+        assert heartbeats_table.sweep(db, start + 106 * DAY, 106 * DAY - 6 * HOUR, 5), "signed ones"
+        assert not heartbeats_table.sweep(db, start + 106 * DAY, 106 * DAY - 6 * HOUR, 9)
+        left = db.execute("SELECT probe, (hour - ?) / ?, body FROM life ORDER BY 1, 2", (start, HOUR)).fetchall()
+        assert left == [(name, n, "") for name in ("p-one", "p-two") for n in range(6, 10)]
+        assert not heartbeats_table.sweep(db, start + 1000 * DAY, None, 9)
+        assert len(db.execute("SELECT * FROM life").fetchall()) == 8, "for ever"
 
 
 def test_a_silence_is_proven(desk: Desk, probes: Probes) -> None:

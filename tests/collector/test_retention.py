@@ -150,7 +150,7 @@ def test_rejects_and_readings_go(desk: Desk) -> None:
 def test_the_store_sweeps_by_itself(desk: Desk, desks: Callable[..., Desk], probes: Probes) -> None:
     probe = probes()
     desk.give(*(probe.finding("clean", NOON + n) for n in range(9)))
-    desk.store._kept, desk.store._now, desk.store._sweep_at = CLEAN, lambda: LATER, 0
+    desk.store._kept, desk.store._now = CLEAN, lambda: LATER
     desk.give(probe.finding(at=LATER), received_at=LATER)
     assert desk.reader.counters()["thinned"] == 8, "the first of the run stays"
     assert desk.store._sweep_at > LATER

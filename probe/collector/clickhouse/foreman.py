@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 import os
 import threading
+import time
 from collections.abc import Callable
 
-from probe.collector.clickhouse.lease import Lease
+from probe.collector.clickhouse.lease import SETTLED, Lease
 from probe.collector.clickhouse.link import Link
 from probe.collector.clickhouse.settle import Settler
 from probe.model.errors import StoreError
@@ -22,9 +23,12 @@ class Foreman:
     """``changed`` is called from the thread after something has, whoever settled it."""
 
     def __init__(
-        self, link: Link, settler: Settler, lease: Lease, changed: Callable[[], None], pause: float = PAUSE
-    ) -> None:
-        """``link`` and ``lease`` for this thread alone; ``pause`` in seconds."""
+        self, link: Link, settler: Settler, lease: Lease, changed: Callable[[], None], pause: float = PAUSE, *,
+        tidy: Callable[[], None] = lambda: None,
+    ) -> None:  # fmt: skip
+        """``link`` and ``lease`` for this thread alone; ``pause`` in seconds; ``tidy``: what else the one that settles
+        sees to, whenever there is nothing to settle."""
+        self._tidy = tidy
         self._link, self._settler, self._lease, self._changed, self._pause = link, settler, lease, changed, pause
         self._stop = threading.Event()
         self._seen = ""
@@ -44,6 +48,15 @@ class Foreman:
         if self._thread.is_alive():
             self._thread.join()
 
+    def finish(self) -> None:
+        """Settle all there is, here and now, and give the lease back; at once if another collector has it. Raises
+        StoreError."""
+        patience = time.monotonic() + 2 * SETTLED / 1000
+        while (more := self.turn()) or (not self.settles and time.monotonic() < patience):
+            if not more:
+                time.sleep(self._pause)
+        self._lease.release()
+
     def turn(self) -> bool:
         """One look; whether there may be more to do at once. Raises StoreError."""
         held = self._lease.held()
@@ -52,6 +65,8 @@ class Foreman:
             _log.info("this collector settles what all of them store")
         self.settles = held
         more = held and self._settler.settle()
+        if held and not more:
+            self._tidy()
         ((cells,),) = self._link.rows("i", "SELECT max(change) FROM cells")
         ((incidents,),) = self._link.rows("i", "SELECT max(change) FROM incidents")
         seen = f"{cells} {incidents}"

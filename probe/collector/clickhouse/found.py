@@ -14,6 +14,7 @@ import msgspec
 from probe.collector import instants
 from probe.collector.cells import column_name
 from probe.collector.clickhouse.link import Link
+from probe.collector.clickhouse.retention import THINNED
 from probe.collector.clickhouse.rowbinary import listed, literal
 from probe.collector.search import MOST, Search
 from probe.collector.store import FindingRow, StoredFinding
@@ -30,6 +31,10 @@ def newest(link: Link, where: Sequence[str], limit: int, until: int | None = Non
     """The newest findings that fulfil all conditions, newest first. ``until``: none is newer (ms)."""
     if until is None:
         ((until,),) = link.rows("i", "SELECT max(time) FROM results")
+    ((thinned,),) = link.rows("i", f"SELECT max(number) FROM marks WHERE name = {literal(THINNED)}")
+    if thinned:  # of what came before, most findings are gone, and only their results are left
+        left = f"id GLOBAL IN (SELECT id FROM findings WHERE received_at < {thinned})"
+        where = [*where, f"(received_at >= {thinned} OR {left})"]
     rows: list[tuple[str, int]] = []
     for since in (*(until - step for step in _STEPS), None):
         conditions = [*where, *([] if since is None else [f"time >= {since}"])]
@@ -96,6 +101,8 @@ def _page(link: Link, ids: Sequence[str]) -> list[FindingRow]:
     stored, captured = _stored(link, ids), _captured(link, ids)
     page = []
     for finding_id in ids:
+        if finding_id not in stored:  # it was let go of just now
+            continue
         probe, sha256, cell, at, received_at, body = stored[finding_id]
         finding = _FINDING.decode(body)
         page.append(FindingRow(
