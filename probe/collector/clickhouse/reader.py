@@ -134,7 +134,8 @@ class ClickHouseReader:
     def heartbeats(self, probe: str, since: int, until: int) -> list[bytes]:
         rows = self._link.rows(
             "ib", "SELECT hour, argMin(body, id) FROM life"
-            f" WHERE probe = {literal(probe)} AND hour BETWEEN {since} AND {until} GROUP BY hour ORDER BY hour",
+            f" WHERE probe = {literal(probe)} AND hour BETWEEN {since} AND {until} AND body <> ''"
+            " GROUP BY hour ORDER BY hour",
         )  # fmt: skip
         return [body for _, body in rows]
 
