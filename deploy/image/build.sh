@@ -14,6 +14,9 @@ VERSION=${VERSION:-$number.$(git rev-list --count HEAD)}
 [[ $VERSION =~ ^[0-9]+(\.[0-9]+)+$ ]] || die "VERSION must be numbers and dots, so that later ones can be told: $VERSION"
 KEYS=${KEYS:-$ROOT/build/keys}
 mkdir -p "$OUT"
+# Held by all that this script starts: two builds in one folder would spoil each other.
+exec 9>"$OUT/lock"
+flock -n 9 || die "another build is at work in $OUT"
 
 "$IMAGE/tools.sh"
 [ -e "$KEYS/root.json" ] || "$IMAGE/keys.sh" "$KEYS"
