@@ -297,7 +297,10 @@ def far_away(runs: int) -> list[Row]:
              Impair(at="chain.r1", delay=RTT / 2)]  # fmt: skip
     whole = [Row(f"`{name}`, whole verdict with trials and controls: wall", "", "wall", 3.0) for name in verdicts]
     with Lab.chain(11, boxes) as lab:
-        worker = Worker(lambda argv, **more: lab.popen("chain", argv, **more))
+        # Before everybody else on the processor, as the lab's boxes are, where the system lets us: else a busy machine
+        # is what is timed.
+        punctual = ["chrt", "--rr", "1"] if os.geteuid() == 0 else []
+        worker = Worker(lambda argv, **more: lab.popen("chain", [*punctual, *argv], **more))
         for _ in range(runs):
             rows[0].pairs.append((worker.run("locate", kind="tcp", address="203.0.113.10"), None))
             rows[1].pairs.append((worker.run("locate", kind="dns", address="203.0.113.10"), None))
