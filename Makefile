@@ -30,7 +30,7 @@ lint: install ## ruff, and mypy --strict, over probe/, tests/ and deploy/
 
 .PHONY: test test-long
 test: install-test ## The whole suite on every core, packets in the lab included
-	$(NETNS) $(PYTEST) -m "not long" -n auto --dist worksteal
+	$(NETNS) $(PYTEST) -m "not long" -n auto --dist worksteal -o tmp_path_retention_policy=failed
 
 install-test-long:
 	@deploy/install.sh test-long

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 from collections.abc import Iterator
 
@@ -13,6 +14,18 @@ from hypothesis import settings
 settings.register_profile("quick", deadline=None, max_examples=30)
 settings.register_profile("thorough", deadline=None, max_examples=500)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "quick"))
+
+_MEMORY, _ROOM = "/dev/shm", 4 << 30
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """What tests write and nobody keeps (`make test`) goes into memory, where there is room and programs may run:
+    stores wait for the disk at each commit, which on a busy machine takes longer than all else they do."""
+    with contextlib.suppress(OSError):
+        there = os.statvfs(_MEMORY)
+        roomy = there.f_bavail * there.f_frsize >= _ROOM and not there.f_flag & os.ST_NOEXEC
+        if roomy and os.access(_MEMORY, os.W_OK) and config.getini("tmp_path_retention_policy") == "failed":
+            os.environ.setdefault("PYTEST_DEBUG_TEMPROOT", _MEMORY)
 
 
 @pytest.fixture(autouse=True, scope="session")
