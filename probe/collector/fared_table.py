@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable
 
 from probe.collector.instants import DAY
 
-BLOCKS = (32, 4)
+BLOCKS = (64, 16, 4)
 """Days that a block holds, the largest first; each number divides the one before it."""
 QUIET = 2 * DAY
 """A block is added up when its end is as old (ms): till then it would change with every batch."""
