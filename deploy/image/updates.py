@@ -87,7 +87,7 @@ def refusals(table: Table, outside: Outside, releases: Releases) -> None:
     junk.write_bytes(b"another one")
     releases.publish(junk, 6)
     for path in files.iterdir():
-        path.write_bytes(b"not this one")
+        path.write_bytes(b"another onE")  # as long as the announced one
     attempt("tampered bundle", "not the one that was announced")
     newest = metadata / f"{release.latest(metadata, 'targets')}.targets.json"
     newest.write_text(newest.read_text().replace(releases.name(6), releases.name(7)))
