@@ -28,7 +28,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Self
 
 import msgspec
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
@@ -158,7 +158,8 @@ def _done(event: mqtt.Event, *, stored: bool) -> int:
 
 
 class Broker:
-    """A Mosquitto that queues without limit and keeps nothing."""
+    """A Mosquitto that queues without limit and keeps nothing. Each round has its own: for a collector that it knows, a
+    broker would keep what it is sent meanwhile, and deliver that first."""
 
     def __init__(self, folder: Path) -> None:
         self.port = _free_port()
@@ -172,6 +173,13 @@ class Broker:
             raise FileNotFoundError("mosquitto is not installed")
         self.process = subprocess.Popen([path, "-c", str(config)], stderr=subprocess.DEVNULL)
         _until(lambda: _listens(self.port), "mosquitto listens")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.process.terminate()
+        self.process.wait(10)
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -208,7 +216,10 @@ def round_of_collector(broker: Broker, path: Path, count: int, folder: Path) -> 
     db = sqlite3.connect(folder / "findings.sqlite3")
     (stored,) = db.execute("SELECT count(*) FROM findings").fetchone()
     (opened,) = db.execute("SELECT count(*) FROM incidents WHERE state = 'open'").fetchone()
+    (again,) = db.execute("SELECT coalesce(sum(value), 0) FROM counters WHERE name = 'duplicate'").fetchone()
     db.close()
+    if again:
+        raise RuntimeError(f"{again} findings came twice: what was measured is more work than was counted")
     if stored != count or opened != len(INTERFERED):
         raise RuntimeError(f"{stored} of {count} findings are stored, {opened} of {len(INTERFERED)} incidents are open")
     return found
@@ -247,9 +258,10 @@ def _measure(broker: Broker, path: Path, count: int, sink: int, *, stored: bool)
 
 
 def _cpu(pid: int) -> float:
-    """Seconds of CPU that a process has taken, in all its threads."""
+    """Seconds of CPU that a process has taken, in all its threads and in the processes that it has begun."""
     fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    begun = [int(child) for file in Path(f"/proc/{pid}/task").glob("*/children") for child in file.read_text().split()]
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") + sum(map(_cpu, begun))
 
 
 def _runs(pid: int) -> bool:
@@ -325,16 +337,13 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="colibri-bench-") as name:
         folder = Path(name)
         stream(folder / "stream", args.findings)
-        broker = Broker(folder)
-        try:
-            for number in range(args.rounds):
+        for number in range(args.rounds):
+            with Broker(folder) as broker:
                 plain.append(round_of_mosquitto_sub(broker, folder / "stream", args.findings))
+            with Broker(folder) as broker:
                 collector.append(round_of_collector(broker, folder / "stream", args.findings, folder / "collector"))
-                rates = f"{collector[-1].rate:,.0f}/s; mosquitto_sub {plain[-1].rate:,.0f}/s"
-                print(f"{number + 1}: {rates}", file=sys.stderr)
-        finally:
-            broker.process.terminate()
-            broker.process.wait(10)
+            rates = f"{collector[-1].rate:,.0f}/s; mosquitto_sub {plain[-1].rate:,.0f}/s"
+            print(f"{number + 1}: {rates}", file=sys.stderr)
     section = report(collector, plain, args.findings)
     print(section)
     if args.write:
