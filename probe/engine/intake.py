@@ -18,6 +18,7 @@ from probe.wire.scrub import Scrubber
 
 _MOST_BYTES = 32 << 20  # of packets kept in one run: a flood on one of its flows must not fill a Pi's memory
 _BULK, _HEAD = 1000, 100  # bytes of a packet of a quiet flow: more are filling, of which so many are kept
+_LATE = 16  # packets of a quiet flow that are kept after its end
 _OPENING = 300  # bytes of an incoming packet of a sealed flow that are kept: whoever has no keys can't read the rest
 _TWIN = 50_000_000  # nanoseconds within which a packet passes all interfaces of a stack (bridge, VLAN)
 
@@ -47,12 +48,13 @@ class Waiter:
 
 
 class _Quiet:
-    """A flow that is kept quiet: how many of its packets may still pass, and the latest of the others."""
+    """A flow that is kept quiet: how many of its packets may still pass, the latest of the others, and whether that is
+    over."""
 
-    __slots__ = ("first", "last", "protocol")
+    __slots__ = ("first", "last", "over", "protocol")
 
     def __init__(self, protocol: int, first: int, last: deque[tuple[int, bool, bytearray, str]]) -> None:
-        self.protocol, self.first, self.last = protocol, first, last
+        self.protocol, self.first, self.last, self.over = protocol, first, last, False
 
 
 class Intake:
@@ -111,13 +113,14 @@ class Intake:
     @contextlib.contextmanager
     def quiet(self, key: Key, first: int, last: int) -> Iterator[None]:
         """Of a flow that carries a great deal, keep the first and the last packets only, and of its large packets the
-        head: the rest is not even decoded, and nobody can wait for it."""
+        head: the rest is not even decoded, and nobody can wait for it. Of what still comes afterwards (a whole window,
+        and the kernel's refusals of it) the first few are kept, of large packets the head."""
         quiet = self._quiet[key[1]] = _Quiet(key[0], first, deque(maxlen=last))
         try:
             yield
         finally:
             self.drain()
-            del self._quiet[key[1]]
+            quiet.first, quiet.over = len(quiet.last) + _LATE, True
             for packet in quiet.last:
                 self._take(*packet)
 
@@ -183,7 +186,8 @@ class Intake:
         if quiet.first:
             quiet.first -= 1
             return False
-        quiet.last.append((ns, outgoing, data, interface))
+        if not quiet.over:
+            quiet.last.append((ns, outgoing, data, interface))
         return True
 
     def _is_twin(self, key: Key, record: Record, interface: str) -> bool:

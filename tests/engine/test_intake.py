@@ -194,8 +194,21 @@ def test_large_packets_of_a_quiet_flow_are_cut() -> None:
             intake._take(2, True, datagram(bytes(800)), "eth0")
             intake._take(3, True, datagram(bytes(1400)), "eth0")
         intake._take(4, True, datagram(bytes(1400)), "eth0")
-        assert [len(record.data) for record in intake.records] == [100, 828, 100, 1428]
+        assert [len(record.data) for record in intake.records] == [100, 828, 100, 100]
         assert [record.packet.length for record in intake.records] == [1428, 828, 1428, 1428]
+
+    within(test)
+
+
+def test_of_what_comes_after_a_quiet_flow_the_first_few_are_kept() -> None:
+    def test(intake: Intake) -> None:
+        with intake.quiet(KEY, 1, 2):
+            for ns in range(10):
+                intake._take(ns, True, datagram(b"%d" % ns), "eth0")
+        for ns in range(10, 100):
+            intake._take(ns, True, datagram(b"%d" % ns), "eth0")
+        assert [record.ns for record in intake.of(KEY)] == [0, 8, 9, *range(10, 26)]
+        assert intake.dropped() == 0
 
     within(test)
 
