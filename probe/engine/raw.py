@@ -10,9 +10,7 @@ import socket
 import struct
 from random import Random
 
-from probe.engine import sockets
-from probe.engine.bpf import attach_drop_all
-from probe.model.errors import NoPermission
+from probe.engine import privilege, sockets
 from probe.model.packet import Flags, Protocol
 from probe.wire.address import address_bytes
 from probe.wire.checksum import checksum, pseudo_header
@@ -93,19 +91,5 @@ class RawSender:
     def _open(self, family: int, protocol: Protocol) -> socket.socket:
         sock = self._sockets.get((family, protocol))
         if sock is None:
-            try:
-                sock = socket.socket(family, socket.SOCK_RAW, protocol)
-            except PermissionError:
-                raise NoPermission(
-                    "this process may not send raw packets (CAP_NET_RAW)",
-                    "run it as root, or through the daemon: be a member of the group colibri",
-                ) from None
-            try:
-                sock.setblocking(False)
-                attach_drop_all(sock)
-                sockets.bind_device(sock, self._interface)
-            except OSError:
-                sock.close()
-                raise
-            self._sockets[family, protocol] = sock
+            sock = self._sockets[family, protocol] = privilege.raw(family, protocol, self._interface)
         return sock

@@ -9,8 +9,6 @@ import socket
 import struct
 from collections.abc import Sequence
 
-from probe.engine.bpf import attach_drop_all
-from probe.model.errors import NoPermission
 from probe.wire.address import address_bytes
 
 MOST = 1024
@@ -76,27 +74,3 @@ def _sockaddr(address: str) -> bytes:
 def _at(buffer: bytearray) -> int:
     """Where a buffer lies. It must not be resized from now on: it is exported to the end of its life."""
     return ctypes.addressof(ctypes.c_char.from_buffer(buffer)) if buffer else 0
-
-
-def raw_socket(family: int, interface: str = "") -> socket.socket:
-    """A socket for whole IP packets that receives nothing. The kernel routes them, fills in an IPv4 header's checksum,
-    and takes care of what lies below, whatever that is: cable, radio, PPP, a tunnel, a modem without Ethernet headers.
-
-    Raises NoPermission without CAP_NET_RAW, OSError where there is no such interface.
-    """
-    try:
-        sock = socket.socket(family, socket.SOCK_RAW, socket.IPPROTO_RAW)
-    except PermissionError:
-        raise NoPermission(
-            "this process may not send raw packets (CAP_NET_RAW)",
-            "run it as root, or through the daemon: be a member of the group colibri",
-        ) from None
-    try:
-        sock.setblocking(False)
-        attach_drop_all(sock)
-        if interface:
-            sock.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-    except OSError:
-        sock.close()
-        raise
-    return sock

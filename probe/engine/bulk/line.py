@@ -12,8 +12,8 @@ from random import Random
 
 import msgspec
 
-from probe.engine import bpf, sockets
-from probe.engine.bulk.burst import Burst, raw_socket
+from probe.engine import bpf, privilege, sockets
+from probe.engine.bulk.burst import Burst
 from probe.engine.bulk.frames import SHAPES, Kind, template
 from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.volley import Volley
@@ -73,13 +73,16 @@ class Line:
     @contextlib.contextmanager
     def volley(self, way: Way, kind: Kind, ends: Sequence[End], most: int) -> Iterator[Volley]:
         """A volley to far ends over one way, with TTLs up to ``most``. Raises as :class:`Volley`, :class:`Ring` and
-        :func:`raw_socket` do, and CannotMeasure when no port is left."""
+        :func:`privilege.raw` do, and CannotMeasure when no port is left."""
         ports = Ports(self._chance)
         with contextlib.ExitStack() as stack:
             own = stack.enter_context(self._port(ports, way))
             ring = Ring(way.interface, bpf.assemble(ports.base, MASK))
             stack.callback(ring.close)
-            sender = raw_socket(socket.AF_INET6 if way.version == 6 else socket.AF_INET, self._interface)
+            # Whole IP packets: the kernel routes them, fills in an IPv4 header's checksum, and takes care of what lies
+            # below, whatever that is: cable, radio, PPP, a tunnel, a modem without Ethernet headers.
+            family = socket.AF_INET6 if way.version == 6 else socket.AF_INET
+            sender = privilege.raw(family, socket.IPPROTO_RAW, self._interface)
             stack.callback(sender.close)
             packets = b"".join(template(kind, way.source, address, own, port) for address, port in ends)
             burst = Burst(sender, packets, SHAPES[way.version, kind].size, [address for address, _ in ends])

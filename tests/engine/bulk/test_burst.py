@@ -7,9 +7,9 @@ import socket
 
 import pytest
 
-from probe.engine.bulk.burst import Burst, raw_socket
+from probe.engine import privilege
+from probe.engine.bulk.burst import Burst
 from probe.lab.lab import Lab
-from probe.model.errors import NoPermission
 from tests.engine.bulk.test_frames import probe
 from tests.engine.conftest import Eye
 
@@ -64,7 +64,7 @@ def test_numbers_must_agree() -> None:
 def test_whole_packets_leave_as_they_are(chain: Lab, eye: Eye, version: int) -> None:
     family = socket.AF_INET6 if version == 6 else socket.AF_INET
     source, far = ("198.18.1.100", "203.0.113.9") if version == 4 else ("2001:db8:1:1::2", "2001:db8:a0::9")
-    with chain.enter("chain"), raw_socket(family, "eth0") as sock:
+    with chain.enter("chain"), privilege.raw(family, socket.IPPROTO_RAW, "eth0") as sock:
         packets = bytearray(probe(version, "tcp", 9, 7) + probe(version, "tcp", 10, 8))
         size = len(packets) // 2
         for start in (0, size):  # from an address of ours: the packets of the other tests come from elsewhere
@@ -74,16 +74,3 @@ def test_whole_packets_leave_as_they_are(chain: Lab, eye: Eye, version: int) -> 
         assert Burst(sock, bytes(packets), size, [far, far]).send(0, 2) == 2
     seen = [packet for outgoing, packet in eye.packets() if outgoing and packet.ttl in (9, 10)]
     assert [(one.source, one.destination, one.ttl) for one in seen] == [(source, far, 9), (source, far, 10)]
-
-
-@pytest.mark.lab
-def test_a_raw_socket_that_can_not_be(chain: Lab, monkeypatch: pytest.MonkeyPatch) -> None:
-    with chain.enter("chain"), pytest.raises(OSError, match="No such device"):
-        raw_socket(socket.AF_INET, "no-such")
-
-    def refused(*_: object) -> socket.socket:
-        raise PermissionError(1, "no")
-
-    monkeypatch.setattr(socket, "socket", refused)
-    with pytest.raises(NoPermission, match="CAP_NET_RAW"):
-        raw_socket(socket.AF_INET)
