@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Mapping
 
 import msgspec
 
 from probe.collector.homes import SECRET_BYTES
 from probe.collector.incidents.homes import Stay, together
-from probe.collector.incidents.model import Sight
 
 END = 1 << 62
 """Until when the last one lasts."""
@@ -56,16 +55,14 @@ def put(db: sqlite3.Connection, probe: str, home: str, at: int) -> list[Touched]
     return [(series, hour) for series, *hours in spans for hour in hours]
 
 
-def names(db: sqlite3.Connection, sights: Iterable[Sight], *, own: bool) -> dict[str, str]:
-    """Probe → the name of its home among those that saw a series, as :func:`together` tells them apart.
+def names(db: sqlite3.Connection, first: Mapping[str, int], *, own: bool) -> dict[str, str]:
+    """Probe → the name of its home among those that saw a series, as :func:`together` tells them apart. ``first``: of
+    each the first hour (ms) in which it did.
 
     Empty where the broker never told of anybody.
     """
     if db.execute("SELECT 1 FROM homes LIMIT 1").fetchone() is None:
         return {}
-    first: dict[str, int] = {}
-    for sight in sights:
-        first[sight.probe] = min(sight.hour, first.get(sight.probe, sight.hour))
     return together(first, stays(db, first), own=own)
 
 

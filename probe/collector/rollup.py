@@ -21,7 +21,7 @@ from probe.collector import bulk, fared_table, homes_table
 from probe.collector.cells import operator_key
 from probe.collector.incidents import retold
 from probe.collector.incidents.follow import Follow
-from probe.collector.incidents.model import HOUR, Incident, Series, Sight
+from probe.collector.incidents.model import HOUR, Incident, Series
 from probe.collector.incidents.retold import REACH, TECHNIQUES
 from probe.collector.incidents.timeline import OUTAGE_LIKE
 from probe.collector.instants import DAY
@@ -203,7 +203,7 @@ def _refresh(
 ) -> None:  # fmt: skip
     follow = _follow(db, known, number, technique, control)
     failed = _failing(db, follow.series, control, own_homes=own_homes) if technique in OUTAGE_LIKE else frozenset()
-    homes = homes_table.names(db, [Sight(probe, hour) for probe, hour in follow.first.items()], own=own_homes)
+    homes = homes_table.names(db, follow.first, own=own_homes)
     # No clock: what lasts is told up to the last word that there is, so that the same findings always tell the same.
     found = follow.incidents(now=follow.last + HOUR, failing=failed, prefix_of=homes)
     written = {
@@ -254,8 +254,7 @@ def _failing(
         " WHERE s.measurement = ? AND s.target = ? AND h.what <> 'inconclusive' GROUP BY 1, 2, 3",
         (series.measurement, series.target),
     ).fetchall()
-    first = retold.first_hours(rows, control)
-    homes = homes_table.names(db, [Sight(probe, hour) for probe, hour in first.items()], own=own_homes)
+    homes = homes_table.names(db, retold.first_hours(rows, control), own=own_homes)
     return retold.failing_hours(rows, series.country, control, homes)
 
 
