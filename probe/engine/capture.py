@@ -8,9 +8,9 @@ import socket
 import struct
 from collections.abc import Callable
 
-from probe.engine import bpf
+from probe.engine import bpf, privilege
 from probe.engine.clock import Timeline
-from probe.model.errors import CannotMeasure, NoPermission, NoRoute
+from probe.model.errors import NoRoute
 
 _ETH_P_ALL = 0x0003
 _PACKET_OUTGOING = 4
@@ -47,15 +47,7 @@ class Capture:
         """
         if interface in self._sockets:
             return
-        try:
-            sock = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        except PermissionError:
-            raise NoPermission(
-                "this process may not capture packets (CAP_NET_RAW)",
-                "run it as root, or through the daemon: be a member of the group colibri",
-            ) from None
-        except OSError as error:
-            raise CannotMeasure(f"can't open a packet socket: {error.strerror}") from None
+        sock = privilege.packet()
         try:
             bpf.attach(sock, self._code)
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)  # as far as rmem_max allows

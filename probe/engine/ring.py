@@ -8,12 +8,11 @@ waits until every processor has let go of the socket), so it is for jobs of many
 from __future__ import annotations
 
 import mmap
-import socket
 import struct
 from collections.abc import Callable
 
-from probe.engine import bpf
-from probe.model.errors import CannotMeasure, NoPermission, NoRoute
+from probe.engine import bpf, privilege
+from probe.model.errors import CannotMeasure, NoRoute
 
 FRAME = 256
 """Bytes that a frame holds: headers of the ring's own (80), and what is kept of the packet."""
@@ -36,16 +35,10 @@ class Ring:
         """``code``: of :func:`probe.engine.bpf.assemble`, attached before anything can come in. ``frames`` of
         ``frame`` bytes; both powers of two, and together no less than 64 KiB.
 
-        Raises NoPermission without CAP_NET_RAW, NoRoute where there is no such interface, CannotMeasure where the
-        kernel has no memory or no such ring.
+        Raises NoPermission without CAP_NET_RAW, NoRoute where there is no such interface, CannotMeasure where this
+        process has no descriptors left, or the kernel no memory or no such ring.
         """
-        try:
-            self._socket = socket.socket(socket.AF_PACKET, socket.SOCK_DGRAM, 0)
-        except PermissionError:
-            raise NoPermission(
-                "this process may not capture packets (CAP_NET_RAW)",
-                "run it as root, or through the daemon: be a member of the group colibri",
-            ) from None
+        self._socket = privilege.packet()
         self._frame, self._frames, self._at = frame, frames, 0
         try:
             bpf.attach(self._socket, code)
