@@ -12,12 +12,12 @@ from probe.engine.bpf import attach_drop_all
 from probe.engine.clock import Timeline
 from probe.engine.guard import Guard
 from probe.engine.intake import Intake
-from probe.engine.interfaces import Own, source_for
+from probe.engine.interfaces import Feeler, Own
 from probe.engine.observe import Record, transport
 from probe.engine.pace import Pace
 from probe.engine.ports import Ports
 from probe.engine.raw import RawSender
-from probe.model.errors import ForbiddenDestination, NoRoute
+from probe.model.errors import NoRoute
 from probe.model.exchange import FULL_TTL, EchoStep, Failure, PauseStep, Step, StreamStep, SynStep, UdpStep
 from probe.model.outcome import Entry
 from probe.model.packet import Flags, Tcp
@@ -41,7 +41,7 @@ class Bench:
         self.guard, self.pace, self.scrubber = guard, pace, scrubber
         self.ports, self.raw, self.interface, self.timeline = ports, raw, interface, timeline
         self.authorities = authorities
-        self._own = own
+        self._own, self._feeler = own, Feeler(own, interface)
         self._flows: dict[tuple[object, ...], tuple[socket.socket, int]] = {}
         self._sources: dict[str, str] = {}
         self._captured: set[str] = set()  # source addresses whose interfaces are
@@ -56,6 +56,7 @@ class Bench:
 
     def close(self) -> None:
         """Close all that is open."""
+        self._feeler.close()
         self.intake.close()
         for sock, _port in self._flows.values():
             sock.close()
@@ -68,14 +69,10 @@ class Bench:
         """
         source = self._sources.get(address)
         if source is None:
-            source = source_for(address, self.interface)
-            if source == address:
-                raise ForbiddenDestination(f"{address} is this machine itself")
-            name = self.interface or self._names.get(self._own.index.get(source, 0), "")
-            if not name:
-                raise NoRoute(f"no interface holds {source}, the source address towards {address}")
+            way = self._feeler.way(address)
+            source = way.source
             if source not in self._captured:
-                self.intake.listen(name)
+                self.intake.listen(way.interface)
                 if not self.interface:
                     for sibling in self._own.siblings(source) & self._names.keys():
                         with contextlib.suppress(NoRoute):  # it has gone: then nothing comes in by it

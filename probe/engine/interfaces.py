@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
-import errno
+import ctypes
 import ipaddress
 import socket
+import struct
 
 import msgspec
 
-from probe.engine import netlink
-from probe.model.errors import NoRoute
+from probe.engine import netlink, sockets
+from probe.model.errors import ForbiddenDestination, NoRoute
+
+_LIBC = ctypes.CDLL(None, use_errno=True)
+_NOWHERE = struct.pack("@H14x", socket.AF_UNSPEC)
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 Interface = ipaddress.IPv4Interface | ipaddress.IPv6Interface
@@ -51,21 +55,78 @@ def own_addresses() -> Own:
     return Own(tuple(one for one, _ in outside), {str(one.ip): index for one, index in outside})
 
 
-def source_for(address: str, interface: str = "") -> str:
-    """Source address that the kernel chooses towards ``address``. Sends nothing.
+class Way(msgspec.Struct, frozen=True):
+    """A way out of this machine: IP version, source address, name of the interface."""
 
-    Raises NoRoute where there is none.
+    version: int
+    source: str
+    interface: str
+
+    @property
+    def family(self) -> socket.AddressFamily:
+        """AF_INET or AF_INET6."""
+        return sockets.family(self.source)
+
+
+class Feeler:
+    """Asks the kernel which way leads to an address, by sockets that are connected anew for each: nothing is sent.
+
+    ``interface``: the only one that may be used; "": any. Close it when it is done.
     """
-    family = socket.AF_INET6 if ":" in address else socket.AF_INET
-    with socket.socket(family, socket.SOCK_DGRAM) as probe:
+
+    def __init__(self, own: Own, interface: str = "") -> None:
+        self._own, self._interface = own, interface
+        self._sockets: dict[socket.AddressFamily, socket.socket] = {}
+        self._ways: dict[str, Way] = {}  # by source
+
+    def way(self, address: str) -> Way:
+        """The way that the kernel would choose. Raises NoRoute where there is none, ForbiddenDestination for this
+        machine itself."""
+        source = self._source(address)
+        if source == address:
+            raise ForbiddenDestination(f"{address} is this machine itself")
+        way = self._ways.get(source)
+        if way is None:
+            way = self._ways[source] = Way(6 if ":" in source else 4, source, self._name(source, address))
+        return way
+
+    def close(self) -> None:
+        """Close the sockets."""
+        for sock in self._sockets.values():
+            sock.close()
+        self._sockets.clear()
+
+    def _source(self, address: str) -> str:
+        sock = self._socket(sockets.family(address))
         try:
-            if interface:
-                probe.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, interface.encode())
-            probe.connect((address, 9))
+            sock.connect((address, 9))
+            return str(sock.getsockname()[0])
         except OSError as error:
-            why = errno.errorcode.get(error.errno or 0, str(error))
+            on = f" on {self._interface}" if self._interface else ""
             raise NoRoute(
-                f"no route to {address}{' on ' + interface if interface else ''} ({why})",
+                f"no route to {address}{on} ({sockets.explain(error)})",
                 "is the cable in, and does the line work? `colibri doctor` looks closer",
             ) from None
-        return str(probe.getsockname()[0])
+        finally:
+            # It forgets the source that it had: the next address may have another.
+            _LIBC.connect(sock.fileno(), _NOWHERE, len(_NOWHERE))
+
+    def _socket(self, family: socket.AddressFamily) -> socket.socket:
+        sock = self._sockets.get(family)
+        if sock is None:
+            sock = socket.socket(family, socket.SOCK_DGRAM)
+            try:
+                sockets.bind_device(sock, self._interface)
+            except OSError as error:
+                sock.close()
+                raise NoRoute(f"can't send on interface {self._interface!r}: {error.strerror}") from None
+            self._sockets[family] = sock
+        return sock
+
+    def _name(self, source: str, address: str) -> str:
+        if self._interface:
+            return self._interface
+        try:
+            return socket.if_indextoname(self._own.index.get(source, 0))
+        except OSError:
+            raise NoRoute(f"no interface holds {source}, the source address towards {address}") from None

@@ -7,8 +7,9 @@ from collections.abc import Generator, Sequence
 import msgspec
 
 from probe.engine.bulk.frames import Kind
-from probe.engine.bulk.line import End, Line, Way
+from probe.engine.bulk.line import End, Line
 from probe.engine.bulk.volley import Answer, Probes, Volley
+from probe.engine.interfaces import Way
 from probe.model.errors import UsageError
 
 FULL_TTL = 64

@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from probe.engine.bulk.line import Way
+from probe.engine.interfaces import Way
 from probe.lab.lab import Lab
 from probe.model.errors import ForbiddenDestination, NoRoute
 from tests.engine.bulk.conftest import line
