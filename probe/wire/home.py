@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 from collections.abc import Iterable
-from ipaddress import IPv4Interface, IPv4Network, IPv6Interface, IPv6Network
+from ipaddress import IPv4Address, IPv4Interface, IPv4Network, IPv6Address, IPv6Interface, IPv6Network
 
+Address = IPv4Address | IPv6Address
 Network = IPv4Network | IPv6Network
 
 _HOME4 = (IPv4Network("192.168.0.0/16"), IPv4Network("169.254.0.0/16"))
@@ -29,3 +30,9 @@ def home_networks(own_interfaces: Iterable[IPv4Interface | IPv6Interface]) -> tu
             if interface.ip in _GLOBAL6:
                 sixes.append(IPv6Network((int(interface.ip), 48), strict=False))
     return (*ipaddress.collapse_addresses(fours), *ipaddress.collapse_addresses(sixes))
+
+
+def in_home(ip: Address, home: Iterable[Network], keep: Iterable[Network] = ()) -> bool:
+    """Whether an address is the home's: in its networks, and in none of those that stay although they lie in them (a
+    lab's)."""
+    return any(ip in network for network in home) and not any(ip in network for network in keep)

@@ -8,7 +8,7 @@ from probe.model.errors import MalformedPacket
 from probe.wire import extensions, icmp
 from probe.wire.address import address_bytes, address_text
 from probe.wire.checksum import updated
-from probe.wire.home import Network, home_networks
+from probe.wire.home import Network, home_networks, in_home
 from probe.wire.mask import mask_addresses
 from probe.wire.mask_calls import literals, mask_call
 
@@ -197,7 +197,7 @@ class Scrubber:
             return address  # a stand-in itself, or measured
         if address in self._own:
             known = bytes(size)
-        elif self._in_home(address):
+        elif in_home(ipaddress.ip_address(address), self._home, self._keep):
             self._numbered[size] += 1
             known = self._numbered[size].to_bytes(size, "big")
         else:
@@ -207,10 +207,6 @@ class Scrubber:
             return address
         self._stand_ins[address] = known
         return known
-
-    def _in_home(self, address: bytes) -> bool:
-        ip = ipaddress.ip_address(address)
-        return any(ip in network for network in self._home) and not any(ip in network for network in self._keep)
 
 
 def _correct(data: bytearray, at: int, old: bytes, new: bytes) -> None:

@@ -14,7 +14,7 @@ from probe.engine.guard import Guard, Network, networks
 from probe.engine.interfaces import Own, own_addresses
 from probe.model.config import Config
 from probe.wire.address import address_bytes, address_text
-from probe.wire.home import home_networks
+from probe.wire.home import home_networks, in_home
 
 
 class Place:
@@ -29,14 +29,9 @@ class Place:
         """The text of an address of 4 or 16 bytes; "" for one inside the home, which is nobody's business."""
         known = self._names.get(raw)
         if known is None:
-            ip = ipaddress.ip_address(raw)
-            home = _in(ip, self._home) and not _in(ip, self._opened)
+            home = in_home(ipaddress.ip_address(raw), self._home, self._opened)
             known = self._names[raw] = "" if home else address_text(raw)
         return known
-
-
-def _in(ip: ipaddress.IPv4Address | ipaddress.IPv6Address, networks: tuple[Network, ...]) -> bool:
-    return any(ip.version == network.version and ip in network for network in networks)
 
 
 def place(config: Config, rate: int = 0) -> Place:
