@@ -13,6 +13,7 @@ from typing import Literal
 
 import msgspec
 
+from probe.model.packet import Flags, Protocol
 from probe.wire.address import address_bytes
 from probe.wire.checksum import checksum, pseudo_header
 
@@ -20,7 +21,6 @@ Kind = Literal["tcp", "icmp"]
 
 _MSS = b"\x02\x04\x05\xb4"  # 1460 bytes (RFC 9293, section 3.7.1)
 _WINDOW = 576
-_TCP, _ICMP, _ICMPV6 = 6, 1, 58
 
 
 class Shape(msgspec.Struct, frozen=True):
@@ -50,7 +50,7 @@ def template(kind: Kind, source: str, destination: str, own: int, port: int) -> 
     checksum of an IPv4 header and its identification. Raises MalformedPacket where an address is none."""
     here, there = address_bytes(source), address_bytes(destination)
     protocol, body = _tcp(own, port) if kind == "tcp" else _echo(own, len(here))
-    start = 0 if protocol == _ICMP else pseudo_header(here, there, protocol, len(body))
+    start = 0 if protocol == Protocol.ICMP else pseudo_header(here, there, protocol, len(body))
     at = 16 if kind == "tcp" else 2
     body = body[:at] + checksum(body, start).to_bytes(2, "big") + body[at + 2 :]
     if len(here) == 4:
@@ -60,10 +60,9 @@ def template(kind: Kind, source: str, destination: str, own: int, port: int) -> 
 
 
 def _tcp(own: int, port: int) -> tuple[int, bytes]:
-    syn = 2
-    return _TCP, struct.pack(">HHHHIBBHHH", own, port, 0, 0xFFFF, 0, 0x60, syn, _WINDOW, 0, 0) + _MSS
+    return Protocol.TCP, struct.pack(">HHHHIBBHHH", own, port, 0, 0xFFFF, 0, 0x60, Flags.SYN, _WINDOW, 0, 0) + _MSS
 
 
 def _echo(own: int, size: int) -> tuple[int, bytes]:
-    protocol, request = (_ICMP, 8) if size == 4 else (_ICMPV6, 128)
+    protocol, request = (Protocol.ICMP, 8) if size == 4 else (Protocol.ICMPV6, 128)
     return protocol, struct.pack(">BBHHHH", request, 0, 0, own, 0, 0xFFFF)
