@@ -83,17 +83,19 @@ class _Viewer:
     """What waits for one viewer. ``None`` among it is a sign of life."""
 
     def __init__(self, after: int, at_once: AtOnce) -> None:
+        """Needs a running event loop."""
         self.after = after
         """The number of the newest change that it has."""
         self.at_once = at_once
         self.waiting: list[_Batch | None] = []
         self.gone = False
-        self._idle: asyncio.Future[None] | None = None
+        self._idle: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self._idle.set_result(None)  # it has not asked for anything yet
 
     @property
     def idle(self) -> bool:
         """Whether it has taken everything and waits for more."""
-        return self._idle is not None and not self._idle.done()
+        return not self._idle.done()
 
     def news(self, batch: _Batch | None) -> bytes:
         """What it has not seen yet of a batch; empty: nothing."""
@@ -106,7 +108,7 @@ class _Viewer:
             self.after = max(self.after, batch.change)
 
     def wake(self) -> None:
-        if self._idle is not None and not self._idle.done():
+        if self.idle:
             self._idle.set_result(None)
 
     async def take(self) -> list[_Batch | None]:
