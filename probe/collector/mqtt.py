@@ -80,34 +80,37 @@ class Stream:
         if len(self._parts) > 1:
             data = b"".join(self._parts)
         events: list[Event] = []
+        try:
+            at = self._cut(data, events)
+        except MalformedPacket as error:
+            raise MalformedRecord("the broker", f"a length with {error} (1.5.5)") from None
+        self._parts, self._have = [data[at:]] if at < len(data) else [], len(data) - at
+        return events
+
+    def _cut(self, data: bytes, events: list[Event]) -> int:
+        """Append what is complete; where the rest begins. Raises MalformedPacket for a length that is none."""
         at, size = 0, len(data)
         while True:
             self._need = 2
             if size - at < 2:
-                break
+                return at
             length, start = data[at + 1], at + 2
             if length & 0x80:
                 try:
                     length, start = varint.decode(data, at + 1, _LONGEST)
                 except IndexError:
                     self._need = size - at + 1
-                    break
-                except MalformedPacket as error:
-                    raise MalformedRecord("the broker", f"a length with {error} (1.5.5)") from None
+                    return at
             if start + length - at > self._largest:
                 raise MalformedRecord("the broker", f"a packet of {length} bytes, allowed are {self._largest}")
             if start + length > size:
                 self._need = start + length - at
-                break
+                return at
             try:
                 events.append(_event(data, at, start, start + length))
             except (IndexError, struct.error):
                 raise MalformedRecord("the broker", "a packet that is shorter than its fields") from None
-            except MalformedPacket as error:
-                raise MalformedRecord("the broker", f"a length with {error} (1.5.5)") from None
             at = start + length
-        self._parts, self._have = [data[at:]] if at < size else [], size - at
-        return events
 
 
 def _event(data: bytes, at: int, start: int, end: int) -> Event:
