@@ -1,14 +1,14 @@
 #!/usr/bin/env python3
 """Boots the very image in qemu and shows what it does: `make image-test` (docs/image.md).
 
-    boottest.py --out FOLDER --version VERSION [--keys FOLDER] [--only PART,…] [--cuts N] [--wear SECONDS]
+    boottest.py --out FOLDER --version VERSION [--keys FOLDER] [--only PART,…] [--cuts N] [--seed N] [--wear SECONDS]
 
 The Raspberry Pi's firmware is played: config.txt, slot.txt, and the slot's kernel, initramfs and command line are read
 out of the card's own boot partition. The card is a sparse copy of the image, 4 GB, in which the test edits what a
 volunteer edits (colibri.toml, targets.toml) and nothing else. It is plugged into a home of the lab (outside.py).
 
-Parts, in this order: boot; update (refused ones, a good one, a broken one); cuts (the plug is pulled N times); wear
-(what is written to the card at the default schedule, watched for so many seconds).
+Parts, in this order: boot; update (refused ones, a good one, a broken one); wear (what is written to the card at the
+default schedule, watched for so many seconds); cuts (the plug is pulled N times, on cards of its own).
 """
 
 from __future__ import annotations
@@ -51,11 +51,17 @@ IMPORTS = (
 )
 
 
-def first_boot(table: Table, card: Card, outside: Outside) -> Machine:
-    """Flash, plug in: enrolment by the code, first finding."""
+def flashed(image: Path, outside: Outside) -> Card:
+    """A new card, with a volunteer's settings and an enrolment code of its own."""
+    card = Card(image, outside.folder / "card.img")
     key = Path(f"{outside.key}.pub").read_text().strip()
     card.write("colibri.toml", outside.settings() + OWN.format(key=key))
     card.write("targets.toml", outside.targets())
+    return card
+
+
+def first_boot(table: Table, card: Card, outside: Outside) -> Machine:
+    """Plug in: enrolment by the code, first finding."""
     machine = Machine(card, outside)
     found = machine.wait(lambda: bool(outside.findings()), PATIENCE)
     in_time, load = found and machine.age <= FIRST_FINDING, os.getloadavg()[1]
@@ -153,6 +159,7 @@ def main() -> int:
     parser.add_argument("--only", default="boot,update,cuts,wear")
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--wear", type=float, default=600.0)
+    parser.add_argument("--seed", type=int, default=5, help="of the moments of the cuts")
     given = parser.parse_args()
     # As the first process of its namespace it would not hear it otherwise.
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
@@ -161,26 +168,28 @@ def main() -> int:
     table = Table()
     outside = Outside(folder)
     try:
-        card = Card(given.out / f"colibri-{given.version}.img", folder / "card.img")
+        image = given.out / f"colibri-{given.version}.img"
         releases = Releases(given.out, given.keys, given.version, outside.repository)
-        machine = first_boot(table, card, outside)
-        if "boot" in given.only:
-            truth(table, outside, machine)
-            looks(table, outside, machine)
-        machine.cut()
-        card_after(table, card)
-        if "update" in given.only:
-            updates(table, card, outside, releases)
+        if given.only != "cuts":
+            card = flashed(image, outside)
+            machine = first_boot(table, card, outside)
+            if "boot" in given.only:
+                truth(table, outside, machine)
+                looks(table, outside, machine)
+            machine.cut()
+            card_after(table, card)
+            if "update" in given.only:
+                updates(table, card, outside, releases)
+            if "wear" in given.only:
+                wear(table, card, outside, given.wear)
         if "cuts" in given.only:
-            power_cuts(table, card, outside, releases, given.cuts)
-        if "wear" in given.only:
-            wear(table, card, outside, given.wear)
+            power_cuts(table, lambda: flashed(image, outside), outside, releases, given.cuts, given.seed)
     finally:
         outside.stop()
         if (folder / "console.log").exists():
             shutil.copy(folder / "console.log", given.out / "console.log")
-    print(f"\n{table.text()}\n{time.monotonic() - began:.0f} s in all")
-    (given.out / "boottest.txt").write_text(table.text())
+        print(f"\n{table.text()}\n{time.monotonic() - began:.0f} s in all", flush=True)
+        (given.out / "boottest.txt").write_text(table.text())
     if not table.failed:
         shutil.rmtree(folder)
     return int(table.failed)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 import re
 import sqlite3
@@ -13,6 +14,7 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+from cache import SECTOR
 from check import partition
 from outside import LINE, MAC, Outside
 
@@ -33,6 +35,11 @@ class Card:
         if done.returncode:
             raise SystemExit(f"{command}: {done.stderr.decode()}")
         return done.stdout
+
+    def copy(self, path: Path) -> Path:
+        """The card as it is now, as another file."""
+        subprocess.run(["cp", "--sparse=always", self.path, path], check=True)
+        return path
 
     def read(self, name: str) -> bytes:
         """A file of the boot partition."""
@@ -86,9 +93,9 @@ class Card:
 
 
 class Machine:
-    """A running emulator, with what its console said."""
+    """A running emulator, with what its console said. ``log``: a file for what it writes (cache.py)."""
 
-    def __init__(self, card: Card, outside: Outside, append: str = "") -> None:
+    def __init__(self, card: Card, outside: Outside, append: str = "", log: Path | None = None) -> None:
         folder = outside.folder
         line, kernel, initrd = card.firmware(folder)
         self.slot = line.partition("rauc.slot=")[2][:1]
@@ -96,12 +103,20 @@ class Machine:
         self.log: list[str] = []
         self.began = time.monotonic()
         self._console = (folder / "console.log").open("a")
+        # The medium of the device "card"; a log is bypassed by nothing, since it is a part of the way.
+        medium: dict[str, object] = {"driver": "raw", "file": {"driver": "file", "filename": str(card.path)}}
+        if log is not None:
+            log.unlink(missing_ok=True)
+            log.touch()
+            os.truncate(log, 4 << 30)
+            logged = {"driver": "raw", "file": {"driver": "file", "filename": str(log)}}
+            medium = {"driver": "blklogwrites", "file": medium, "log": logged, "log-sector-size": SECTOR}
         self._process = outside.lab.popen(
             LINE, [
                 "qemu-system-aarch64", "-M", "virt", "-cpu", "cortex-a53", "-smp", "2", "-m", "1024",
                 "-accel", "tcg,thread=multi", "-kernel", str(kernel), "-initrd", str(initrd), "-append", line,
-                "-drive", f"if=none,id=card,file={card.path},format=raw,cache=writeback",
-                "-device", "virtio-blk-device,drive=card",
+                "-blockdev", json.dumps({**medium, "node-name": "card"}),
+                "-device", "virtio-blk-device,drive=card,write-cache=on",
                 # As on a wire: checksums and segments are whole before a packet leaves.
                 "-netdev", "tap,id=net,ifname=tap0,script=no,downscript=no,vnet_hdr=off",
                 "-device", f"virtio-net-device,netdev=net,mac={MAC}",

@@ -34,6 +34,7 @@ ROOT = Path(__file__).parents[2]
 LINE, SERVER, DEVICE, NAME = "sale", "192.168.1.3", "192.168.1.50", "collector.example"
 BROKER, ENROL, MONITOR, WEB = 8883, 8444, 8080, 8000
 MAC = "52:54:00:c0:11:b1"
+FIELDS = ("id", "measurement", "verdict", "probe", "cell", "at")
 NTP_EPOCH = 2_208_988_800
 """Seconds from 1900 (RFC 5905) to 1970."""
 
@@ -203,10 +204,10 @@ class Outside:
         """What the collector has committed, in order."""
         try:
             with contextlib.closing(sqlite3.connect(f"file:{self.folder}/findings.sqlite3?mode=ro", uri=True)) as db:
-                rows = db.execute("SELECT id, measurement, verdict, cell, at FROM findings ORDER BY seq").fetchall()
+                rows = db.execute(f"SELECT {', '.join(FIELDS)} FROM findings ORDER BY seq").fetchall()  # noqa: S608
         except sqlite3.OperationalError:  # not made yet
             return []
-        return [dict(zip(("id", "measurement", "verdict", "cell", "at"), row, strict=True)) for row in rows]
+        return [dict(zip(FIELDS, row, strict=True)) for row in rows]
 
     def served(self) -> int:
         """Bytes of bundles that the web server has sent, in whole or in pieces."""

@@ -188,11 +188,26 @@ def _names(places: Places, hostname: str) -> None:
     publish(places.etc / "hosts", f"127.0.0.1 localhost\n::1 localhost\n127.0.1.1 {hostname}\n")
 
 
+def _host_key(folder: Path) -> None:
+    """The device's own SSH key, made once. ssh-keygen waits for no card: what a power cut left of a key, which sshd
+    would refuse for ever, is made anew, and a key counts only once it is whole on the card."""
+    key, made = folder / "ssh_host_ed25519_key", folder / "made"
+    if key.exists() and key.stat().st_size:
+        return
+    for old in (key, made):
+        for path in (old, old.with_name(f"{old.name}.pub")):
+            path.unlink(missing_ok=True)
+    subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", made], check=True)
+    public, private = made.with_name("made.pub").read_bytes(), made.read_bytes()
+    write_whole(key.with_name(f"{key.name}.pub"), public)
+    write_whole(key, private, mode=0o600)
+    for path in (made, made.with_name("made.pub")):
+        path.unlink()
+
+
 def _access(places: Places, current: Appliance) -> None:
     """SSH and Wi-Fi, as files; whether they are to start is told by a file in ``run``."""
-    key = places.data / "ssh/ssh_host_ed25519_key"
-    if not key.exists():
-        subprocess.run(["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-C", "", "-f", key], check=True)
+    _host_key(places.data / "ssh")
     if current.ssh.keys:
         authorized = places.etc / "ssh/authorized_keys"
         authorized.parent.mkdir(exist_ok=True)

@@ -80,7 +80,7 @@ def pieces_of(updater: Updater, url: str, path: Path) -> bytes:
 
 
 class Attempts:
-    """How often each version was installed and then not found running: a file on the data partition."""
+    """How often each version was installed, or refused by RAUC, and then not found running; kept with the data."""
 
     def __init__(self, path: Path) -> None:
         self._path = path
@@ -90,7 +90,7 @@ class Attempts:
         return self._all().get(version, 0)
 
     def add(self, version: str) -> None:
-        """It is about to be tried."""
+        """It was tried."""
         write_whole(self._path, msgspec.json.encode({version: self.of(version) + 1}))
 
     def _all(self) -> dict[str, int]:
@@ -150,10 +150,11 @@ def update(
         part.unlink()
         raise UpdateRefused(f"the bundle is not the one that was announced: {error}") from None
     bundle = part.replace(folder / "bundle.raucb")
-    attempts.add(version)
     try:
         install(bundle)
     finally:
+        # Not before: that the plug was pulled while it was written is no fault of the version's.
+        attempts.add(version)
         for left in (bundle, mark, folder / "bundle.pieces"):
             left.unlink(missing_ok=True)
     say(f"{version} is installed and starts next, on trial")

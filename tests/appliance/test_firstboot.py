@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import tomllib
 from pathlib import Path
 
@@ -145,6 +146,18 @@ def test_host_keys_are_made_once_and_differ(places: Places, tmp_path: Path) -> N
     key.unlink()
     run(places)
     assert key.read_bytes() != first
+
+
+@pytest.mark.parametrize("left", [{"ssh_host_ed25519_key": b""}, {"made": b"half", "made.pub": b""}])
+def test_a_host_key_that_a_power_cut_left_in_part_is_made_anew(places: Places, left: dict[str, bytes]) -> None:
+    folder = places.data / "ssh"
+    folder.mkdir(parents=True)
+    for name, data in left.items():
+        (folder / name).write_bytes(data)
+    run(places)
+    told = subprocess.run(["ssh-keygen", "-y", "-f", folder / "ssh_host_ed25519_key"], capture_output=True, check=True)
+    assert (folder / "ssh_host_ed25519_key.pub").read_bytes().split()[:2] == told.stdout.split()[:2]
+    assert {path.name for path in folder.iterdir()} == {"ssh_host_ed25519_key", "ssh_host_ed25519_key.pub"}
 
 
 def test_without_a_key_nobody_logs_in(places: Places) -> None:

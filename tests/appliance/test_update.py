@@ -42,6 +42,7 @@ class Fleet:
         self.keys, self.repository, self.state = folder / "keys", folder / "served", folder / "state"
         release.init(self.keys)
         self.installed: list[bytes] = []
+        self.tried: list[int] = []
         self.said: list[str] = []
         self.device = folder / "no-device"
 
@@ -54,7 +55,11 @@ class Fleet:
         root = (self.keys / "root.json").read_bytes()
         self.state.mkdir(exist_ok=True)
         return update(self.url, self.state, root, current, say=self.said.append, device=lambda: self.device,
-                      install=lambda bundle: self.installed.append(bundle.read_bytes()))  # fmt: skip
+                      install=self._install)  # fmt: skip
+
+    def _install(self, bundle: Path) -> None:
+        self.installed.append(bundle.read_bytes())
+        self.tried.append(Attempts(self.state / "attempts.json").of("0.1.6"))
 
 
 @pytest.fixture
@@ -75,6 +80,14 @@ def test_a_later_release_is_installed(fleet: Fleet) -> None:
     assert fleet.installed == [b"the bundle"]
     assert not fleet.look("0.1.6"), "it runs now"
     assert not list(fleet.state.glob("bundle*"))
+
+
+def test_a_version_counts_as_tried_once_it_is_installed(fleet: Fleet) -> None:
+    """That the plug is pulled while it is written is no fault of the version's."""
+    fleet.publish("0.1.6", b"the bundle")
+    assert fleet.look()
+    attempts = Attempts(fleet.state / "attempts.json")
+    assert (fleet.tried, attempts.of("0.1.6")) == ([0], 1)
 
 
 def refused(fleet: Fleet, words: str, current: str = "0.1.5") -> None:

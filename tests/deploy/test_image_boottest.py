@@ -31,7 +31,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:/sbin")
     before = set(sys.modules)
     yield
-    for name in ("check", "cuts", "emulation", "outside", "release", "table", "updates"):
+    for name in ("cache", "check", "cuts", "emulation", "outside", "release", "table", "updates"):
         if name not in before:
             sys.modules.pop(name, None)
 
@@ -123,10 +123,11 @@ def test_findings_are_read_from_the_collector_s_store(tools: None, tmp_path: Pat
     one.folder = tmp_path
     assert one.findings() == [], "not made yet"
     with sqlite3.connect(tmp_path / "findings.sqlite3") as db:
-        db.execute("CREATE TABLE findings (seq INTEGER PRIMARY KEY, id, measurement, verdict, cell, at)")
-        db.execute("INSERT INTO findings VALUES (1, 'x', 'blackhole', 'clean', 'c', 5)")
+        db.execute("CREATE TABLE findings (seq INTEGER PRIMARY KEY, id, measurement, verdict, probe, cell, at)")
+        db.execute("INSERT INTO findings VALUES (1, 'x', 'blackhole', 'clean', 'p', 'c', 5)")
     db.close()
-    assert one.findings() == [{"id": "x", "measurement": "blackhole", "verdict": "clean", "cell": "c", "at": 5}]
+    (found,) = one.findings()
+    assert found == {"id": "x", "measurement": "blackhole", "verdict": "clean", "probe": "p", "cell": "c", "at": 5}
 
 
 def test_a_machine_s_clock_is_its_own(emulation: ModuleType) -> None:
