@@ -12,7 +12,8 @@ from collections.abc import Callable
 
 from probe.model.exchange import FULL_TTL, Failure
 
-_FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)  # a queue of this machine is full for the moment
+FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
+"""A queue of this machine is full for the moment."""
 _ATTEMPTS, _PATIENCE = 10, 0.01  # seconds between two attempts
 
 _SEGS_OUT = 136  # offset in struct tcp_info
@@ -95,7 +96,7 @@ async def patiently(send: Callable[[], object]) -> None:
         try:
             send()
         except OSError as error:
-            if error.errno not in _FULL:
+            if error.errno not in FULL:
                 raise
             await asyncio.sleep(_PATIENCE)
         else:

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import ctypes
-import errno
+import itertools
 import os
 import socket
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
+from probe.engine.sockets import FULL
+from probe.model.errors import CannotMeasure
 from probe.wire.address import address_bytes
 
 MOST = 1024
 """Packets that the kernel takes at most with one call (UIO_MAXIOV)."""
-_FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)  # a queue of this machine is full for the moment
+_STUCK = 500  # times that a full queue of this machine is waited for
 _IOVEC = struct.Struct("@PN")  # struct iovec: base, len
 _MMSGHDR = struct.Struct("@PIPNPNi0PI0P")  # struct mmsghdr: name, namelen, iov, iovlen, control, controllen, flags, len
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -58,9 +60,28 @@ class Burst:
         if sent >= 0:
             return int(sent)
         number = ctypes.get_errno()
-        if number in _FULL:
+        if number in FULL:
             return 0
         raise OSError(number, os.strerror(number))
+
+
+class Patience:
+    """How often a row was held up by a full queue of this machine: with no cable in, it never drains."""
+
+    def __init__(self) -> None:
+        self._times = 0
+
+    def lose(self) -> None:
+        """Once more. Raises CannotMeasure the 501st time."""
+        self._times += 1
+        if self._times > _STUCK:
+            raise CannotMeasure("this machine's queue stays full", "is the cable in, and does the line work?")
+
+
+def departures(before: int, after: int, count: int) -> Iterator[int]:
+    """When each of ``count`` packets left that one call sent, in the unit of its start and end: the first with the
+    start, the others evenly up to the end, so that no answer seems older than its question. Endless."""
+    return itertools.count(before, (after - before) // (count or 1))
 
 
 def _sockaddr(address: str) -> bytes:

@@ -11,12 +11,12 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 
 from probe.engine.budget import HEADERS, Row
-from probe.engine.bulk.burst import Burst
+from probe.engine.bulk.burst import Burst, Patience, departures
 from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.line import Line
 from probe.engine.bulk.replies import Memory
 from probe.engine.ring import Ring
-from probe.model.errors import CannotMeasure, UsageError
+from probe.model.errors import UsageError
 from probe.wire.address import address_bytes
 from probe.wire.dns import A, query
 
@@ -25,7 +25,6 @@ MOST = 60_000
 _ROW = 64
 _LOOK = 0.001  # seconds between two looks for answers
 _ATTEMPTS = 3
-_STUCK = 500  # times that a full queue of this machine is waited for
 _ANSWER4 = struct.Struct(">B3xH2xBB2x4s4xHHH2xH").unpack_from
 """Version and length, identification, TTL, protocol, source; ports, length of the datagram; DNS identifier."""
 _ANSWER6 = struct.Struct(">B5xBB16s16xHHH2xH").unpack_from
@@ -129,7 +128,7 @@ class _Asker:
             self._ring.drain(self._take)
 
     def _send(self, row: Sequence[int]) -> Generator[float, None, None]:
-        burst, size, at, stuck = self._burst, self._burst.size, 0, 0
+        burst, size, at, patience = self._burst, self._burst.size, 0, Patience()
         for slot, i in enumerate(row):
             message = self._queries[i]
             burst.buffer[slot * size : slot * size + len(message)] = message
@@ -137,16 +136,13 @@ class _Asker:
         while at < len(row):
             before = self._stamp()
             count = burst.send(at, len(row) - at)
-            each = (self._stamp() - before) // (count or 1)
-            for place, i in enumerate(row[at : at + count], 1):
-                self._sent[i] = before + place * each
+            for i, left in zip(row[at : at + count], departures(before, self._stamp(), count), strict=False):
+                self._sent[i] = left
             at += count
             self._open += count
             self.packets += count
             if not count:
-                stuck += 1
-                if stuck > _STUCK:
-                    raise CannotMeasure("this machine's queue stays full", "is the cable in, and does the line work?")
+                patience.lose()
                 yield _LOOK
 
     def _take(self, ns: int, memory: Memory, at: int, length: int) -> None:

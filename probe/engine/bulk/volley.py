@@ -14,19 +14,17 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 
 from probe.engine.budget import HEADERS
-from probe.engine.bulk.burst import Burst
+from probe.engine.bulk.burst import Burst, Patience, departures
 from probe.engine.bulk.frames import SHAPES, Kind, numbered
 from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.replies import Key, Memory, Said, read
 from probe.engine.ring import Ring
-from probe.model.errors import CannotMeasure
 from probe.wire.address import address_bytes
 
 ROW = 128
 """Most packets that leave with one call: as many may come to a home's router at once."""
 _EVERY = 0.0128  # seconds between two calls, at the least: each wakes the processor
 _LOOK = (0.002, 0.02)  # seconds between two looks for answers, at least and at most: the longer the silence, the rarer
-_STUCK = 500  # times that a full queue of this machine is waited for
 _TTLS = 256  # numbers of one attempt
 
 Wait = Generator[float, None, None]
@@ -133,7 +131,7 @@ class Volley:
 
     def _leave(self, row: Probes, attempt: int) -> Wait:
         """Send what is written: neighbours in the burst with one call."""
-        start, stuck = 0, 0
+        start, patience = 0, Patience()
         while start < len(row):
             base = row[start][0]
             stop = start + 1
@@ -149,19 +147,15 @@ class Volley:
             self._note(row[start : start + count], attempt, before, self._stamp())
             start += count
             if not count:
-                stuck += 1
-                if stuck > _STUCK:
-                    raise CannotMeasure("this machine's queue stays full", "is the cable in, and does the line work?")
+                patience.lose()
                 yield _LOOK[0]
 
     def _note(self, row: Probes, attempt: int, before: int, after: int) -> None:
-        """Remember when each left: the first with the start of the call, the others evenly up to its end."""
+        """Remember when each left."""
         self.packets += len(row)
-        each = (after - before) // (len(row) or 1)
-        sent, count, reach, first, at = self._sent[attempt], self._count, self.reach, not attempt, before
-        for end, ttl in row:
-            sent[ttl * count + end] = at
-            at += each
+        sent, count, reach, first = self._sent[attempt], self._count, self.reach, not attempt
+        for (end, ttl), left in zip(row, departures(before, after, len(row)), strict=False):
+            sent[ttl * count + end] = left
             if first and ttl <= reach[end]:
                 self._open += 1
 

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import errno
 import socket
+from itertools import islice
 
 import pytest
 
 from probe.engine import privilege
-from probe.engine.bulk.burst import Burst
+from probe.engine.bulk.burst import Burst, Patience, departures
 from probe.lab.lab import Lab
+from probe.model.errors import CannotMeasure
 from tests.engine.bulk.test_frames import probe
 from tests.engine.conftest import Eye
 
@@ -49,6 +51,21 @@ def test_a_queue_that_is_full_is_no_error() -> None:
         sent = [burst.send(0, 100) for _ in range(40)]
         assert 0 < sum(sent) < 4000
         assert sent[-1] == 0
+
+
+def test_patience_with_a_full_queue_ends() -> None:
+    patience = Patience()
+    for _ in range(500):
+        patience.lose()
+    with pytest.raises(CannotMeasure, match="queue stays full"):
+        patience.lose()
+
+
+@pytest.mark.parametrize(
+    ("count", "times"), [(0, []), (1, [1000]), (3, [1000, 1300, 1600]), (4, [1000, 1225, 1450, 1675])]
+)
+def test_packets_of_a_call_left_from_its_start_on(count: int, times: list[int]) -> None:
+    assert list(islice(departures(1000, 1900, count), count)) == times
 
 
 def test_numbers_must_agree() -> None:

@@ -8,13 +8,19 @@ from typing import Any
 
 import pytest
 
+from probe.engine.budget import Budget
 from probe.engine.bulk.drive import alone
+from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.line import Line
-from probe.engine.bulk.queries import MOST, Asked, ask
+from probe.engine.bulk.queries import MOST, Asked, _Asker, ask
+from probe.engine.guard import Guard, networks
 from probe.lab.kinds import DnsInjector
 from probe.lab.lab import Lab
+from probe.model.config import SafetyConfig
 from probe.model.errors import ForbiddenDestination, MalformedPacket, UsageError
-from probe.wire import dns
+from probe.model.packet import Packet, Protocol, Udp
+from probe.wire import dns, ip
+from probe.wire.address import address_bytes
 from tests.engine.bulk.conftest import line
 from tests.engine.conftest import Eye
 from tests.engine.farend import udp_server
@@ -81,6 +87,49 @@ def test_never_more_at_a_time_than_wanted(chain: Lab, do: Do) -> None:
         asked: Asked = do(lambda line: ask(line, SERVER, [f"n{i}.example" for i in range(20)], port=5354, window=2))
     assert all(asked.replies)
     assert times[-1] - times[0] >= 8 * 0.02  # two of them a round trip
+
+
+class Wires:
+    """In the place of a burst and a ring: all leaves, and what is put into ``come`` (time, packet) comes."""
+
+    size = count = 64
+
+    def __init__(self) -> None:
+        self.buffer = bytearray(self.size * self.count)
+        self.calls: list[tuple[int, int]] = []
+        self.come: list[tuple[int, bytes]] = []
+
+    def lengthen(self, i: int, length: int) -> None:
+        assert i < self.count
+        assert length <= self.size
+
+    def send(self, start: int, count: int) -> int:
+        self.calls.append((start, count))
+        return count
+
+    def drain(self, take: Callable[[int, bytes, int, int], None]) -> int:
+        while self.come:
+            ns, raw = self.come.pop(0)
+            take(ns, raw, 0, len(raw))
+        return 0
+
+
+@pytest.mark.parametrize(("count", "asked"), [(1, [1000]), (3, [1000, 1300, 1600])])
+def test_answers_are_timed_from_the_start_of_the_call_that_asked(count: int, asked: list[int]) -> None:
+    own, port, tag = 62000, 53, 0xFFFF
+    gate = Gate(Guard(networks(["203.0.113.0/24"])), Budget(SafetyConfig()))
+    queries = [dns.query(f"n{i}.example", (tag + i) & 0xFFFF) for i in range(count)]
+    wires, clock = Wires(), iter([1000, 1900])
+    asker = _Asker(wires, gate, gate.admit([SERVER]), wires, queries, tag,  # type: ignore[arg-type]
+                   (own, port, address_bytes(SERVER)), 0.0001, lambda: next(clock))  # fmt: skip
+    round_ = asker.round(count, 1.0)
+    next(round_)
+    assert wires.calls == [(0, count)]
+    for i, query in enumerate(queries):
+        reply = Packet(4, SERVER, "192.0.2.1", 60, Protocol.UDP, 0, 1, header=Udp(port, own, 0), payload=query)
+        wires.come.append((2500 + i, ip.encode(reply)))
+    alone(asker.listen(0.0))
+    assert [reply.after for (reply,) in asker.replies] == [2500 + i - left for i, left in enumerate(asked)]
 
 
 @pytest.mark.parametrize(
