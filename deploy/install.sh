@@ -139,6 +139,10 @@ install_python() {
     say "done: $VENV/bin/colibri"
 }
 
+# Byte code of our own, as pip makes it of what it installs: where Python may write none (PYTHONDONTWRITEBYTECODE), each
+# start would compile a hundred modules. Nothing is done for what has not changed.
+compile_own() { quietly "$VENV/bin/python" -m compileall -q probe || say "no byte code was made (see above)"; }
+
 # What the long tests need beside: half a gigabyte, apart from what everybody gets.
 install_long() {
     "$VENV/bin/python" -c 'import chdb' 2>/dev/null && return
@@ -157,5 +161,6 @@ install_bench() {
 
 install_system "${1:-}"
 install_python
+compile_own
 [ "${1:-}" != test-long ] || install_long
 [ "${1:-}" != bench ] || install_bench

@@ -18,6 +18,7 @@ case "$*" in
     mkdir -p .venv/bin && cp "$0" .venv/bin/python && echo "VIRTUAL_ENV=$PWD/.venv" >.venv/bin/activate ;;
 *"pip"*) echo "pip $*" >>calls; [ ! -e pip-fails ] || { echo "no such host" >&2; exit 1; } ;;
 *"sys.version_info[:2]"*) echo python3.11 ;;
+"-m compileall"*) echo "compileall $*" >>calls ;;
 esac
 """
 APT = """#!/bin/sh
@@ -81,6 +82,7 @@ def test_a_machine_that_has_all_gets_the_environment_alone(machine: Path) -> Non
     assert "--require-hashes -r locks/dev.txt" in locked
     assert "--no-deps" in own
     assert own.endswith("-e .")
+    assert calls(machine, "compileall") == ["compileall -m compileall -q probe"]
 
 
 @pytest.mark.parametrize(("lacking", "packages"), [
