@@ -99,6 +99,8 @@ def _more(file: str | None) -> list[str]:
 
 def _do(where: Place, args: argparse.Namespace, targets: list[str], resolver: str) -> tuple[list[dict[str, Any]], int]:
     """The rows, and how many packets were lost."""
+    import errno
+
     from probe.engine.bulk.drive import alone
 
     if args.kind == "dns":
@@ -108,6 +110,9 @@ def _do(where: Place, args: argparse.Namespace, targets: list[str], resolver: st
         if not (args.resolver or resolver):
             raise UsageError("colibri probe dns needs --resolver")
         asked = alone(ask(where.line, args.resolver or resolver, targets, linger=args.linger))
+        if asked.refused:
+            why = errno.errorcode.get(asked.refused, str(asked.refused))
+            print(f"queries came back from {args.resolver or resolver} or a router before it ({why})", file=sys.stderr)
         return [
             {"name": name, "answers": [_reply(reply) for reply in replies]}
             for name, replies in zip(targets, asked.replies, strict=True)
@@ -127,8 +132,6 @@ def _do(where: Place, args: argparse.Namespace, targets: list[str], resolver: st
         found = alone(sweep(where.line, targets, hops=args.hops, port=args.port, kind=kind))
         rows = [{"target": target, "hops": list(_hops(where, answers))}
                 for target, answers in zip(targets, found.answers, strict=True)]  # fmt: skip
-    import errno
-
     for i, number in found.errors.items():
         rows[i]["error"] = errno.errorcode.get(number, str(number))
     return rows, found.lost

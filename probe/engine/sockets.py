@@ -14,7 +14,16 @@ from probe.model.exchange import FULL_TTL, Failure
 
 FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 """A queue of this machine is full for the moment."""
-_ATTEMPTS, _PATIENCE = 10, 0.01  # seconds between two attempts
+TOLD = frozenset({
+    errno.ECONNREFUSED, errno.EHOSTUNREACH, errno.ENETUNREACH, errno.ENOPROTOOPT, errno.EHOSTDOWN, errno.ENONET,
+    errno.EACCES, errno.EPROTO, errno.EMSGSIZE,
+})  # fmt: skip
+"""What sending on a connected socket for datagrams may fail with because of an ICMP error about an earlier one: then
+nothing was sent, and the next attempt may work (linux: icmp_err_convert, icmpv6_err_convert). Faults of this machine's
+own stay."""
+ATTEMPTS = 10
+"""Times that sending is tried."""
+_PATIENCE = 0.01  # seconds between two attempts
 
 _SEGS_OUT = 136  # offset in struct tcp_info
 
@@ -37,7 +46,7 @@ def header_fields(of: int, ttl: int, tos: int = 0) -> list[tuple[int, int, bytes
 
 def send_datagram(sock: socket.socket, payload: bytes, fields: list[tuple[int, int, bytes]]) -> None:
     """Send on a connected socket. Raises OSError."""
-    for _ in range(_ATTEMPTS - 1):
+    for _ in range(ATTEMPTS - 1):
         with contextlib.suppress(ConnectionRefusedError):  # an ICMP error about an earlier datagram: nothing was sent
             sock.sendmsg([payload], fields)
             return
@@ -92,7 +101,7 @@ async def patiently(send: Callable[[], object]) -> None:
     """Call ``send``; where a queue of this machine is full, again a little later. Raises OSError if it stays full."""
     import asyncio  # here, for who uses this module without a loop: it is a third of such a command's start
 
-    for _ in range(_ATTEMPTS - 1):
+    for _ in range(ATTEMPTS - 1):
         try:
             send()
         except OSError as error:

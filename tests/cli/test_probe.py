@@ -17,6 +17,7 @@ from probe.lab.lab import Lab
 pytestmark = pytest.mark.lab
 
 SERVER, OTHER, SILENT = "203.0.113.10", "203.0.113.11", "203.0.113.12"
+ROUTER = "198.18.1.2"
 ALLOW = '["198.18.0.0/15", "203.0.113.0/24"]'
 
 
@@ -90,6 +91,15 @@ def test_names(chain: Lab, config: Path, capsys: pytest.CaptureFixture[str]) -> 
     with chain.enter("chain"):
         assert main(["probe", "dns", "press.example", "--linger", "0", "--config", str(config)]) == 0
     assert f"1 {SERVER} (TTL 62" in capsys.readouterr().out
+
+
+def test_a_resolver_where_nothing_listens(chain: Lab, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    # It is asked thrice, so the error about the first question is there before the second is sent.
+    with chain.enter("chain"):
+        assert main(["probe", "dns", "a.example", "--resolver", ROUTER, "--linger", "0", "--config", str(config)]) == 0
+    told = capsys.readouterr()
+    assert told.out == "a.example  no answer\n"
+    assert told.err == f"queries came back from {ROUTER} or a router before it (ECONNREFUSED)\n"
 
 
 def test_the_days_bytes_are_counted_with_those_of_others(

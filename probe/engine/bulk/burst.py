@@ -9,7 +9,7 @@ import socket
 import struct
 from collections.abc import Iterator, Sequence
 
-from probe.engine.sockets import FULL
+from probe.engine.sockets import ATTEMPTS, FULL, TOLD
 from probe.model.errors import CannotMeasure
 from probe.wire.address import address_bytes
 
@@ -34,6 +34,7 @@ class Burst:
         if len(packets) != count * size or (addresses and len(addresses) != count):
             raise ValueError(f"{len(packets)} bytes are not {len(addresses)} packets of {size}")
         self._socket, self.size, self.count = sock, size, count
+        self._refused = 0
         self.buffer = bytearray(packets)
         self._names = bytearray(b"".join(map(_sockaddr, addresses)))
         name_size = len(self._names) // count if addresses else 0
@@ -52,17 +53,27 @@ class Burst:
         _IOVEC.pack_into(self._vectors, i * _IOVEC.size, _at(self.buffer) + i * self.size, length)
 
     def send(self, start: int, count: int) -> int:
-        """Send ``count`` packets from the ``start``-th on; returns how many left. Fewer: this machine's queue is full.
+        """Send ``count`` packets from the ``start``-th on; returns how many left. Fewer: this machine's queue is full,
+        or an ICMP error about an earlier packet came back meanwhile.
 
         Raises OSError where not even the first could.
         """
-        sent = _SENDMMSG(self._socket.fileno(), self._first + start * _MMSGHDR.size, min(count, MOST), 0)
-        if sent >= 0:
-            return int(sent)
-        number = ctypes.get_errno()
-        if number in FULL:
-            return 0
+        for _ in range(ATTEMPTS):
+            sent = _SENDMMSG(self._socket.fileno(), self._first + start * _MMSGHDR.size, min(count, MOST), 0)
+            if sent >= 0:
+                return int(sent)
+            number = ctypes.get_errno()
+            if number in FULL:
+                return 0
+            if number not in TOLD:
+                break
+            self._refused = number
         raise OSError(number, os.strerror(number))
+
+    def refused(self) -> int:
+        """On a connected socket: the kernel's number of the last ICMP error that came back, as far as it was told; 0 if
+        none did."""
+        return self._socket.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) or self._refused
 
 
 class Patience:

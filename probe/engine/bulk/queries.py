@@ -16,7 +16,8 @@ from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.line import Line
 from probe.engine.bulk.replies import Memory
 from probe.engine.ring import Ring
-from probe.model.errors import UsageError
+from probe.engine.sockets import explain
+from probe.model.errors import CannotMeasure, UsageError
 from probe.wire.address import address_bytes
 from probe.wire.dns import A, query
 
@@ -42,11 +43,13 @@ class Reply(msgspec.Struct, frozen=True, gc=False):
 
 class Asked(msgspec.Struct):
     """``replies[i]``: all answers to the ``i``-th query, in the order in which they came. ``lost``: packets that the
-    capture had no room for."""
+    capture had no room for. ``refused``: the kernel's number of the last ICMP error that came back, by the resolver
+    (ECONNREFUSED: nothing listens there) or a router; 0 if none did."""
 
     replies: list[list[Reply]]
     packets: int = 0
     lost: int = 0
+    refused: int = 0
 
 
 def ask(
@@ -74,7 +77,7 @@ def ask(
             if not asker.silent():
                 break
         yield from asker.listen(linger)
-        return Asked(asker.replies, asker.packets, ring.dropped())
+        return Asked(asker.replies, asker.packets, ring.dropped(), burst.refused())
 
 
 class _Asker:
@@ -135,7 +138,10 @@ class _Asker:
             burst.lengthen(slot, len(message))
         while at < len(row):
             before = self._stamp()
-            count = burst.send(at, len(row) - at)
+            try:
+                count = burst.send(at, len(row) - at)
+            except OSError as error:
+                raise CannotMeasure(f"can't send queries ({explain(error)})", "is the cable in?") from None
             for i, left in zip(row[at : at + count], departures(before, self._stamp(), count), strict=False):
                 self._sent[i] = left
             at += count

@@ -43,6 +43,31 @@ def test_each_goes_to_its_own_address_over_both_versions() -> None:
             assert caught.value.errno == errno.EINVAL
 
 
+@pytest.mark.loopback
+def test_an_error_about_an_earlier_packet_stops_none_of_the_later() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as closed:
+        closed.bind(("127.0.0.1", 0))
+        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as near:
+            near.connect(closed.getsockname())
+            closed.close()
+            burst = Burst(near, b"aabbccdd", 2)
+            assert burst.refused() == 0
+            # Each brings an error about itself at once, which the next meets; within a call, it ends the call.
+            assert [burst.send(i, 1) for i in range(4)] == [1] * 4
+            assert 1 <= burst.send(0, 4) < 4
+            assert burst.refused() == errno.ECONNREFUSED
+            assert near.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR) == 0
+
+
+@pytest.mark.lab
+def test_an_error_of_this_machine_is_raised(chain: Lab) -> None:
+    chain.run("chain", ["ip", "route", "add", "unreachable", "192.0.2.79/32"], check=True)
+    with chain.enter("chain"), privilege.raw(socket.AF_INET, socket.IPPROTO_RAW) as sock:
+        burst = Burst(sock, probe(4, "tcp", 9, 7), 44, ["192.0.2.79"])
+        with pytest.raises(OSError, match="No route to host"):
+            burst.send(0, 1)
+
+
 def test_a_queue_that_is_full_is_no_error() -> None:
     near, far = socket.socketpair(socket.AF_UNIX, socket.SOCK_DGRAM)
     with near, far:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import time
 from collections.abc import Callable
 from typing import Any
@@ -14,10 +15,10 @@ from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.line import Line
 from probe.engine.bulk.queries import MOST, Asked, _Asker, ask
 from probe.engine.guard import Guard, networks
-from probe.lab.kinds import DnsInjector
+from probe.lab.kinds import DnsInjector, RouteAway
 from probe.lab.lab import Lab
 from probe.model.config import SafetyConfig
-from probe.model.errors import ForbiddenDestination, MalformedPacket, UsageError
+from probe.model.errors import CannotMeasure, ForbiddenDestination, MalformedPacket, UsageError
 from probe.model.packet import Packet, Protocol, Udp
 from probe.wire import dns, ip
 from probe.wire.address import address_bytes
@@ -28,6 +29,7 @@ from tests.engine.farend import udp_server
 pytestmark = pytest.mark.lab
 
 SERVER, SERVER6, SILENT = "203.0.113.10", "2001:db8:a0::10", "203.0.113.12"
+OWN = 62000
 Do = Callable[[Callable[[Line], Any]], Any]
 
 
@@ -76,6 +78,21 @@ def test_silence_ends(do: Do) -> None:
     assert asked.packets == 21
 
 
+@pytest.mark.parametrize("server", [SERVER, SERVER6])
+def test_a_closed_port_is_silence_and_said(do: Do, server: str) -> None:
+    names = [f"n{i}.example" for i in range(5)]
+    asked: Asked = do(lambda line: ask(line, server, names, port=5399, window=1, wait=0.1))
+    assert asked.replies == [[]] * 5
+    assert (asked.packets, asked.refused) == (15, errno.ECONNREFUSED)
+
+
+def test_a_way_that_is_forbidden_by_a_router_is_silence_and_said() -> None:
+    box = RouteAway(at="chain.r2", prefixes=("203.0.113.0/24",), action="admin_prohibited")
+    with Lab.chain(4, [box]) as lab, lab.enter("chain"):
+        asked = alone(ask(line(lab), SERVER, ["a.example", "b.example"], window=1, wait=0.1))
+    assert (asked.replies, asked.refused) == ([[], []], errno.EHOSTUNREACH)
+
+
 def test_never_more_at_a_time_than_wanted(chain: Lab, do: Do) -> None:
     times: list[float] = []
 
@@ -94,7 +111,8 @@ class Wires:
 
     size = count = 64
 
-    def __init__(self) -> None:
+    def __init__(self, broken: bool = False) -> None:
+        self.broken = broken
         self.buffer = bytearray(self.size * self.count)
         self.calls: list[tuple[int, int]] = []
         self.come: list[tuple[int, bytes]] = []
@@ -104,6 +122,8 @@ class Wires:
         assert length <= self.size
 
     def send(self, start: int, count: int) -> int:
+        if self.broken:
+            raise OSError(errno.ENETUNREACH, "Network is unreachable")
         self.calls.append((start, count))
         return count
 
@@ -114,22 +134,31 @@ class Wires:
         return 0
 
 
+def asker(wires: Wires, queries: list[bytes]) -> _Asker:
+    """Asks by the wires, with a clock that shows 1000 and 1900."""
+    gate = Gate(Guard(networks(["203.0.113.0/24"])), Budget(SafetyConfig()))
+    clock = iter([1000, 1900])
+    return _Asker(wires, gate, gate.admit([SERVER]), wires, queries, 0,  # type: ignore[arg-type]
+                  (OWN, 53, address_bytes(SERVER)), 0.0001, lambda: next(clock))  # fmt: skip
+
+
+def test_where_this_machine_can_not_send_it_says_so() -> None:
+    with pytest.raises(CannotMeasure, match="ENETUNREACH"):
+        next(asker(Wires(broken=True), [dns.query("a.example", 0)]).round(1, 1.0))
+
+
 @pytest.mark.parametrize(("count", "asked"), [(1, [1000]), (3, [1000, 1300, 1600])])
 def test_answers_are_timed_from_the_start_of_the_call_that_asked(count: int, asked: list[int]) -> None:
-    own, port, tag = 62000, 53, 0xFFFF
-    gate = Gate(Guard(networks(["203.0.113.0/24"])), Budget(SafetyConfig()))
-    queries = [dns.query(f"n{i}.example", (tag + i) & 0xFFFF) for i in range(count)]
-    wires, clock = Wires(), iter([1000, 1900])
-    asker = _Asker(wires, gate, gate.admit([SERVER]), wires, queries, tag,  # type: ignore[arg-type]
-                   (own, port, address_bytes(SERVER)), 0.0001, lambda: next(clock))  # fmt: skip
-    round_ = asker.round(count, 1.0)
-    next(round_)
+    wires = Wires()
+    queries = [dns.query(f"n{i}.example", i) for i in range(count)]
+    asked_by = asker(wires, queries)
+    next(asked_by.round(count, 1.0))
     assert wires.calls == [(0, count)]
     for i, query in enumerate(queries):
-        reply = Packet(4, SERVER, "192.0.2.1", 60, Protocol.UDP, 0, 1, header=Udp(port, own, 0), payload=query)
+        reply = Packet(4, SERVER, "192.0.2.1", 60, Protocol.UDP, 0, 1, header=Udp(53, OWN, 0), payload=query)
         wires.come.append((2500 + i, ip.encode(reply)))
-    alone(asker.listen(0.0))
-    assert [reply.after for (reply,) in asker.replies] == [2500 + i - left for i, left in enumerate(asked)]
+    alone(asked_by.listen(0.0))
+    assert [reply.after for (reply,) in asked_by.replies] == [2500 + i - left for i, left in enumerate(asked)]
 
 
 @pytest.mark.parametrize(
