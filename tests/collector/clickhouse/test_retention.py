@@ -62,10 +62,13 @@ def test_what_is_old_goes_and_what_was_said_of_it_stays(desk: ClickHouseDesk, li
     everybody = frozenset({("MA", "AS64501"), ("DZ", "AS36947")})
     sweep = sweeper(link, Rules(clean=30 * DAY), NOW)
     sweep.sweep()
-    page = desk.reader.search(Search(operators=everybody, limit=1000))
+    page = [row.id for row in desk.reader.search(Search(operators=everybody, limit=1000))]
     until(lambda: count(link, "findings") == len(left), "the servers have done it", 60)
-    assert [row.id for row in desk.reader.search(Search(operators=everybody, limit=1000))] == [row.id for row in page]
-    assert {row.id for row in page} == left, "while the servers were at it"
+    after = [row.id for row in desk.reader.search(Search(operators=everybody, limit=1000))]
+    assert set(after) == left
+    # While the servers were at it, some of what goes may still have been there; what stays was not missed for it.
+    assert [name for name in page if name in left] == after
+    assert set(page) <= {one.id for one in (*january, *old, *new)}
     assert desk.reader.finding(old[0].id) is None
     assert [(row.start, row.n) for row in desk.reader.history(["1.example"], OLD, NOW + 1, DAY)] == history
     assert (told(desk), desk.reader.cells()) == (incidents, cells)
