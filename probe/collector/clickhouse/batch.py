@@ -19,7 +19,7 @@ from probe.collector.cells import cell_key, operator_key
 from probe.collector.clickhouse import bounds
 from probe.collector.clickhouse.link import Link
 from probe.collector.clickhouse.rowbinary import listed
-from probe.collector.clickhouse.tables import TABLES
+from probe.collector.clickhouse.tables import TABLES, insert
 from probe.collector.heartbeats import life
 from probe.collector.incidents.model import HOUR
 from probe.collector.ingest import MAX_FINDING
@@ -283,6 +283,5 @@ class Batch:
 
     def _insert(self, *tables: str) -> None:
         for name in tables:
-            table = TABLES[name]
-            self._link.insert(table.name, table.names, table.kinds, self._rows[name])
+            insert(self._link, name, self._rows[name])
             self._rows[name] = []

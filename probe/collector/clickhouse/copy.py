@@ -19,10 +19,9 @@ import msgspec
 from probe.collector.cells import cell_name, column_name
 from probe.collector.clickhouse.batch import FIRST, Touched
 from probe.collector.clickhouse.link import Link
-from probe.collector.clickhouse.retention import THINNED
-from probe.collector.clickhouse.rowbinary import literal
+from probe.collector.clickhouse.marks import COPIED, THINNED, Marks
 from probe.collector.clickhouse.store import ClickHouseStore, Ticker
-from probe.collector.clickhouse.tables import TABLES
+from probe.collector.clickhouse.tables import insert
 from probe.collector.incidents.model import HOUR
 from probe.collector.ingest import digest_of
 from probe.collector.schema import MIGRATIONS, open_reader
@@ -34,9 +33,7 @@ AT_ONCE = 10_000
 """Findings in one batch."""
 CAPTURES = 200
 """Captures in one INSERT, at most 64 KiB each."""
-_DONE = "copied"
 _FINDING = msgspec.json.Decoder(Finding)
-_SECRET = "home_secret"  # noqa: S105 - its name
 
 Told = Callable[[str, int, int], None]
 """Called with what is being copied, how much of it is done, and how much there is."""
@@ -51,7 +48,7 @@ class Copier:
         if not Path(path).exists():
             raise StoreError(f"there is no database {path} to copy from")
         self._link, self._told, self._at_once, self._tick = link, told, at_once, Ticker()
-        self._store = ClickHouseStore(link, pins=False)
+        self._store, self._marks = ClickHouseStore(link, pins=False), Marks(link, self._tick)
         self._db = open_reader(path)
         (version,) = self._db.execute("PRAGMA user_version").fetchone()
         if version != len(MIGRATIONS):
@@ -75,13 +72,13 @@ class Copier:
         row = self._db.execute("SELECT value FROM secrets WHERE name = 'homes'").fetchone()
         if row is None:
             return
-        known = self._link.rows("b", f"SELECT text FROM marks FINAL WHERE name = {literal(_SECRET)}")
-        if known and known[0][0] != row[0]:
+        known = self._marks.secret()
+        if known is not None and known != row[0]:
             raise StoreError(
                 f"the store {self._link.database} tells homes apart by a secret of its own: a collector was there"
                 " before. Name another database in collector.store, and copy before a collector starts on it"
             )
-        self._insert("marks", [(_SECRET, 0, row[0], FIRST)])
+        self._marks.bring_secret(row[0])
 
     def _small(self) -> None:
         """Probes, where they were, and what their heartbeats proved."""
@@ -101,7 +98,7 @@ class Copier:
 
     def _findings(self) -> int:
         (total, last) = self._db.execute("SELECT count(*), coalesce(max(seq), 0) FROM findings").fetchone()
-        done = self._mark(_DONE)
+        done = self._marks.get(COPIED)
         (behind,) = self._db.execute("SELECT count(*) FROM findings WHERE seq <= ?", (done,)).fetchone()
         copied = 0
         while done < last:
@@ -115,7 +112,7 @@ class Copier:
             self._captures(done, rows[-1][0])
             done = rows[-1][0]
             copied += len(rows)
-            self._set(_DONE, done)
+            self._marks.set(COPIED, done)
             self._told("findings", behind + copied, total)
         return copied
 
@@ -134,7 +131,7 @@ class Copier:
         (gone,) = self._db.execute("SELECT count(*) FROM thinned").fetchone()
         if not gone and not self._db.execute("SELECT 1 FROM sweeps WHERE name = 'newest'").fetchone():
             return
-        self._set(THINNED, max(1, self._mark(THINNED)))
+        self._marks.set(THINNED, max(1, self._marks.get(THINNED)))
         series = self._db.execute(
             "SELECT id, country, operator, access, measurement, target, grouped, named FROM series"
         ).fetchall()
@@ -167,16 +164,8 @@ class Copier:
                 # No finding's id begins so, and none is found by it: they came, as far as is told, in 1970.
                 yield cell, hour, probe, at, f"-{what}-{number}", verdict, what, at, 0, measurement
 
-    def _mark(self, name: str) -> int:
-        rows = self._link.rows("i", f"SELECT number FROM marks FINAL WHERE name = {literal(name)}")
-        return int(rows[0][0]) if rows else 0
-
-    def _set(self, name: str, number: int) -> None:
-        self._insert("marks", [(name, number, "", self._tick())])
-
     def _insert(self, name: str, rows: Sequence[Sequence[Any]]) -> None:
-        table = TABLES[name]
-        self._link.insert(table.name, table.names, table.kinds, rows)
+        insert(self._link, name, rows)
 
 
 def _judged(at: int | None, received_at: int, body: bytes) -> Judged:

@@ -13,8 +13,8 @@ import msgspec
 
 from probe.collector import instants
 from probe.collector.cells import column_name
+from probe.collector.clickhouse import marks
 from probe.collector.clickhouse.link import Link
-from probe.collector.clickhouse.retention import THINNED
 from probe.collector.clickhouse.rowbinary import listed, literal
 from probe.collector.search import MOST, Search
 from probe.collector.store import FindingRow, StoredFinding
@@ -31,7 +31,7 @@ def newest(link: Link, where: Sequence[str], limit: int, until: int | None = Non
     """The newest findings that fulfil all conditions, newest first. ``until``: none is newer (ms)."""
     if until is None:
         ((until,),) = link.rows("i", "SELECT max(time) FROM results")
-    ((thinned,),) = link.rows("i", f"SELECT max(number) FROM marks WHERE name = {literal(THINNED)}")
+    thinned = marks.number(link, marks.THINNED)
     if thinned:  # of what came before, most findings are gone, and only their results are left
         left = f"id GLOBAL IN (SELECT id FROM findings WHERE received_at < {thinned})"
         where = [*where, f"(received_at >= {thinned} OR {left})"]

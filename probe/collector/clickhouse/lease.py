@@ -14,7 +14,7 @@ from collections.abc import Callable
 import msgspec
 
 from probe.collector.clickhouse.link import Link
-from probe.collector.clickhouse.tables import TABLES
+from probe.collector.clickhouse.tables import insert
 
 LASTS = 30_000
 """A claim that was not renewed for so long (ms) is over: its holder died."""
@@ -83,6 +83,4 @@ class Lease:
         return int(seconds) * 1000
 
     def _write(self, since: int, until: int) -> None:
-        table = TABLES["claims"]
-        row = "settle", self._holder, since, until, self._tick()
-        self._link.insert(table.name, table.names, table.kinds, [row])
+        insert(self._link, "claims", [("settle", self._holder, since, until, self._tick())])

@@ -12,22 +12,19 @@ from collections.abc import Callable
 
 from probe.collector import instants
 from probe.collector.clickhouse.link import Link
+from probe.collector.clickhouse.marks import SWEPT, THINNED, Marks
 from probe.collector.clickhouse.rowbinary import literal
-from probe.collector.clickhouse.tables import TABLES
 from probe.collector.heartbeats_table import BODIES
 from probe.collector.retention import AROUND, Rules
 
 EVERY = instants.DAY
-THINNED = "thinned"
-"""The mark (ms) before whose arrival not all results have their finding any more."""
-_SWEPT = "swept"
 
 
 class Sweeper:
     """Not for several threads; only the collector that settles has one at work. ``now`` in ms."""
 
     def __init__(self, link: Link, tick: Callable[[], int], kept: Rules, now: Callable[[], int]) -> None:
-        self._link, self._tick, self._kept, self._now = link, tick, kept, now
+        self._link, self._marks, self._kept, self._now = link, Marks(link, tick), kept, now
         self._due = 0
 
     def sweep(self) -> None:
@@ -35,7 +32,7 @@ class Sweeper:
         now = self._now()
         if now < self._due:
             return
-        self._due = self._mark(_SWEPT) + EVERY
+        self._due = self._marks.get(SWEPT) + EVERY
         if now < self._due:
             return
         kept, protected = self._kept, self._protected()
@@ -51,13 +48,13 @@ class Sweeper:
         if kept.heartbeats is not None:
             self._mutate("life", f"DELETE WHERE hour < {now - kept.heartbeats}")
         self._mutate("life", f"UPDATE body = '' WHERE hour < {now - BODIES} AND body <> ''")
-        self._set(_SWEPT, now)
+        self._marks.set(SWEPT, now)
         self._due = now + EVERY
 
     def _thin(self, name: str, condition: str, before: int, protected: str) -> None:
         """Findings that came since the last time's ``before``: each is looked at once."""
-        mark = f"{_SWEPT}.{name}"
-        since = self._mark(mark)
+        mark = f"{SWEPT}.{name}"
+        since = self._marks.get(mark)
         if before <= since:
             return
         doomed = (
@@ -67,10 +64,10 @@ class Sweeper:
             f" AND id GLOBAL NOT IN (SELECT finding_id FROM {self._whole('standings')} FINAL)"
             f" AND id GLOBAL NOT IN (SELECT finding_id FROM {self._whole('cells')} FINAL)"
         )
-        self._set(THINNED, max(before, self._mark(THINNED)))  # first: whoever searches must not miss them
+        self._marks.set(THINNED, max(before, self._marks.get(THINNED)))  # first: whoever searches must not miss them
         self._mutate("evidence", f"DELETE WHERE finding_id IN ({doomed})")
         self._mutate("findings", f"DELETE WHERE id IN ({doomed})")
-        self._set(mark, before)
+        self._marks.set(mark, before)
 
     def _protected(self) -> str:
         """A condition on results: of an incident, or around one. Empty: there is no incident."""
@@ -87,11 +84,3 @@ class Sweeper:
         local = f"{name}_local" if self._link.cluster else name
         for host in range(self._link.hosts):
             self._link.run(f"ALTER TABLE {self._whole(local)} {change}", host)
-
-    def _mark(self, name: str) -> int:
-        rows = self._link.rows("i", f"SELECT number FROM marks FINAL WHERE name = {literal(name)}")
-        return int(rows[0][0]) if rows else 0
-
-    def _set(self, name: str, number: int) -> None:
-        table = TABLES["marks"]
-        self._link.insert(table.name, table.names, table.kinds, [(name, number, "", self._tick())])

@@ -15,9 +15,10 @@ import msgspec
 from probe.collector.cells import Standing, column_key, settle
 from probe.collector.clickhouse.batch import Touched
 from probe.collector.clickhouse.link import Link
+from probe.collector.clickhouse.marks import SETTLED, Marks
 from probe.collector.clickhouse.rowbinary import chunks, listed
 from probe.collector.clickhouse.standing import Result, follow, is_late, newest_of
-from probe.collector.clickhouse.tables import TABLES
+from probe.collector.clickhouse.tables import insert
 from probe.collector.clickhouse.telling import Telling
 from probe.collector.incidents.model import HOUR
 from probe.model.errors import StoreError
@@ -47,7 +48,7 @@ class Settler:
     def __init__(
         self, link: Link, tick: Callable[[], int], control: Collection[str] = (), *, own_homes: bool = False
     ) -> None:
-        self._link, self._tick = link, tick
+        self._link, self._tick, self._marks = link, tick, Marks(link, tick)
         self._telling = Telling(link, control, own_homes=own_homes)
         self._mark: int | None = None  # the server's clock, seconds: all of the journal before it is done
         self._done: dict[str, int] = {}
@@ -77,11 +78,10 @@ class Settler:
         return True
 
     def _remember(self) -> None:
-        rows = self._link.rows("i", "SELECT number FROM marks FINAL WHERE name = 'settled'")
         ((self._change,),) = self._link.rows("i", "SELECT max(change) FROM cells")
         self._telling.begin()
         self._done.clear()
-        self._mark = rows[0][0] if rows else 0
+        self._mark = self._marks.get(SETTLED)
 
     def _new(self) -> list[tuple[str, bytes, int]]:
         """Entries of the journal that are still to be done, oldest first."""
@@ -105,7 +105,7 @@ class Settler:
     def _advance(self, entries: list[tuple[str, bytes, int]]) -> None:
         newest = max(stamp for *_, stamp in entries)
         self._done.update((batch, stamp) for batch, _, stamp in entries)
-        self._insert("marks", [("settled", newest, "", self._tick())])
+        self._marks.set(SETTLED, newest)
         self._mark = max(self._mark or 0, newest)
         self._done = {batch: stamp for batch, stamp in self._done.items() if stamp >= self._mark - LOOK_BACK}
 
@@ -244,5 +244,4 @@ class Settler:
         return {finding_id: finding for finding_id, (_, finding) in found.items()}
 
     def _insert(self, name: str, rows: list[tuple[Any, ...]]) -> None:
-        table = TABLES[name]
-        self._link.insert(table.name, table.names, table.kinds, rows)
+        insert(self._link, name, rows)

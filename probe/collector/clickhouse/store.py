@@ -7,10 +7,12 @@ import time
 from collections.abc import Sequence
 
 from probe.collector.clickhouse import tables
-from probe.collector.clickhouse.batch import FIRST, Batch
+from probe.collector.clickhouse.batch import Batch
 from probe.collector.clickhouse.link import Link
+from probe.collector.clickhouse.marks import Marks
 from probe.collector.homes import SECRET_BYTES
 from probe.collector.verdicts import Judged, Outcome
+from probe.model.errors import StoreError
 
 REMEMBERED = 100_000
 """Most keys of probes that are kept in memory."""
@@ -52,13 +54,13 @@ class ClickHouseStore:
         return dict(self._link.rows("ss", "SELECT probe, text FROM probes FINAL WHERE what = 'key'"))
 
     def home_secret(self) -> bytes:
-        asked = "SELECT text FROM marks FINAL WHERE name = 'home_secret'"
-        if not self._link.rows("b", asked):
-            row = "home_secret", 0, os.urandom(SECRET_BYTES), FIRST - self._tick()
-            marks = tables.TABLES["marks"]
-            self._link.insert(marks.name, marks.names, marks.kinds, [row])
-        ((secret,),) = self._link.rows("b", asked)
-        return secret  # type: ignore[no-any-return]
+        marks = Marks(self._link, self._tick)
+        if marks.secret() is None:
+            marks.offer_secret(os.urandom(SECRET_BYTES))
+        secret = marks.secret()
+        if secret is None:
+            raise StoreError(f"the store {self._link.database} does not give back what was written into it")
+        return secret
 
     def close(self) -> None:
         self._link.close()

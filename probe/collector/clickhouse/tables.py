@@ -1,4 +1,4 @@
-"""The tables in ClickHouse, and how older ones are brought up to date. Pure, but for :func:`prepare`.
+"""The tables in ClickHouse, and how older ones are brought up to date. Pure, but for what asks a :class:`Link`.
 
 Two hold what came: ``findings`` by id, whole; ``results`` by cell and hour, narrow. Everything else can be computed
 from them again. Rows are never changed: a newer version of a row replaces it, at once for those who read with FINAL.
@@ -13,6 +13,9 @@ A migration is appended and never edited. There are no transactions: each statem
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
 
 import msgspec
 
@@ -112,6 +115,12 @@ def statements(tables: tuple[Table, ...], database: str, cluster: str, *, modern
                 f"Distributed({cluster}, {database}, {local}, cityHash64({table.shard}))"
             )
     return made
+
+
+def insert(link: Link, name: str, rows: Sequence[Sequence[Any]]) -> None:
+    """Rows, in one statement, with the table's columns in order. Raises StoreError."""
+    table = TABLES[name]
+    link.insert(table.name, table.names, table.kinds, rows)
 
 
 def prepare(link: Link) -> None:

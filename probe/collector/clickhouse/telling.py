@@ -8,7 +8,7 @@ import msgspec
 
 from probe.collector.clickhouse.link import Link
 from probe.collector.clickhouse.rowbinary import chunks, listed
-from probe.collector.clickhouse.tables import TABLES
+from probe.collector.clickhouse.tables import insert
 from probe.collector.homes_table import END, MOST
 from probe.collector.incidents import retold
 from probe.collector.incidents.homes import Stay, together
@@ -155,8 +155,7 @@ class Telling:
                 )
                 failed = failing[cell] if technique in OUTAGE_LIKE else frozenset[int]()
                 rows += self._reconcile(cell, series, sights, failed, stays, known.get((cell, technique), {}))
-        table = TABLES["incidents"]
-        self._link.insert(table.name, table.names, table.kinds, rows)
+        insert(self._link, "incidents", rows)
 
     def _reconcile(
         self, cell: str, series: Series, sights: list[Sight], failed: frozenset[int], stays: list[Stay],
