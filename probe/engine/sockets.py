@@ -45,10 +45,14 @@ def header_fields(of: int, ttl: int, tos: int = 0) -> list[tuple[int, int, bytes
 
 
 def send_datagram(sock: socket.socket, payload: bytes, fields: list[tuple[int, int, bytes]]) -> None:
-    """Send on a connected socket. Raises OSError."""
+    """Send on a connected socket, whatever came back about earlier datagrams. Raises OSError."""
     for _ in range(ATTEMPTS - 1):
-        with contextlib.suppress(ConnectionRefusedError):  # an ICMP error about an earlier datagram: nothing was sent
+        try:
             sock.sendmsg([payload], fields)
+        except OSError as error:
+            if error.errno not in TOLD:
+                raise
+        else:
             return
     sock.sendmsg([payload], fields)
 

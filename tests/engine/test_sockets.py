@@ -5,11 +5,14 @@ from __future__ import annotations
 import asyncio
 import errno
 import os
+import select
 import socket
 
 import pytest
 
 from probe.engine import sockets
+from probe.lab.kinds import RouteAway
+from probe.lab.lab import Lab
 
 
 @pytest.mark.parametrize(
@@ -95,6 +98,28 @@ def test_one_datagram_has_a_ttl_of_its_own(address: str, family: int) -> None:
         sock.sendmsg([b"x"], sockets.header_fields(family, 9))
         _, ancillary, _, _ = ear.recvmsg(10, 100)
         assert int.from_bytes(ancillary[0][2], "little") == 9
+
+
+@pytest.mark.lab
+@pytest.mark.parametrize("server", ["203.0.113.10", "2001:db8:a0::10"])
+def test_datagrams_go_out_although_a_router_forbids_them(server: str) -> None:
+    box = RouteAway(at="chain.r2", prefixes=("203.0.113.0/24", "2001:db8:a0::/48"), action="admin_prohibited")
+    family = sockets.family(server)
+    with Lab.chain(3, [box]) as lab, lab.enter("chain"), socket.socket(family, socket.SOCK_DGRAM) as sock:
+        sock.connect((server, 9))
+        errors = select.poll()
+        errors.register(sock, 0)
+        sock.send(b"x")
+        assert errors.poll(2000)  # what the router says of the first is what the second meets
+        sockets.send_datagram(sock, b"x", sockets.header_fields(family, 64))
+
+
+@pytest.mark.loopback
+def test_a_fault_of_this_machine_stays() -> None:
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+        sock.connect(("127.0.0.1", 9))
+        with pytest.raises(OSError, match="too long"):
+            sockets.send_datagram(sock, bytes(70_000), [])
 
 
 @pytest.mark.loopback
