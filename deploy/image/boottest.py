@@ -1,14 +1,16 @@
 #!/usr/bin/env python3
 """Boots the very image in qemu and shows what it does: `make image-test` (docs/image.md).
 
-    boottest.py --out FOLDER --version VERSION [--keys FOLDER] [--only PART,…] [--cuts N] [--seed N] [--wear SECONDS]
+    boottest.py --out FOLDER --version VERSION [--keys FOLDER] [--only PART,…] [--cuts N] [--states N] [--seed N]
+                [--wear SECONDS]
 
 The Raspberry Pi's firmware is played: config.txt, slot.txt, and the slot's kernel, initramfs and command line are read
 out of the card's own boot partition. The card is a sparse copy of the image, 4 GB, in which the test edits what a
 volunteer edits (colibri.toml, targets.toml) and nothing else. It is plugged into a home of the lab (outside.py).
 
 Parts, in this order: boot; update (refused ones, a good one, a broken one); wear (what is written to the card at the
-default schedule, watched for so many seconds); cuts (the plug is pulled N times, on cards of its own).
+default schedule, watched for so many seconds); states (N cards each as a cut at any moment of a first start, of an
+update, of a time without a collector would leave them); cuts (the plug is pulled N times, on cards of their own).
 """
 
 from __future__ import annotations
@@ -27,6 +29,7 @@ from pathlib import Path
 from cuts import power_cuts
 from emulation import Card, Machine
 from outside import LINE, Outside
+from states import any_moment
 from table import Table
 from updates import PATIENCE, Releases, updates
 
@@ -53,7 +56,7 @@ IMPORTS = (
 
 def flashed(image: Path, outside: Outside) -> Card:
     """A new card, with a volunteer's settings and an enrolment code of its own."""
-    card = Card(image, outside.folder / "card.img")
+    card = Card.flashed(image, outside.folder / "card.img")
     key = Path(f"{outside.key}.pub").read_text().strip()
     card.write("colibri.toml", outside.settings() + OWN.format(key=key))
     card.write("targets.toml", outside.targets())
@@ -156,8 +159,9 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--version", required=True)
     parser.add_argument("--keys", type=Path, default=ROOT / "build/keys")
-    parser.add_argument("--only", default="boot,update,cuts,wear")
-    parser.add_argument("--cuts", type=int, default=20)
+    parser.add_argument("--only", default="boot,update,wear,states,cuts")
+    parser.add_argument("--cuts", type=int, default=24)
+    parser.add_argument("--states", type=int, default=40)
     parser.add_argument("--wear", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=5, help="of the moments of the cuts")
     given = parser.parse_args()
@@ -170,7 +174,7 @@ def main() -> int:
     try:
         image = given.out / f"colibri-{given.version}.img"
         releases = Releases(given.out, given.keys, given.version, outside.repository)
-        if given.only != "cuts":
+        if {"boot", "update", "wear"} & set(given.only.split(",")):
             card = flashed(image, outside)
             machine = first_boot(table, card, outside)
             if "boot" in given.only:
@@ -182,6 +186,8 @@ def main() -> int:
                 updates(table, card, outside, releases)
             if "wear" in given.only:
                 wear(table, card, outside, given.wear)
+        if "states" in given.only:
+            any_moment(table, lambda: flashed(image, outside), outside, releases, given.states, given.seed)
         if "cuts" in given.only:
             power_cuts(table, lambda: flashed(image, outside), outside, releases, given.cuts, given.seed)
     finally:

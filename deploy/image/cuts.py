@@ -14,7 +14,7 @@ from collections.abc import Callable
 from itertools import cycle, islice
 
 import msgspec
-from cache import forget
+from cache import Writes
 from emulation import Card, Machine
 from outside import Outside
 from table import Table
@@ -78,14 +78,16 @@ class Series:
             self.settle()
             self._card = self._fresh()
         folder = self._outside.folder
-        before, log = self._card.copy(folder / "before.img"), folder / "writes.log"
+        before, log = self._card.copy(folder / "before.img").path, folder / "writes.log"
         self._outside.pause(stopped=kind in ("collector away", "writing"))
         machine = Machine(self._card, self._outside, log=log)
         what = self._until(machine, kind)
         ended = "" if machine.runs else ", between two starts"
         machine.cut()
         self._outside.pause(stopped=False)
-        there, lost = forget(self._card.path, before, log, self._chance)
+        writes = Writes(log)
+        there, lost = writes.replay(before, len(writes.entries), self._chance)
+        before.replace(self._card.path)
         log.unlink()
         moment = f"{machine.age:.0f} s{what}{ended}, slot {machine.slot}, {lost} of the last {there} writes lost"
         findings = self._outside.findings()

@@ -6,6 +6,7 @@ import contextlib
 import json
 import os
 import re
+import shutil
 import sqlite3
 import subprocess
 import tempfile
@@ -20,15 +21,22 @@ from outside import LINE, MAC, Outside
 
 DATA = 4
 """Number of the data partition."""
+SMALL = ("colibri", "settings", "secrets", "ssh", "machine-id", "page-code", "hostname")
+"""What is on it, but for updates and the journal's tail."""
 
 
 class Card:
     """The card: a file, of which single files are read and written as a computer would."""
 
-    def __init__(self, image: Path, path: Path) -> None:
-        subprocess.run(["cp", "--sparse=always", image, path], check=True)
-        os.truncate(path, 4 << 30)
+    def __init__(self, path: Path) -> None:
         self.path = path
+
+    @classmethod
+    def flashed(cls, image: Path, path: Path) -> Card:
+        """A new one of 4 GB, onto which the image was written."""
+        card = cls(image).copy(path)
+        os.truncate(path, 4 << 30)
+        return card
 
     def _mtools(self, *command: str | Path) -> bytes:
         done = subprocess.run(command, capture_output=True, env={**os.environ, "MTOOLS_SKIP_CHECK": "1"}, check=False)
@@ -36,10 +44,10 @@ class Card:
             raise SystemExit(f"{command}: {done.stderr.decode()}")
         return done.stdout
 
-    def copy(self, path: Path) -> Path:
+    def copy(self, path: Path) -> Card:
         """The card as it is now, as another file."""
         subprocess.run(["cp", "--sparse=always", self.path, path], check=True)
-        return path
+        return Card(path)
 
     def read(self, name: str) -> bytes:
         """A file of the boot partition."""
@@ -52,30 +60,30 @@ class Card:
             file.flush()
             self._mtools("mcopy", "-o", "-i", f"{self.path}@@4M", file.name, f"::{name}")
 
+    def data(self, into: Path) -> None:
+        """Mend the data partition as the next start does (journal played back), and copy what is small of it to a
+        folder. Raises SystemExit where it is damaged."""
+        where = f"{self.path}?offset={partition(self.path, DATA)[0]}"
+        mended = subprocess.run(["e2fsck", "-p", where], capture_output=True, check=False)
+        if mended.returncode > 1:
+            raise SystemExit(f"the data partition is damaged: {mended.stdout.decode()}{mended.stderr.decode()}")
+        into.mkdir(parents=True, exist_ok=True)
+        for name in SMALL:
+            subprocess.run(["debugfs", "-R", f"rdump /{name} {into}", where], capture_output=True, check=True)
+
     def spool(self, folder: Path) -> set[str]:
         """Ids of the findings that lie on the data partition: what a power cut must not take.
 
         Looked at as the next start will see it, in a copy: journal and write-ahead log played back.
         """
-        offset, length = partition(self.path, DATA)
-        copy, wanted = folder / "data.ext4", ("spool.sqlite3", "spool.sqlite3-wal")
-        with contextlib.suppress(FileNotFoundError):
-            copy.unlink()
-        subprocess.run(
-            ["dd", f"if={self.path}", f"of={copy}", "bs=4M", "conv=sparse", "status=none",
-             "iflag=skip_bytes,count_bytes", f"skip={offset}", f"count={length}"], check=True,
-        )  # fmt: skip
-        mended = subprocess.run(["e2fsck", "-p", copy], capture_output=True, check=False)
-        if mended.returncode > 1:
-            raise SystemExit(f"the data partition is damaged: {mended.stdout.decode()}")
-        for name in wanted:
-            (folder / name).unlink(missing_ok=True)
-            dump = f"dump /colibri/{name} {folder / name}"
-            subprocess.run(["debugfs", "-R", dump, copy], capture_output=True, check=True)
-        copy.unlink()
-        if not (folder / wanted[0]).exists() or not (folder / wanted[0]).stat().st_size:
+        copy, state = self.copy(folder / "look.img"), folder / "look"
+        shutil.rmtree(state, ignore_errors=True)
+        copy.data(state)
+        copy.path.unlink()
+        spool = state / "colibri/spool.sqlite3"
+        if not spool.exists() or not spool.stat().st_size:
             return set()
-        with contextlib.closing(sqlite3.connect(folder / wanted[0])) as db:
+        with contextlib.closing(sqlite3.connect(spool)) as db:
             return {one for (one,) in db.execute("SELECT id FROM finding")}
 
     def firmware(self, folder: Path) -> tuple[str, Path, Path]:

@@ -31,7 +31,7 @@ def tools(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.setenv("PATH", f"{os.environ['PATH']}:/usr/sbin:/sbin")
     before = set(sys.modules)
     yield
-    for name in ("cache", "check", "cuts", "emulation", "outside", "release", "table", "updates"):
+    for name in ("cache", "check", "cuts", "emulation", "outside", "release", "states", "table", "updates"):
         if name not in before:
             sys.modules.pop(name, None)
 
@@ -63,20 +63,20 @@ def test_what_lies_on_the_card_is_read_with_its_write_ahead_log(emulation: Modul
     assert (state / "spool.sqlite3-wal").stat().st_size > 0
     image = card_with(tmp_path, tmp_path / "data")
     spool.close()
-    card = emulation.Card(image, tmp_path / "card")
+    card = emulation.Card.flashed(image, tmp_path / "card")
     assert card.spool(work) == {"id-0", "id-1", "id-2"}
 
 
 def test_a_card_that_holds_no_spool_holds_no_findings(emulation: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
-    card = emulation.Card(card_with(tmp_path, tmp_path / "data"), tmp_path / "card")
+    card = emulation.Card.flashed(card_with(tmp_path, tmp_path / "data"), tmp_path / "card")
     assert card.spool(tmp_path) == set()
 
 
 def test_a_damaged_data_partition_is_told(emulation: ModuleType, tmp_path: Path) -> None:
     (tmp_path / "data").mkdir()
     image = card_with(tmp_path, tmp_path / "data")
-    card = emulation.Card(image, tmp_path / "card")
+    card = emulation.Card.flashed(image, tmp_path / "card")
     with card.path.open("r+b") as file:
         file.seek(START * 512)
         file.write(b"\xff" * 65536)

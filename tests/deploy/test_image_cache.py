@@ -2,46 +2,35 @@
 
 from __future__ import annotations
 
-import importlib.util
 import random
 import struct
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-IMAGE = Path(__file__).parents[2] / "deploy/image"
+from tests.scripts import load
+
 SECTOR = 512
 HEAD = struct.pack("<QQQI", 0x6A736677736872, 1, 0, SECTOR).ljust(SECTOR, b"\0")
 FLUSHED = struct.pack("<QQQQ", 0, 0, 1, 0).ljust(SECTOR, b"\0")
 OLD, NEW = b"o" * SECTOR, b"n" * SECTOR
 
-
-def tool() -> ModuleType:
-    spec = importlib.util.spec_from_file_location("cache", IMAGE / "cache.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-cache = tool()
+cache = load("image/cache")
 
 
 def write(sector: int, data: bytes) -> bytes:
     return struct.pack("<QQQQ", sector, len(data) // SECTOR, 0, 0).ljust(SECTOR, b"\0") + data
 
 
-def forgotten(folder: Path, log: bytes, seed: int) -> tuple[bytes, tuple[int, int]]:
+def forgotten(folder: Path, log: bytes, seed: int, until: int | None = None) -> tuple[bytes, tuple[int, int]]:
     """The card of eight old sectors after that log."""
     (folder / "log").write_bytes(log)
-    (folder / "before").write_bytes(OLD * 8)
-    (folder / "card").write_bytes(b"?" * SECTOR * 8)
-    counts = cache.forget(folder / "card", folder / "before", folder / "log", random.Random(seed))
-    assert not (folder / "before").exists()
+    (folder / "card").write_bytes(OLD * 8)
+    writes = cache.Writes(folder / "log")
+    end = len(writes.entries) if until is None else until
+    counts = writes.replay(folder / "card", end, random.Random(seed))
     return (folder / "card").read_bytes(), counts
 
 
@@ -84,7 +73,15 @@ def test_a_discard_moves_no_data_and_an_empty_log_nothing(tmp_path: Path) -> Non
         assert forgotten(tmp_path, nothing, 0) == (OLD * 8, (0, 0))
 
 
+def test_a_cut_may_fall_before_the_log_s_end(tmp_path: Path) -> None:
+    log = HEAD + write(0, NEW) + FLUSHED + write(1, NEW) + FLUSHED
+    assert forgotten(tmp_path, log, 0, until=0) == (OLD * 8, (0, 0))
+    assert forgotten(tmp_path, log, 0, until=2) == (NEW + OLD * 7, (0, 0))
+    assert {forgotten(tmp_path, log, seed, until=3)[0] for seed in range(20)} == {NEW + OLD * 7, NEW * 2 + OLD * 6}
+    assert forgotten(tmp_path, log, 0, until=4) == (NEW * 2 + OLD * 6, (0, 0))
+
+
 def test_another_file_is_no_log(tmp_path: Path) -> None:
     (tmp_path / "log").write_bytes(b"x" * 1024)
     with pytest.raises(ValueError, match="no log of writes"):
-        list(cache.entries(tmp_path / "log"))
+        cache.Writes(tmp_path / "log")
