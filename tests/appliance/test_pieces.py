@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import functools
 import hashlib
-import importlib.util
 import random
 import threading
 from http.server import ThreadingHTTPServer
@@ -17,8 +16,8 @@ from hypothesis import strategies as st
 
 from probe.appliance.pieces import LONGEST, MARK, Slot, assemble, cut, index, read_index, running_device
 from probe.model.errors import CannotMeasure
+from tests.scripts import load
 
-WEB = Path(__file__).parents[2] / "deploy/image/web.py"
 MARKED = b"\xa5\x5a"
 
 
@@ -83,12 +82,7 @@ class Served:
 
 @pytest.fixture
 def served(tmp_path: Path) -> Served:
-    spec = importlib.util.spec_from_file_location("web", WEB)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return Served(tmp_path / "served", module.Ranges)
+    return Served(tmp_path / "served", load("image/web").Ranges)
 
 
 @pytest.mark.loopback

@@ -4,34 +4,23 @@ from __future__ import annotations
 
 import functools
 import http.server
-import importlib.util
 import random
 import shutil
 import threading
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
 
 import pytest
 
 from probe.appliance.update import TARGET, Attempts, UpdateRefused, number, update
 from probe.model.errors import CannotMeasure
 from tests.appliance.test_pieces import squashfs
+from tests.scripts import load
 
 pytestmark = pytest.mark.loopback
-IMAGE = Path(__file__).parents[2] / "deploy/image"
 
 
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, IMAGE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-release, web = tool("release"), tool("web")
+release, web = load("image/release"), load("image/web")
 
 
 class Fleet:

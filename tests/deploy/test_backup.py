@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import gzip
-import importlib.util
 import io
 import json
 import sqlite3
@@ -19,21 +18,13 @@ import pytest
 from probe.cli import main as cli
 from tests.collector.conftest import Desk, FakeProbe
 from tests.collector.test_rollup import findings, give
+from tests.scripts import DEPLOY, load
 
-SCRIPT = Path(__file__).parents[2] / "deploy/server/backup.py"
+SCRIPT = DEPLOY / "server/backup.py"
 STATE = "var/lib/colibri-collector"
 
 
-def load() -> Any:
-    spec = importlib.util.spec_from_file_location("backup", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
-BACKUP = load()
+BACKUP = load("server/backup")
 
 
 def run(*words: object) -> subprocess.CompletedProcess[str]:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-DEPLOY = Path(__file__).parents[2] / "deploy"
+from tests.scripts import DEPLOY, load
 
 SCAMPER = """traceroute from 198.18.1.100 to 198.19.1.1
  1  198.18.1.101  0.069 ms
@@ -25,15 +24,8 @@ NMAP = (
 
 
 @pytest.fixture
-def bench(monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    monkeypatch.syspath_prepend(str(DEPLOY))
-    spec = importlib.util.spec_from_file_location("bench_engine", DEPLOY / "bench_engine.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    monkeypatch.setitem(sys.modules, "bench_engine", module)
-    spec.loader.exec_module(module)
-    return module
+def bench() -> ModuleType:
+    return load("bench_engine")
 
 
 def test_an_incomplete_run_does_not_count(bench: ModuleType) -> None:

@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
 
-FILE = Path(__file__).parents[2] / "deploy/bench_spool.py"
+from tests.scripts import load
 
 
 def test_each_row_is_ten_times_the_one_before(tmp_path: Path) -> None:
-    spec = importlib.util.spec_from_file_location("bench_spool", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("bench_spool")
     head, _, *rows = module.table(1000, tmp_path).splitlines()
     cells = [[cell.strip() for cell in row.strip("|").split("|")] for row in rows]
     assert [row[0] for row in cells] == ["1", "10", "100", "1,000"]

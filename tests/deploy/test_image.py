@@ -4,7 +4,6 @@ be in it, Raspberry Pi Imager's files."""
 from __future__ import annotations
 
 import hashlib
-import importlib.util
 import io
 import re
 import struct
@@ -13,13 +12,13 @@ import sys
 import tarfile
 import zlib
 from pathlib import Path
-from types import ModuleType
 
 import jsonschema
 import pytest
 
-ROOT = Path(__file__).parents[2]
-IMAGE = ROOT / "deploy/image"
+from tests.scripts import DEPLOY, load
+
+IMAGE = DEPLOY / "image"
 EPOCH = 1_700_000_000
 
 
@@ -49,15 +48,6 @@ IMAGER = {
 }  # fmt: skip
 """What Raspberry Pi Imager's own schema (doc/json-schema/os-list-schema.json) asks of such a file, in our words, and
 stricter: there every text will do for a hash or a date."""
-
-
-def tool(name: str) -> ModuleType:
-    spec = importlib.util.spec_from_file_location(name, IMAGE / f"{name}.py")
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
 
 
 @pytest.fixture
@@ -115,7 +105,7 @@ def test_the_root_is_merged_sorted_dated_and_the_same_each_time(base: Path, tmp_
 
 
 def test_what_must_not_be_in_an_image_is_found(tmp_path: Path) -> None:
-    check = tool("check")
+    check = load("image/check")
     root = tmp_path / "root"
     for name, content in (("etc/machine-id", ""), ("etc/shadow", "root:*:1\nme:!*:1\n"), ("usr/x", "harmless")):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
@@ -141,14 +131,14 @@ def test_the_partitions_are_found(tmp_path: Path) -> None:
     table = bytearray(512)
     table[446 + 16 + 8 : 446 + 16 + 16] = struct.pack("<II", 8192, 4096)
     (tmp_path / "image").write_bytes(table)
-    assert tool("check").partition(tmp_path / "image", 2) == (8192 * 512, 4096 * 512)
+    assert load("image/check").partition(tmp_path / "image", 2) == (8192 * 512, 4096 * 512)
 
 
 def test_imager_s_file_bears_the_sizes_and_hashes_of_the_very_files(tmp_path: Path) -> None:
     image, packed = tmp_path / "c.img", tmp_path / "c.img.xz"
     image.write_bytes(b"image" * 1000)
     packed.write_bytes(b"packed")
-    document = tool("imager").repository(image, packed, "0.1.7", "2026-11-22", "https://colibri.example/")
+    document = load("image/imager").repository(image, packed, "0.1.7", "2026-11-22", "https://colibri.example/")
     (entry,) = document["os_list"]
     assert (entry["extract_size"], entry["image_download_size"]) == (5000, 6)
     assert entry["extract_sha256"] == hashlib.sha256(b"image" * 1000).hexdigest()
@@ -165,7 +155,7 @@ def test_imager_s_file_bears_the_sizes_and_hashes_of_the_very_files(tmp_path: Pa
 
 
 def test_the_icon_is_one_and_the_same(tmp_path: Path) -> None:
-    icon = tool("icon")
+    icon = load("image/icon")
     data: bytes = icon.png()
     assert data[:8] == b"\x89PNG\r\n\x1a\n"
     assert struct.unpack(">II", data[16:24]) == (40, 40)
@@ -191,7 +181,8 @@ def test_the_device_s_scripts_are_plain_shell(name: str) -> None:
 
 
 def test_what_is_switched_on_exists() -> None:
-    ours = {path.name for folder in (ROOT / "systemd", ROOT / "systemd/appliance") for path in folder.iterdir()}
+    units = DEPLOY.parent / "systemd"
+    ours = {path.name for folder in (units, units / "appliance") for path in folder.iterdir()}
     lines = [line.split() for line in (IMAGE / "enabled.txt").read_text().splitlines() if line and line[0] != "#"]
     named = {unit for _, unit in lines if unit.startswith("colibri")}
     assert named

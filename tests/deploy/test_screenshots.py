@@ -2,32 +2,20 @@
 
 from __future__ import annotations
 
-import importlib.util
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from probe.collector.casebook import gathered, told
 from probe.collector.incidents.cases import Alone, CallsNotChat, Company, InTurn
 from tests.collector.conftest import Desk
-
-SCRIPT = Path(__file__).parents[2] / "deploy/screenshots.py"
+from tests.scripts import load
 
 pytestmark = pytest.mark.long
 
 
-def script() -> Any:
-    spec = importlib.util.spec_from_file_location("screenshots", SCRIPT)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_the_month_holds_the_cases_that_are_photographed(tmp_path: Path) -> None:
-    shots = script()
+    shots = load("screenshots")
     desk = Desk(tmp_path / "findings.sqlite3")
     try:
         shots.fill(desk)
@@ -44,6 +32,6 @@ def test_the_month_holds_the_cases_that_are_photographed(tmp_path: Path) -> None
 
 
 def test_what_is_invented_says_so() -> None:
-    shots = script()
+    shots = load("screenshots")
     lines = [shots.ATLAS, shots.ATLAS_MOBILE, shots.RIF, shots.SALE, shots.ORAN, shots.TELL, shots.CANAL]
     assert all(64496 <= line.asn <= 64511 or 64512 <= line.asn <= 65534 for line in lines), "RFC 5398, RFC 6996"
