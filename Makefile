@@ -25,8 +25,8 @@ install-test:
 .PHONY: lint
 lint: install ## ruff, and mypy --strict, over probe/, tests/ and deploy/
 	$(PYTHON) -m ruff check probe tests deploy
-	$(PYTHON) -m mypy probe tests deploy/bench.py deploy/bench_collector.py deploy/screenshots.py
-	MYPYPATH=deploy $(PYTHON) -m mypy deploy/bench_engine.py deploy/bench_worker.py deploy/bench_spool.py
+	$(PYTHON) -m mypy probe tests deploy/screenshots.py
+	MYPYPATH=deploy $(PYTHON) -m mypy deploy/bench*.py
 
 .PHONY: test test-long
 test: install-test ## The whole suite on every core, packets in the lab included

@@ -31,6 +31,7 @@ from random import Random
 from typing import Any, Self
 
 import msgspec
+from bench_common import write
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from probe.collector import instants, mqtt, signatures
@@ -50,7 +51,6 @@ LATE = 0.01
 """Share of the findings that come a day late."""
 WINDOW = 6000
 """Most findings under way at once: 15 of each probe."""
-BEGIN, END = "<!-- collector: begin -->", "<!-- collector: end -->"
 _LENGTH = struct.Struct(">I")
 _SUBSCRIBED_S = 1.0  # mosquitto_sub does not say when it has subscribed
 
@@ -298,7 +298,7 @@ def _listens(port: int) -> bool:
 
 
 def report(collector: list[Round], plain: list[Round], count: int) -> str:
-    """The section of docs/benchmarks.md, between its marks."""
+    """The section of docs/benchmarks.md."""
     def row(name: str, rounds: list[Round], *, sink: bool) -> str:
         rates = sorted(one.rate for one in rounds)
         spread = f"{rates[0]:,.0f} – {rates[-1]:,.0f}"
@@ -309,14 +309,13 @@ def report(collector: list[Round], plain: list[Round], count: int) -> str:
     ratio = statistics.median(c.rate / p.rate for c, p in zip(collector, plain, strict=True))
     library = "libsodium" if signatures.available() else "OpenSSL"
     return "\n".join([
-        BEGIN, "",
         f"{len(collector)} rounds of {count:,} findings of {SIZE // 1024} KB, {PROBES} probes, {len(LINES)} operators,",
         f"{TARGETS} targets; signatures by {library};",
         f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}.", "",
         "| sink | findings/s, median | range | CPU µs each: sink | broker | sender |", "|---|---:|---|---:|---:|---:|",
         row("collector, checked and on the disk", collector, sink=True),
         row("`mosquitto_sub`, thrown away", plain, sink=False), "",
-        f"Ratio in the same run, median: **{ratio:.2f}**.", "", END,
+        f"Ratio in the same run, median: **{ratio:.2f}**.",
     ])  # fmt: skip
 
 
@@ -347,9 +346,7 @@ def main() -> int:
     section = report(collector, plain, args.findings)
     print(section)
     if args.write:
-        page = args.write.read_text()
-        head, _, rest = page.partition(BEGIN)
-        args.write.write_text(head + section + rest.partition(END)[2])
+        write(args.write, "collector", section)
     return 0
 
 

@@ -23,11 +23,13 @@ from pathlib import Path
 from typing import Any
 
 import bench_lab
+from bench_common import write
 
 from probe.lab.kinds import Box, DnsInjector, Impair, ResetInjector, RouteAway
 from probe.lab.lab import Lab
 
-BEGIN, END = "<!-- engine: begin -->", "<!-- engine: end -->"
+SECTION = "engine"
+"""Of docs/benchmarks.md."""
 HERE = Path(__file__).parent
 COLIBRI = str(Path(sys.executable).with_name("colibri"))
 COMPLETE = 0.999
@@ -359,15 +361,6 @@ def report(rows: Sequence[Row], more: str, pairs: int, cores: int) -> str:
     return "\n\n".join(filter(None, [said, "\n".join(head + [row.table() for row in rows]), more]))
 
 
-def write(path: Path, text: str) -> None:
-    """Put the text between the marks. Raises ValueError where there are none."""
-    before, begin, rest = path.read_text().partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"{path} lacks the marks {BEGIN} and {END}")
-    path.write_text(f"{before}{BEGIN}\n\n{text}\n\n{END}{after}")
-
-
 def main() -> int:
     """Measure, print, and write if asked to."""
     parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
@@ -391,7 +384,7 @@ def main() -> int:
     text = report(rows, more, pairs, len(cores))
     print(text)
     if args.write:
-        write(args.write, text)
+        write(args.write, SECTION, text)
     return 0
 
 

@@ -5,13 +5,14 @@ Run by ``make bench`` in a process of its own: ``bench_spool.py MOST`` prints a 
 
 from __future__ import annotations
 
-import os
 import statistics
 import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
+
+from bench_common import resident_mb
 
 from probe.agent.spool import Entry, Spool
 from probe.model.finding import Verdict
@@ -38,11 +39,6 @@ def median_ms(work: Callable[[], object]) -> float:
         work()
         taken.append(time.perf_counter() - begun)
     return statistics.median(taken) * 1000
-
-
-def resident_mb() -> float:
-    """MB (10^6 bytes) of this process in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
 
 
 def table(most: int, folder: Path) -> str:

@@ -8,15 +8,14 @@ from __future__ import annotations
 import asyncio
 import json
 import math
-import os
 import sys
 import tempfile
 import time
-from pathlib import Path
 from random import Random
 from typing import Any
 
 import msgspec
+from bench_common import resident_mb
 
 import probe.agent.daemon  # noqa: F401 - what is measured is a daemon's process
 from probe.engine.bench import Bench
@@ -130,11 +129,6 @@ def _elicited(kind: str, exchange: Exchange) -> bool:
     return False
 
 
-def _resident() -> float:
-    """MB (10^6 bytes) of this process in memory."""
-    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGESIZE") / 1e6
-
-
 async def _main() -> None:
     work, loop = Work(), asyncio.get_running_loop()
     while line := await loop.run_in_executor(None, sys.stdin.readline):
@@ -142,7 +136,7 @@ async def _main() -> None:
         before, cpu = time.perf_counter(), time.process_time()
         found = await getattr(work, job.pop("job"))(**job)
         wall, cpu = time.perf_counter() - before, time.process_time() - cpu
-        told = {"wall": found.pop("took", wall), "cpu": cpu, "memory": _resident(), **found}
+        told = {"wall": found.pop("took", wall), "cpu": cpu, "memory": resident_mb(), **found}
         print(msgspec.json.encode(told).decode(), flush=True)
 
 

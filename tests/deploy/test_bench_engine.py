@@ -53,20 +53,13 @@ def test_what_peers_print_is_counted(bench: ModuleType) -> None:
     assert bench._count_cells(NMAP, {"198.19.100.0": True, "198.19.200.3": False}) == 3 + 4
 
 
-def test_tables_go_between_the_marks(bench: ModuleType, tmp_path: Path) -> None:
-    page = tmp_path / "page.md"
-    page.write_text(f"before\n{bench.BEGIN}\nold\n{bench.END}\nafter\n")
-    bench.write(page, "new")
-    bench.write(page, "newer")
-    assert page.read_text() == f"before\n{bench.BEGIN}\n\nnewer\n\n{bench.END}\nafter\n"
-    page.write_text("no marks")
-    with pytest.raises(ValueError, match="lacks the marks"):
-        bench.write(page, "new")
-
-
-def test_the_page_has_the_marks(bench: ModuleType) -> None:
+def test_the_page_has_the_marks(bench: ModuleType, tmp_path: Path) -> None:
     text = (DEPLOY.parent / "docs/benchmarks.md").read_text()
-    assert text.index(bench.BEGIN) < text.index(bench.END)
+    begin, end = load("bench_common").marks(bench.SECTION)
+    assert text.index(begin) < text.index(end)
+    (tmp_path / "page.md").write_text(text)
+    bench.write(tmp_path / "page.md", bench.SECTION, "new")
+    assert f"{begin}\n\nnew\n\n{end}" in (tmp_path / "page.md").read_text()
 
 
 def test_without_the_peers_it_says_how_to_get_them(
