@@ -27,9 +27,6 @@ from probe.model.outcome import Outcome
 
 log = logging.getLogger(__name__)
 
-FILE = PAUSED
-"""Its name in the state folder."""
-
 LOOK = 1.0
 """Seconds between two looks at the file while something is measured."""
 
@@ -52,7 +49,7 @@ class Pause:
     """
 
     def __init__(self, folder: Path, wall: Callable[[], float] = time.time) -> None:
-        self._path, self._wall = folder / FILE, wall
+        self._path, self._wall = folder / PAUSED, wall
         self._watchers: list[Callable[[], None]] = []
         self._stopped = asyncio.Event()
         self._stands = self._state()

@@ -23,7 +23,8 @@ from probe.agent.control import (
     StatusRequest,
     ask,
 )  # fmt: skip
-from probe.agent.pause import FILE, Pause
+from probe.agent.paths import PAUSED
+from probe.agent.pause import Pause
 from probe.model.errors import CannotMeasure, NoRoute
 from probe.model.finding import Finding
 from tests.agent.conftest import make_finding
@@ -94,7 +95,7 @@ def test_pause_and_resume_are_written_down_and_answered(tmp_path: Path) -> None:
         assert list(held["paused"]) == ["home"]
         assert Pause(tmp_path).holders == held["paused"]
         assert await answers(tmp_path / "s", ResumeRequest()) == [{"paused": {}}]
-        assert not (tmp_path / FILE).exists()
+        assert not (tmp_path / PAUSED).exists()
 
     serving(tmp_path / "s", scene)
 

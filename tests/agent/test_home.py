@@ -16,7 +16,8 @@ import pytest
 from probe.agent import choices
 from probe.agent.home import HomeSocket, code_file
 from probe.agent.page_code import code
-from probe.agent.pause import FILE, Pause
+from probe.agent.paths import PAUSED
+from probe.agent.pause import Pause
 from probe.model.config import PageConfig
 from probe.model.finding import Line
 from probe.model.home import Category, Change, Changed, HomeRequest, Look, View
@@ -132,7 +133,7 @@ def test_a_wrong_code_changes_nothing_and_many_are_not_heard(tmp_path: Path) -> 
 
 def test_a_disk_that_fails_is_told(tmp_path: Path) -> None:
     async def scene(path: Path, pause: Pause, _reloads: list[str]) -> None:
-        (tmp_path / FILE).mkdir()  # nothing can be put in its place
+        (tmp_path / PAUSED).mkdir()  # nothing can be put in its place
         answer = await ask(path, Change(code="K7QM-3XWD", paused=True))
         assert "error" in answer
         assert answer["exit_status"] == 1

@@ -11,7 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from probe.agent.pause import FILE, PausableRunner, Pause, PausedError
+from probe.agent.paths import PAUSED
+from probe.agent.pause import PausableRunner, Pause, PausedError
 from probe.model.errors import CannotMeasure
 from probe.model.home import Holder
 from probe.model.outcome import Outcome
@@ -51,7 +52,7 @@ def test_to_hold_again_keeps_the_first_moment(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("content", [b"", b"{", b"[]", b'{"somebody": "2026-01-01T00:00:00.000Z"}', b'{"home": 1}'])
 def test_a_file_that_cannot_be_read_is_a_pause(tmp_path: Path, content: bytes) -> None:
-    (tmp_path / FILE).write_bytes(content)
+    (tmp_path / PAUSED).write_bytes(content)
     pause = Pause(tmp_path)
     assert list(pause.holders) == ["home"]
     pause.release("home")
@@ -61,8 +62,8 @@ def test_a_file_that_cannot_be_read_is_a_pause(tmp_path: Path, content: bytes) -
 def test_a_resume_that_cannot_be_written_down_leaves_it_paused(tmp_path: Path) -> None:
     pause = Pause(tmp_path)
     pause.hold("home")
-    (tmp_path / FILE).unlink()
-    (tmp_path / FILE).mkdir()  # nothing that can be unlinked
+    (tmp_path / PAUSED).unlink()
+    (tmp_path / PAUSED).mkdir()  # nothing that can be unlinked
     with pytest.raises(OSError, match="paused"):
         pause.release("home")
     assert pause.on
@@ -141,20 +142,20 @@ def test_the_file_always_says_what_is_in_force(
         (pause.hold if hold else pause.release)(who)
         expected = expected | {who} if hold else expected - {who}
         assert set(pause.holders) == expected == set(Pause(folder).holders)
-        assert (folder / FILE).exists() == bool(expected)
+        assert (folder / PAUSED).exists() == bool(expected)
     if expected:
-        assert msgspec.json.decode((folder / FILE).read_bytes()) == pause.holders
+        assert msgspec.json.decode((folder / PAUSED).read_bytes()) == pause.holders
 
 
 def test_a_file_made_by_hand_while_it_runs_is_a_pause_until_it_is_gone(tmp_path: Path) -> None:
     pause, heard = Pause(tmp_path, wall=lambda: 0.0), list[bool]()
     pause.watch(lambda: heard.append(pause.on))
-    (tmp_path / FILE).touch()
+    (tmp_path / PAUSED).touch()
     assert pause.on
     assert pause.holders == {"home": "1970-01-01T00:00:00.000Z"}
-    (tmp_path / FILE).write_text('{"operator": "1970-01-01T00:00:00.000Z"}')
+    (tmp_path / PAUSED).write_text('{"operator": "1970-01-01T00:00:00.000Z"}')
     assert list(pause.holders) == ["operator"]
-    (tmp_path / FILE).unlink()
+    (tmp_path / PAUSED).unlink()
     assert pause.holders == {}
     assert heard == [True, True, False]
 
@@ -185,7 +186,7 @@ def test_a_file_made_by_hand_breaks_off_what_is_under_way(tmp_path: Path, monkey
         running = asyncio.ensure_future(runner.run("dns_injection", {"target": "hangs"}, lambda _: None))
         await asyncio.sleep(0.05)
         assert not running.done()
-        (tmp_path / FILE).touch()
+        (tmp_path / PAUSED).touch()
         with pytest.raises(PausedError, match="broken off"):
             async with asyncio.timeout(20):
                 await running

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from probe.agent.pause import FILE, Pause
+from probe.agent.paths import PAUSED
+from probe.agent.pause import Pause
 from probe.agent.session import Session
 from probe.cli import main as cli
 from probe.model.config import Config, ControlConfig, ProbeConfig, TargetEntry
@@ -59,7 +60,7 @@ def test_without_a_daemon_it_is_for_its_next_start(
     assert cli.main(["pause", "--config", config]) == 0
     out = capsys.readouterr().out
     assert out.startswith("the daemon does not run; it will find this when it starts\npaused by the home since 2")
-    assert (tmp_path / "state" / FILE).exists()
+    assert (tmp_path / "state" / PAUSED).exists()
 
 
 def test_what_cannot_be_written_is_one_line_and_status_1(
