@@ -8,9 +8,10 @@ from collections.abc import Collection
 from probe.model.errors import MalformedPacket
 from probe.wire.address import address_bytes, address_text
 
-# Dashes too: an echoed reverse name spells the address so. The edges: a literal may be cut between two segments.
+# Dashes too: an echoed reverse name spells the address so. More than four numbers: any four of them may be an address.
+# The edges: a literal may be cut between two segments.
 _V4 = re.compile(
-    rb"(?<!\d)\d{1,3}(?:[.-]\d{1,3}){3}(?!\d)|\A\.?\d{1,3}(?:\.\d{1,3}){1,2}(?!\d)|(?<!\d)\d{1,3}(?:\.\d{1,3}){1,2}\.?\Z"
+    rb"(?<!\d)\d{1,3}(?:[.-]\d{1,3}){3,}(?!\d)|\A\.?\d{1,3}(?:\.\d{1,3}){1,2}(?!\d)|(?<!\d)\d{1,3}(?:\.\d{1,3}){1,2}\.?\Z"
 )
 _V6_RUN = re.compile(rb"[0-9A-Fa-f:.]{4,}")
 _V6_SHORT = re.compile(rb"[0-9A-Fa-f]{3,4}::")
