@@ -8,7 +8,6 @@ import math
 import os
 import re
 from collections.abc import Mapping
-from difflib import get_close_matches
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -93,10 +92,10 @@ def _read(path: Path) -> bytes:
 
 
 def _read_toml(path: Path, data: bytes) -> dict[str, Any]:
-    import tomli
+    import tomllib
 
     try:
-        return tomli.loads(data.decode(), parse_float=_finite)
+        return tomllib.loads(data.decode(), parse_float=_finite)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(str(path), f"line {line} is not UTF-8") from None
@@ -127,6 +126,8 @@ def _explain(message: str, kind: type[Any]) -> tuple[str, str]:
     if unknown is None:
         return where, what.replace("`object`", "a table").replace("`array`", "a list")
     key = unknown[1]
+    from difflib import get_close_matches  # for who has mistyped
+
     near = get_close_matches(key, _keys_at(kind, where), n=1)
     hint = f"; did you mean {near[0]!r}?" if near else ""
     return f"{where}.{key}".lstrip("."), f"there is no such option{hint}"

@@ -15,62 +15,21 @@ import threading
 from pathlib import Path
 from typing import Any
 
-import msgspec
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.packettypes import PacketTypes
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
-from probe.agent.enrol_tls import forgive_dates
+from probe.agent.link import Acknowledged, Closed, Event, Kind, Message, Subscribed, Will, Woken
 from probe.agent.threads import in_thread
+from probe.agent.tls_dates import forgive_dates
 from probe.model.config import MqttConfig, TlsConfig
 
 _DIAL_LIMIT = 60.0  # name resolution has no limit of its own
 _HANDSHAKE_LIMIT = 15.0  # from the connection to the broker's CONNACK
 _GOODBYE_LIMIT = 3.0
 _SEND_AT_ONCE = 1000  # more than any window: the window is the publisher's
-
-
-class Message(msgspec.Struct, frozen=True):
-    """A message arrived."""
-
-    topic: str
-    payload: bytes
-    retained: bool
-
-
-class Acknowledged(msgspec.Struct, frozen=True):
-    """The broker's PUBACK. ``failure`` is its reason for having refused, or empty."""
-
-    mid: int
-    failure: str
-
-
-class Subscribed(msgspec.Struct, frozen=True):
-    """The broker's SUBACK. ``failure`` is its reason for having refused, or empty."""
-
-    failure: str
-
-
-class Closed(msgspec.Struct, frozen=True):
-    """The connection is gone."""
-
-    reason: str
-
-
-class Woken(msgspec.Struct, frozen=True):
-    """Somebody in this process wants the reader of the inbox to look round."""
-
-
-Event = Message | Acknowledged | Subscribed | Closed | Woken
-
-
-class Will(msgspec.Struct, frozen=True):
-    """What the broker says for us, retained, when we vanish."""
-
-    topic: str
-    payload: bytes
 
 
 class Connection:
@@ -92,10 +51,9 @@ class Connection:
         client.on_publish = self._on_publish
         client.on_subscribe = self._on_subscribe
 
-    def publish(
-        self, topic: str, payload: bytes, *, retain: bool = False, properties: Properties | None = None
-    ) -> int:
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False, kind: Kind | None = None) -> int:
         """Send one message with QoS 1; returns the id that its :class:`Acknowledged` will bear."""
+        properties = properties_for(kind) if kind is not None else None
         mid = self._client.publish(topic, payload, qos=1, retain=retain, properties=properties).mid
         self.outstanding.add(mid)
         return mid
@@ -289,19 +247,16 @@ def tls_context(config: TlsConfig) -> TlsContext:
     return context
 
 
-def properties_for(content_type: str, schema: str, expiry: int = 0) -> Properties:
-    """MQTT 5 properties of a message: content type, user property ``schema``, expiry in seconds (0: none)."""
+def properties_for(kind: Kind) -> Properties:
+    """MQTT 5 properties of a message."""
     properties = Properties(PacketTypes.PUBLISH)  # type: ignore[no-untyped-call]
-    properties.ContentType = content_type
-    properties.UserProperty = [("schema", schema)]
-    if expiry:
-        properties.MessageExpiryInterval = expiry
+    properties.ContentType = kind.content_type
+    properties.UserProperty = [("schema", kind.schema)]
+    if kind.expiry:
+        properties.MessageExpiryInterval = kind.expiry
     return properties
 
 
 def _first_line(path: str) -> str:
     with Path(path).open(encoding="utf-8") as file:
         return file.readline().rstrip("\r\n")
-
-
-__all__ = ["Acknowledged", "Closed", "Connection", "Event", "Message", "Subscribed", "Will", "Woken", "connect"]

@@ -13,7 +13,7 @@ from typing import Literal
 from probe.agent import choices, enrol_task
 from probe.agent.backoff import Backoff
 from probe.agent.config import find, load, load_targets
-from probe.agent.enrol import Enrolment
+from probe.agent.enrol_child import Apart
 from probe.agent.enrol_files import EnrolFiles, applied
 from probe.agent.notify import Heartbeats, Notifier
 from probe.agent.runner import Runner
@@ -88,7 +88,7 @@ class _Daemon:
         """Wait until the device has its certificate, if it is to get one: the settings then; None: told to stop."""
         while settings[0].enrol.server and EnrolFiles(settings[0].probe.state_dir).membership is None:
             beats = Heartbeats()
-            enrolment = Enrolment(settings[0].enrol, EnrolFiles(settings[0].probe.state_dir))
+            enrolment = Apart(settings[0].enrol, settings[0].probe.state_dir)
             beat = beats.expect("enrolment", _ENROLLING)
             work = enrol_task.enrol(enrolment, Backoff(SystemRandom(), most=600.0), beat, self._notifier.status)
             self._notifier.ready("waiting to be enrolled")

@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, TypeVar
 import msgspec
 
 from probe.agent.enrol_files import EnrolFiles
-from probe.agent.enrol_tls import ask, endpoint, forgive_dates, pinned, trusting
+from probe.agent.enrol_tls import ask, endpoint, pinned, trusting
 from probe.agent.identity import TOKEN
+from probe.agent.tls_dates import forgive_dates
 from probe.engine.clock import synchronised as clock_is_right
 from probe.model.config import EnrolConfig
 from probe.model.enrol import FIRST, NAMES_OF_OTHERS, RENEW, Enrolled, First, Refusal, Renewal
@@ -44,7 +45,7 @@ class RefusedError(ColibriError):
 
     def __init__(self, refusal: Refusal) -> None:
         super().__init__(_WORDS[refusal.reason])
-        self.reason, self.after = refusal.reason, refusal.after
+        self.refusal, self.reason, self.after = refusal, refusal.reason, refusal.after
 
 
 class Enrolment:

@@ -1,29 +1,19 @@
-"""TLS towards our own servers, on a device whose clock may be wrong by years (a Pi has none while the power is off)."""
+"""HTTPS to our own servers."""
 
 from __future__ import annotations
 
-import hashlib
-import http.client
 import ssl
 from collections.abc import Callable
 from urllib.parse import urlsplit
 
+from probe.agent.tls_dates import forgive_dates
 from probe.engine.clock import synchronised as clock_is_right
 from probe.model.enrol import AUTHORITY
 from probe.model.errors import ConfigError
 
-NO_CHECK_TIME = 0x200000
-"""X509_V_FLAG_NO_CHECK_TIME (OpenSSL): dates of certificates are not looked at; names and signatures are."""
 SECONDS = 30.0
 MOST = 64 * 1024
 """Most bytes of an answer."""
-
-
-def forgive_dates(context: ssl.SSLContext, synchronised: Callable[[], bool] = clock_is_right) -> None:
-    """Look at no dates while the clock is not synchronised. Only for a context that trusts an authority of our own:
-    it vouches for a handful of servers, and a stolen key of an old one is all that this lets in."""
-    if not synchronised():
-        context.verify_flags |= NO_CHECK_TIME
 
 
 def endpoint(url: str) -> tuple[str, int]:
@@ -52,6 +42,8 @@ def pinned(url: str, fingerprint: str) -> str:
 
     Raises ConfigError for another one, OSError.
     """
+    import hashlib
+
     wanted = fingerprint.lower().replace(":", "").removeprefix("sha256")
     blind = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     blind.check_hostname, blind.verify_mode = False, ssl.CERT_NONE  # what is asked for is known by its hash
@@ -68,6 +60,8 @@ def pinned(url: str, fingerprint: str) -> str:
 
 def ask(url: str, method: str, path: str, body: bytes, context: ssl.SSLContext) -> tuple[int, bytes]:
     """One request; its status and body. Redirects are not followed. Raises OSError (ssl.SSLError among them)."""
+    import http.client  # 1 MB, for what is done once in twenty days
+
     host, port = endpoint(url)
     connection = http.client.HTTPSConnection(host, port, timeout=SECONDS, context=context)
     try:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gzip
 from collections.abc import Callable
 from datetime import UTC, datetime
 
@@ -70,5 +69,7 @@ def pack_evidence(outcome: Outcome) -> bytes | None:
     """The outcome's packets, compressed for the feed; None where the verdict is clean, or they are too large for it."""
     if outcome.judgement.verdict == "clean" or not outcome.pcapng or len(outcome.pcapng) > _MOST_CAPTURE:
         return None
+    import gzip  # with all that packs: nothing for a daemon that has nothing to pack yet
+
     packed = gzip.compress(outcome.pcapng, mtime=0)
     return packed if len(packed) <= MOST_EVIDENCE else None

@@ -7,19 +7,19 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from typing import TYPE_CHECKING
 
 from probe.agent.backoff import Backoff
-from probe.agent.connection import Closed, Connection, Will
-from probe.agent.connection import connect as connect_to_broker
 from probe.agent.homeassistant import Standing, Topics, discovery
+from probe.agent.link import Closed, Dial, Will, dial
 from probe.model import feed
 from probe.model.config import HomeAssistantConfig, MqttConfig
 from probe.model.finding import Finding, Name, Token
 
-log = logging.getLogger(__name__)
+if TYPE_CHECKING:
+    from probe.agent.connection import Connection
 
-Dial = Callable[[MqttConfig, str, str, Will | None], Awaitable[Connection]]
+log = logging.getLogger(__name__)
 
 
 class Household:
@@ -27,7 +27,7 @@ class Household:
 
     def __init__(
         self, config: HomeAssistantConfig, probe: Token, software: Name, *, backoff: Backoff,
-        dial: Dial = connect_to_broker,
+        dial: Dial = dial,
     ) -> None:  # fmt: skip
         self._mqtt = MqttConfig(
             host=config.host, port=config.port, tls=config.tls, username=config.username,

@@ -7,8 +7,9 @@ import contextlib
 from collections.abc import AsyncGenerator
 from pathlib import Path
 
-from probe.agent.connection import Closed, Message, Subscribed, connect
+from probe.agent.connection import connect
 from probe.agent.enrol_files import EnrolFiles
+from probe.agent.link import Closed, Message, Subscribed
 from probe.model.config import Config, MqttConfig
 from probe.model.errors import CannotMeasure, ConfigError, UsageError
 from probe.model.feed import ROOT

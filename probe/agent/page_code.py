@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hmac
 import os
 import time
 from collections.abc import Callable
@@ -60,6 +59,8 @@ class Turnstile:
 
     def passes(self, given: str, wanted: str, source: str) -> bool:
         """Whether the code is the right one; a wrong one is counted."""
+        import hmac  # with all that hashes, for who gives a code
+
         if hmac.compare_digest(plain(given).encode(), plain(wanted).encode()) and plain(wanted):
             self._sources.pop(source, None)
             return True

@@ -11,20 +11,22 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from typing import Protocol
+from collections.abc import Callable, Iterable
+from typing import TYPE_CHECKING
 
 import msgspec
 
 from probe.agent.backoff import Backoff
-from probe.agent.connection import Acknowledged, Closed, Connection, Event, Message, Subscribed, Will, properties_for
-from probe.agent.connection import connect as connect_to_broker
+from probe.agent.link import Acknowledged, Closed, Dial, Event, Kind, Message, Subscribed, Will, dial
 from probe.agent.spool import Entry, Spool
 from probe.agent.states import States
 from probe.agent.waiting import Waiting
 from probe.model import feed, heartbeat
 from probe.model.config import MqttConfig
 from probe.model.finding import SCHEMA, Finding, Token
+
+if TYPE_CHECKING:
+    from probe.agent.connection import Connection
 
 log = logging.getLogger(__name__)
 
@@ -39,11 +41,10 @@ _HEARTBEATS = 5  # most of them under way at once: after a long cut they must no
 _HEADERS = 256  # bytes of a PUBLISH besides topic and payload, generously
 
 
-class Dial(Protocol):
-    """How a connection is made; :func:`probe.agent.connection.connect` is one."""
-
-    def __call__(self, config: MqttConfig, client_id: str, username: str, will: Will | None) -> Awaitable[Connection]:
-        """A new connection, or OSError."""
+_EVIDENCE = Kind("application/gzip", "colibri.evidence/1", _EXPIRY)
+_FINDING = Kind("application/json", SCHEMA, _EXPIRY)
+_HEARTBEAT = Kind("application/json", heartbeat.SCHEMA, _EXPIRY)
+_STATE = Kind("application/json", "colibri.state/1")
 
 
 class _Flight(msgspec.Struct):
@@ -66,7 +67,7 @@ class Publisher:
         backoff: Backoff,
         beat: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
-        dial: Dial = connect_to_broker,
+        dial: Dial = dial,
         waiting: Waiting | None = None,
         hold: Callable[[], bool] = lambda: False,
     ) -> None:
@@ -309,18 +310,16 @@ class Publisher:
             return
         # Evidence first: on one ordered connection, "stored" for the finding then means that the evidence came before.
         if entry.evidence is not None and len(entry.evidence) + 2 * _HEADERS <= link.largest:
-            kind = properties_for("application/gzip", "colibri.evidence/1", _EXPIRY)
-            link.publish(feed.evidence(self._probe, entry.id), entry.evidence, properties=kind)
-        mid = link.publish(topic, entry.json, properties=properties_for("application/json", SCHEMA, _EXPIRY))
+            link.publish(feed.evidence(self._probe, entry.id), entry.evidence, kind=_EVIDENCE)
+        mid = link.publish(topic, entry.json, kind=_FINDING)
         self._flights[entry.id] = _Flight(mid, now)
 
     def _send_heartbeats(self, link: Connection, now: float) -> None:
         if self._waiting is None or not len(self._waiting):
             return
         under_way = {name for name, flight in self._flights.items() if flight.heartbeat}
-        kind = properties_for("application/json", heartbeat.SCHEMA, _EXPIRY)
         for name, body in self._waiting.next(_HEARTBEATS - len(under_way), under_way):
-            mid = link.publish(feed.heartbeat(self._probe), body, properties=kind)
+            mid = link.publish(feed.heartbeat(self._probe), body, kind=_HEARTBEAT)
             self._flights[name] = _Flight(mid, now, heartbeat=True)
 
     def _send_info(self, link: Connection, now: float) -> None:
@@ -328,11 +327,11 @@ class Publisher:
             return
         self._info_due = now + _INFO_EVERY
         body = self._info()
-        kind = properties_for("application/json", body.schema)
-        link.publish(feed.info(self._probe), msgspec.json.encode(body), retain=True, properties=kind)
+        kind = Kind("application/json", body.schema)
+        link.publish(feed.info(self._probe), msgspec.json.encode(body), retain=True, kind=kind)
 
     def _publish_state(self, link: Connection, topic: str, state: bytes) -> None:
-        link.publish(topic, state, retain=True, properties=properties_for("application/json", "colibri.state/1"))
+        link.publish(topic, state, retain=True, kind=_STATE)
 
     async def _pause(self, seconds: float) -> None:
         end = self._clock() + seconds

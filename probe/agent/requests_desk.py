@@ -12,7 +12,7 @@ import msgspec
 
 from probe.agent import lists
 from probe.agent.asked import Asked
-from probe.agent.connection import Message
+from probe.agent.link import Message
 from probe.agent.pause import Pause
 from probe.agent.requests import Book, RefusedError
 from probe.engine.clock import synchronised as clock_is_right

@@ -18,8 +18,7 @@ from probe.agent.asked import Asked
 from probe.agent.backoff import Backoff
 from probe.agent.control import ControlSocket, MeasureRequest
 from probe.agent.delivery import SOFTWARE, Delivery
-from probe.agent.enrol import Enrolment
-from probe.agent.enrol_files import EnrolFiles
+from probe.agent.enrol_child import Apart
 from probe.agent.enrol_task import keep
 from probe.agent.findings import instant
 from probe.agent.heartbeat import Pulse, Vitals
@@ -127,7 +126,7 @@ class Session:
                 self._start("line", line.watch(self._line_changed))
                 if self._config.mqtt.host:
                     self._start("pulse", self._pulse.run())
-                enrolment = Enrolment(self._config.enrol, EnrolFiles(folder))
+                enrolment = Apart(self._config.enrol, folder)
                 if enrolment.files.membership is not None:
                     beat = self.heartbeats.expect("enrolment", _NO_PROGRESS)
                     self._start("enrolment", keep(enrolment, bool(self._config.enrol.code), self._reload, beat))

@@ -9,7 +9,7 @@ from contextlib import aclosing
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from probe.agent.connection import Message
+    from probe.agent.link import Message
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:

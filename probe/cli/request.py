@@ -119,7 +119,8 @@ def send(config_file: str | None, messages: Mapping[str, bytes], *, retain: bool
 async def _publish(mqtt: Any, messages: Mapping[str, bytes], retain: bool) -> None:
     import asyncio
 
-    from probe.agent.connection import Acknowledged, Closed, connect
+    from probe.agent.connection import connect
+    from probe.agent.link import Acknowledged, Closed
 
     try:
         link = await connect(mqtt, "", "operator")

@@ -23,7 +23,6 @@ from probe.engine.pace import Pace
 from probe.engine.perform import Performer
 from probe.engine.ports import Ports
 from probe.engine.raw import RawSender
-from probe.engine.record import seal
 from probe.measurements import Context, Measurement, load, parse_options
 from probe.model.config import Config
 from probe.model.errors import ConfigError
@@ -101,6 +100,8 @@ class EngineRunner:
         )
         if judgement.verdict == "clean":
             await asyncio.to_thread(self._memory.add, heard, started // 10**9)
+        from probe.engine.record import seal  # with all that hashes and packs: 1 MB, for who has measured
+
         evidence, pcapng = seal(performer.intake.records, exchange_log)
         return Outcome(
             measurement=kind.name,

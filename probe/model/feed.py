@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from typing import Annotated, Literal
 
 import msgspec
@@ -88,6 +87,8 @@ def public_case(event: Event) -> str:
 
 def short_hash(text: str) -> str:
     """16 hexadecimal digits of SHA-256: enough to tell a home's targets apart, and safe in a topic."""
+    import hashlib  # OpenSSL's: nothing for a daemon that has no broker
+
     return hashlib.sha256(text.encode()).hexdigest()[:16]
 
 

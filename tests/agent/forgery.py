@@ -15,8 +15,8 @@ from securesystemslib.signer import CryptoSigner, SSlibKey
 from tuf.api.metadata import Metadata
 
 from probe.agent.asked import Asked, Entry, read
-from probe.agent.connection import Message
 from probe.agent.findings import instant
+from probe.agent.link import Message
 from probe.agent.lists import Accepted
 from probe.agent.lists_child import verify
 from probe.agent.lists_repository import Repository, bundle_bytes, public_text

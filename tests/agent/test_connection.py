@@ -19,18 +19,8 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from probe.agent.connection import (
-    Acknowledged,
-    Closed,
-    Connection,
-    Event,
-    Message,
-    Subscribed,
-    Will,
-    connect,
-    properties_for,
-    tls_context,
-)
+from probe.agent.connection import Connection, connect, properties_for, tls_context
+from probe.agent.link import Acknowledged, Closed, Event, Kind, Message, Subscribed, Will
 from probe.model.config import MqttConfig, TlsConfig
 from tests.agent.conftest import Broker
 
@@ -291,9 +281,9 @@ def test_silence_of_the_broker_is_noticed_by_the_keepalive() -> None:
 
 
 def test_properties_name_type_schema_and_expiry() -> None:
-    properties = properties_for("application/json", "colibri.finding/1", 60)
+    properties = properties_for(Kind("application/json", "colibri.finding/1", 60))
     told = properties.json()  # type: ignore[no-untyped-call]
     assert told["ContentType"] == "application/json"
     assert told["UserProperty"] == [("schema", "colibri.finding/1")]
     assert told["MessageExpiryInterval"] == 60
-    assert "MessageExpiryInterval" not in properties_for("a/b", "s").json()  # type: ignore[no-untyped-call]
+    assert "MessageExpiryInterval" not in properties_for(Kind("a/b", "s")).json()  # type: ignore[no-untyped-call]

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from probe.agent.connection import Message, connect
+from probe.agent.connection import connect
+from probe.agent.link import Message
 from probe.agent.listen import FINDINGS, common_name, listen, must_be_a_reader_s
 from probe.model import feed
 from probe.model.config import Config, MqttConfig, ProbeConfig, TlsConfig

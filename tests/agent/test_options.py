@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import tomllib
+
 import msgspec
-import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -63,4 +64,4 @@ def configs(draw: st.DrawFn) -> Config:
 
 @given(configs())
 def test_what_is_shown_reads_back_as_the_same(config: Config) -> None:
-    assert msgspec.convert(tomli.loads(show(config)), Config) == config
+    assert msgspec.convert(tomllib.loads(show(config)), Config) == config
