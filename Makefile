@@ -69,12 +69,11 @@ install-bench:
 	@deploy/install.sh bench
 
 bench: install-bench ## Start, idle memory; the engine beside scamper, nmap, dnsperf, scapy, aiodns: docs/benchmarks.md
-	@$(NETNS) $(PYTHON) deploy/bench.py
-	@$(NETNS) $(PYTHON) deploy/bench_engine.py --write docs/benchmarks.md
+	@$(NETNS) $(PYTHON) deploy/bench.py --write docs/benchmarks.md -- \
+		$(PYTHON) deploy/bench_engine.py --write docs/benchmarks.md
 
 bench-quick: install-bench ## The same in a minute: fewer pairs, nothing is written
-	@$(NETNS) $(PYTHON) deploy/bench.py
-	@$(NETNS) $(PYTHON) deploy/bench_engine.py --quick
+	@$(NETNS) $(PYTHON) deploy/bench.py -- $(PYTHON) deploy/bench_engine.py --quick
 
 .PHONY: install-service
 install-service: ## Make this machine a probe that measures by itself: program, users, units, the home's page
@@ -104,8 +103,9 @@ deb: install ## Debian packages of the probe (arm64, amd64), in build/image
 	deploy/image/deb.sh amd64
 
 .PHONY: deb-test
-deb-test: ## Install that package on a fresh Debian 13 in a folder of its own, and purge it again (a minute)
-	deploy/image/debtest.sh
+deb-test: ## Install those packages on a fresh Debian 13 in a folder of its own, and purge them again (minutes)
+	deploy/image/debtest.sh amd64
+	deploy/image/debtest.sh arm64
 
 .PHONY: lock
 lock: install ## Write the locks anew after a change of pyproject.toml

@@ -1,10 +1,17 @@
 """``make bench``: how long command and daemon take to start, and what memory the idle one holds, against their budgets.
 
-Nothing is sent: the daemon has no targets and no broker. Exit status 1 if a budget is exceeded.
+Nothing is sent: the daemon has no targets and no broker.
+
+    bench.py [--write FILE] [-- COMMAND …]
+
+``--write`` puts the table between the marks in FILE. COMMAND (the engine's part) is run afterwards, whatever was seen.
+Exit status 1, in the end, if a budget is exceeded, the daemon does not get ready or COMMAND fails.
 """
 
 from __future__ import annotations
 
+import argparse
+import datetime as dt
 import os
 import platform
 import signal
@@ -14,12 +21,17 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from pathlib import Path
+
+from bench_common import write
 
 START_BUDGET_S = 0.1
 READY_BUDGET_S = 0.4
 MEMORY_BUDGET_MB = 60.0
 
+SECTION = "start"
+"""Of docs/benchmarks.md."""
 COLIBRI = str(Path(sys.executable).with_name("colibri"))
 RUNS = 20
 READY_WITHIN_S = 30.0
@@ -109,14 +121,50 @@ def _resident(pid: int) -> float:
     raise ProcessLookupError(pid)
 
 
-def main() -> int:
-    """Measure, print, compare."""
-    print(f"Colibri on {platform.machine()}, Python {platform.python_version()}")
-    start, until_ready, (memory, _) = start_up(), ready(), idle()
-    print(f"  colibri --version   {start * 1000:6.0f} ms   (budget {START_BUDGET_S * 1000:.0f} ms)")
-    print(f"  daemon ready        {until_ready * 1000:6.0f} ms   (budget {READY_BUDGET_S * 1000:.0f} ms)")
-    print(f"  idle daemon         {memory:6.1f} MB   (budget {MEMORY_BUDGET_MB:.0f} MB)")
-    return int(start > START_BUDGET_S or until_ready > READY_BUDGET_S or memory > MEMORY_BUDGET_MB)
+def rows() -> list[tuple[str, str, str, bool]]:
+    """Measure: (what, seen, budget, whether it was kept). A daemon that does not get ready keeps none."""
+    start = start_up()
+    found = [("`colibri --version`", *_held(start * 1000, START_BUDGET_S * 1000, "ms"))]
+    names = ("`colibri run`, from exec to READY=1", "idle, without a broker: resident")
+    try:
+        until_ready, (memory, _) = ready(), idle()
+    except RuntimeError as error:
+        print(error, file=sys.stderr)
+        return found + [(name, "**not ready**", "", False) for name in names]
+    return [*found, (names[0], *_held(until_ready * 1000, READY_BUDGET_S * 1000, "ms")),
+            (names[1], *_held(memory, MEMORY_BUDGET_MB, "MB"))]  # fmt: skip
+
+
+def _held(seen: float, budget: float, unit: str) -> tuple[str, str, bool]:
+    digits = 1 if unit == "MB" else 0
+    return f"{seen:.{digits}f} {unit}", f"{budget:.0f} {unit}", seen <= budget
+
+
+def report(found: Sequence[tuple[str, str, str, bool]]) -> str:
+    """The table, as Markdown, with the day and the machine."""
+    lines = [f"| {what} | {seen} | {budget} | {'yes' if kept else '**no**'} |" for what, seen, budget, kept in found]
+    said = (f"Medians of {RUNS}, {dt.datetime.now(dt.UTC).date()}; {platform.machine()}, {os.cpu_count()} cores, "
+            f"Python {platform.python_version()}; load {os.getloadavg()[0]:.1f} in the last minute.")
+    return "\n".join([said, "", "| what | seen | budget | kept |", "|---|---:|---:|---|", *lines])
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Measure, print, write if asked to, and only then compare."""
+    parser = argparse.ArgumentParser(description=__doc__, allow_abbrev=False)
+    parser.add_argument("--write", metavar="FILE", type=Path)
+    parser.add_argument("then", metavar="COMMAND", nargs="*")
+    args = parser.parse_args(argv)
+    found = rows()
+    text = report(found)
+    print(text, flush=True)
+    if args.write:
+        write(args.write, SECTION, text)
+    failed = [what for what, _, _, kept in found if not kept]
+    if args.then and subprocess.run(args.then, check=False).returncode:
+        failed.append(" ".join(args.then))
+    for what in failed:
+        print(f"bench: failed: {what}", file=sys.stderr)
+    return int(bool(failed))
 
 
 if __name__ == "__main__":

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import importlib.util
 import sys
 from pathlib import Path
 from types import ModuleType
 
 import pytest
 
-FILE = Path(__file__).parents[2] / "deploy/bench.py"
+from tests.scripts import DEPLOY, load
 
 DAEMON = """#!{python}
 import os, signal, socket, sys
@@ -28,11 +27,7 @@ signal.sigwait([signal.SIGTERM])
 
 @pytest.fixture
 def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
-    spec = importlib.util.spec_from_file_location("colibri_bench", FILE)
-    assert spec is not None
-    assert spec.loader is not None
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
+    module = load("bench")
     monkeypatch.setattr(module, "COLIBRI", str(tmp_path / "colibri"))
     monkeypatch.setattr(module, "SETTLED_AFTER_S", 0.0)
     monkeypatch.setattr(module, "RUNS", 1)
@@ -75,17 +70,58 @@ def test_a_daemon_that_never_gets_ready_is_ended(
         bench.idle()
 
 
+@pytest.fixture
+def roomy(bench: ModuleType, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
+    """Budgets that nobody misses."""
+    for name, budget in (("MEMORY_BUDGET_MB", 1000.0), ("START_BUDGET_S", 60.0), ("READY_BUDGET_S", 50.0)):
+        monkeypatch.setattr(bench, name, budget)
+    return bench
+
+
 @pytest.mark.parametrize(("budget", "status"), [(1000.0, 0), (1.0, 1)])
 def test_it_prints_all_figures_and_fails_over_budget(
-    bench: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
+    roomy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str],
     budget: float, status: int,
 ) -> None:  # fmt: skip
-    monkeypatch.setattr(bench, "MEMORY_BUDGET_MB", budget)
-    monkeypatch.setattr(bench, "START_BUDGET_S", 60.0)
-    monkeypatch.setattr(bench, "READY_BUDGET_S", 50.0)
+    monkeypatch.setattr(roomy, "MEMORY_BUDGET_MB", budget)
     daemon(tmp_path, READY)
-    assert bench.main() == status
-    printed = capsys.readouterr().out
-    assert " ms   (budget 60000 ms)" in printed
-    assert " ms   (budget 50000 ms)" in printed
-    assert f" MB   (budget {budget:.0f} MB)" in printed
+    assert roomy.main([]) == status
+    told = capsys.readouterr()
+    assert " ms | 60000 ms | yes |" in told.out
+    assert " ms | 50000 ms | yes |" in told.out
+    assert f" MB | {budget:.0f} MB | {'**no**' if status else 'yes'} |" in told.out
+    assert told.err == ("bench: failed: idle, without a broker: resident\n" if status else "")
+
+
+@pytest.mark.parametrize(("budget", "then", "status"), [(0.0, 0, 1), (60.0, 0, 0), (60.0, 3, 1)])
+def test_a_missed_budget_keeps_nothing_from_being_measured_and_written(
+    roomy: ModuleType, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, budget: float, then: int, status: int
+) -> None:
+    monkeypatch.setattr(roomy, "START_BUDGET_S", budget)
+    daemon(tmp_path, READY)
+    page, done = tmp_path / "page.md", tmp_path / "done"
+    page.write_text("before\n<!-- start: begin -->\nold\n<!-- start: end -->\nafter\n")
+    engine = ["sh", "-c", f"touch {done}; exit {then}"]
+    assert roomy.main(["--write", str(page), "--", *engine]) == status
+    assert done.exists()
+    text = page.read_text()
+    assert text.startswith("before\n<!-- start: begin -->\n\nMedians of 1,")
+    assert text.endswith("|\n\n<!-- start: end -->\nafter\n")
+    assert "old" not in text
+    assert text.count("| **no** |") == (budget == 0.0)
+
+
+def test_a_daemon_that_does_not_get_ready_fails_in_the_end(
+    roomy: ModuleType, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    daemon(tmp_path, 'print("no such thing"); sys.exit(3)')
+    assert roomy.main(["--", "sh", "-c", f"touch {tmp_path / 'done'}"]) == 1
+    assert (tmp_path / "done").exists()
+    told = capsys.readouterr()
+    assert told.out.count("| **not ready** |") == 2
+    assert "no such thing" in told.err
+
+
+def test_the_page_has_the_marks(bench: ModuleType) -> None:
+    text = (DEPLOY.parent / "docs/benchmarks.md").read_text()
+    assert f"<!-- {bench.SECTION}: begin -->" in text
