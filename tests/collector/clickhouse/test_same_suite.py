@@ -14,22 +14,23 @@ import pytest
 
 from tests.collector import (
     test_captures,
+    test_casebook,
     test_heartbeats_table,
     test_history,
     test_homes_table,
-    test_ingest,
     test_quarantine,
     test_rollup,
-    test_search,
+    test_sqlite_batch,
     test_sqlite_reader,
     test_sqlite_search,
     test_sqlite_store,
     test_store,
+    test_verdicts,
 )
 
 SUITES = (
-    test_captures, test_heartbeats_table, test_history, test_homes_table, test_ingest, test_quarantine, test_rollup,
-    test_search, test_sqlite_reader, test_sqlite_search, test_sqlite_store, test_store,
+    test_captures, test_casebook, test_heartbeats_table, test_history, test_homes_table, test_quarantine, test_rollup,
+    test_sqlite_batch, test_sqlite_reader, test_sqlite_search, test_sqlite_store, test_store, test_verdicts,
 )  # fmt: skip
 OF_THE_FILE = {
     "test_a_failing_disk_stores_nothing_of_the_batch_and_says_so": "test_store: what dies half-way is sent again",
