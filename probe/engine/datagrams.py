@@ -11,7 +11,8 @@ from probe.engine.observe import transport
 from probe.model.exchange import EchoStep, Failure, SynStep, UdpStep
 from probe.model.outcome import Entry
 
-_UNIT = 1_000_000  # nanoseconds
+UNIT = 1_000_000
+"""Nanoseconds to which the log tells when a datagram was listened for."""
 
 
 async def probe(bench: Bench, step: UdpStep | SynStep | EchoStep) -> Entry:
@@ -33,7 +34,7 @@ async def probe(bench: Bench, step: UdpStep | SynStep | EchoStep) -> Entry:
     bench.intake.drain()
     entry = bench.done(step, port, began, failure, note)
     # To the millisecond: the log of a company's thousand probes must fit into a message of the feed.
-    return msgspec.structs.replace(entry, began=began - began % _UNIT, ended=entry.ended + -entry.ended % _UNIT)
+    return msgspec.structs.replace(entry, began=began - began % UNIT, ended=entry.ended + -entry.ended % UNIT)
 
 
 def send(bench: Bench, step: UdpStep | SynStep | EchoStep, port: int) -> None:

@@ -10,6 +10,7 @@ from probe.model.exchange import (
     EchoStep,
     Exchange,
     Heard,
+    ListenStep,
     PauseStep,
     Step,
     StreamStep,
@@ -38,7 +39,7 @@ class Record(msgspec.Struct, frozen=True):
 
 def transport(step: Step) -> int:
     """Protocol family of a step, as in :func:`local_port` (ICMP stands for ICMPv6 too)."""
-    if isinstance(step, UdpStep | StreamStep):
+    if isinstance(step, UdpStep | StreamStep | ListenStep):
         return Protocol.UDP
     return Protocol.ICMP if isinstance(step, EchoStep) else Protocol.TCP
 
@@ -84,6 +85,8 @@ class Watch:
     """Follows one step through the records of its flow, in order of time. ``sent``: its own packet, once seen."""
 
     def __init__(self, step: Step) -> None:
+        if isinstance(step, ListenStep):
+            step = step.of
         self._step = step
         self._own, self._answers = _matchers(step)
         # Steps may spell an IPv6 address as they like; packets have one spelling.

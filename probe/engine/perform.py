@@ -11,16 +11,29 @@ import asyncio
 from collections.abc import Callable
 from typing import Self
 
+import msgspec
+
 from probe.engine import sockets
 from probe.engine.bench import Bench
 from probe.engine.connections import connect
-from probe.engine.datagrams import probe
+from probe.engine.datagrams import UNIT, probe
 from probe.engine.intake import Intake
 from probe.engine.observe import observe, transport
 from probe.engine.sessions import session
 from probe.engine.streaming import stream
 from probe.engine.transfers import transfer
-from probe.model.exchange import Exchange, PauseStep, Step, StreamStep, TcpStep, TlsStep, TransferStep
+from probe.model.errors import UsageError
+from probe.model.exchange import (
+    Exchange,
+    ListenStep,
+    PauseStep,
+    Step,
+    StreamStep,
+    TcpStep,
+    TlsStep,
+    TransferStep,
+    UdpStep,
+)
 from probe.model.outcome import Entry
 
 Log = Callable[[Entry], None]
@@ -31,6 +44,7 @@ class Performer:
 
     def __init__(self, bench: Bench) -> None:
         self._bench = bench
+        self._asked: dict[UdpStep, Entry] = {}
 
     @property
     def intake(self) -> Intake:
@@ -54,6 +68,8 @@ class Performer:
             if not isinstance(step, PauseStep):
                 self._bench.guard.check(step.address)
                 self._bench.route(step.address)
+            if isinstance(step, ListenStep) and step.of not in self._asked:
+                raise UsageError(f"nothing was asked of {step.address} yet that could be listened for")
         try:
             async with asyncio.TaskGroup() as group:
                 tasks = [group.create_task(self._step(step)) for step in batch]
@@ -63,6 +79,8 @@ class Performer:
         for step, task in zip(batch, tasks, strict=True):
             entry = task.result()
             log(entry)
+            if isinstance(step, UdpStep):
+                self._asked[step] = entry
             exchanges.append(observe(entry, self.intake.of((transport(step), entry.port))))
         return exchanges
 
@@ -73,6 +91,8 @@ class Performer:
             if isinstance(step, PauseStep):
                 await asyncio.sleep(step.seconds)
                 return bench.done(step, 0, began)
+            if isinstance(step, ListenStep):
+                return await self._listen(step)
             if isinstance(step, TcpStep):
                 return await connect(bench, step)
             if isinstance(step, StreamStep):
@@ -85,3 +105,10 @@ class Performer:
         except OSError as error:
             # No descriptors left, the interface gone: trouble of this machine, which a finding can tell.
             return bench.done(step, 0, began, "error", sockets.explain(error))
+
+    async def _listen(self, step: ListenStep) -> Entry:
+        first, timeline = self._asked[step.of], self._bench.timeline
+        await asyncio.sleep(max(0.0, step.seconds - (timeline.now() - first.began) / 1e9))
+        self.intake.drain()
+        ended = max(first.ended, timeline.now())
+        return msgspec.structs.replace(first, step=step, ended=ended + -ended % UNIT)

@@ -6,21 +6,21 @@ Rules and what fools them: `docs/measurements/dns_injection.md` (GFWatch, Satell
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Annotated
+from typing import Annotated, NamedTuple
 
 import msgspec
 
 from probe.measurements import Context, Part, Steps
-from probe.measurements._dns.queries import Asker, replies, shot
+from probe.measurements._dns.queries import Asker, Reply, replies, shot
 from probe.measurements._dns.seen import Seen
 from probe.measurements._dns.verdict import judge
 from probe.measurements._judge import hops_away
 from probe.measurements._locate import PAIRS, SHORT_BY, TRIAL_TTLS, Place, Shot, again, expired_at, place, sweep
 from probe.measurements._together import together
 from probe.model.errors import UsageError
-from probe.model.exchange import Exchange, Step, UdpStep
+from probe.model.exchange import Exchange, ListenStep, Step, UdpStep
 
-VERSION = "4"
+VERSION = "5"
 
 _FIRST_ANSWER = 4.0  # seconds: a slow resolver is not an absent one
 _MOST_TRIALS = 9
@@ -57,14 +57,18 @@ def measure(options: Options, context: Context) -> Steps:
     context.progress(f"asking for {options.control_name} (control)")
     yield from _controls(options, seen, asker, "before")
     context.progress(f"asking for {options.target}")
+    open_: list[_Open] = []
     for round_ in range(_MOST_TRIALS // options.trials or 1):
-        yield from _trials(options, seen, asker, round_)
+        open_ = yield from _trials(options, seen, asker, round_)
+        if not (seen.struck(_NEED) and seen.settled(_NEED)):
+            yield from _hear_out(open_)
+            open_ = []
         if seen.settled(_NEED):
             break
     if options.locate or seen.suspicious():
         context.progress("finding out where the answers come from")
         yield from _sweep(options, seen, asker)
-    yield from _controls(options, seen, asker, "after")
+    yield from together([_controls(options, seen, asker, "after"), _hear_out(open_)])
     return judge(seen, _NEED)
 
 
@@ -90,15 +94,34 @@ def _controls(o: Options, seen: Seen, asker: Asker, phase: str) -> Part[None]:
     seen.silent_controls += [replies(e) for e in exchanges[asked:]]
 
 
-def _trials(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
+class _Open(NamedTuple):
+    """A trial that is listened to no longer for the moment: until when it may still be answered (seconds after it was
+    asked for), and who is told all that it got."""
+
+    step: UdpStep
+    until: float
+    tell: Callable[[Exchange], None]
+
+
+def _hear_out(open_: list[_Open]) -> Part[list[_Open]]:
+    """Listen to trials to the end: what comes late was heard meanwhile."""
+    if open_:
+        exchanges = yield [ListenStep(of=one.step, seconds=one.until) for one in open_]
+        for one, exchange in zip(open_, exchanges, strict=True):
+            one.tell(exchange)
+    return []
+
+
+def _trials(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[list[_Open]]:
     """The name in question to the resolver and to the silent address, the harmless one to the silent address, and both
-    at TTLs that fall just short of the resolver, side by side."""
-    parts: list[Part[None]] = []
+    at TTLs that fall just short of the resolver, side by side. They are listened to for a moment, which shows whoever
+    answers at once; the rest of the time is in what is returned."""
+    parts: list[Part[list[_Open]]] = []
     if o.resolver:
         parts += [_at_resolver(o, seen, asker, round_), _short(o, seen, asker, round_)]
     if o.silent:
         parts.append(_at_silent(o, seen, asker, round_))
-    yield from together(parts)
+    return [one for open_ in (yield from together(parts)) for one in open_]
 
 
 def _flows(o: Options, round_: int) -> list[tuple[int, str]]:
@@ -106,33 +129,47 @@ def _flows(o: Options, round_: int) -> list[tuple[int, str]]:
     return [(TRIAL_TTLS[i % len(TRIAL_TTLS)], f"trial{round_}.{i}") for i in range(o.trials)]
 
 
-def _at_resolver(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
-    flows = _flows(o, round_)
-    exchanges = yield [
-        asker.ask(o.target, o.resolver, flow=flow, ttl=ttl, wait=_FIRST_ANSWER, linger=o.listen) for ttl, flow in flows
+def _at_resolver(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[list[_Open]]:
+    moment = min(o.listen, _patience(seen))
+    steps = [
+        asker.ask(o.target, o.resolver, flow=flow, ttl=ttl, wait=_FIRST_ANSWER, linger=moment)
+        for ttl, flow in _flows(o, round_)
     ]
-    for (ttl, _), exchange in zip(flows, exchanges, strict=True):
-        seen.resolver_trials.append(replies(exchange))
-        seen.full.append(shot(ttl, exchange, None))
+    exchanges = yield list(steps)
+    return [_entered(seen.resolver_trials, seen.full, *pair, o.listen) for pair in zip(steps, exchanges, strict=True)]
 
 
-def _at_silent(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
-    flows = _flows(o, round_)
-    trials: list[Step] = [
-        asker.ask(o.target, o.silent, flow=flow, ttl=ttl, wait=o.listen, linger=o.listen / 4) for ttl, flow in flows
-    ]
-    controls: list[Step] = [asker.ask(o.control_name, o.silent, flow=f"c{flow}", wait=o.listen) for _, flow in flows]
-    exchanges = yield trials + controls
-    for (ttl, _), exchange in zip(flows, exchanges, strict=False):
-        seen.silent_trials.append(replies(exchange))
-        seen.full_silent.append(shot(ttl, exchange, None))
-    seen.silent_controls += [replies(exchange) for exchange in exchanges[len(trials) :]]
+def _at_silent(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[list[_Open]]:
+    moment, linger, flows = min(o.listen, _patience(seen)), o.listen / 4, _flows(o, round_)
+    trials = [asker.ask(o.target, o.silent, flow=flow, ttl=ttl, wait=moment, linger=linger) for ttl, flow in flows]
+    controls = [asker.ask(o.control_name, o.silent, flow=f"c{flow}", wait=moment) for _, flow in flows]
+    exchanges = yield [*trials, *controls]
+    pairs = zip(trials, exchanges, strict=False)
+    open_ = [_entered(seen.silent_trials, seen.full_silent, *pair, o.listen) for pair in pairs]
+    harmless: list[Shot] = []
+    rest = zip(controls, exchanges[len(trials) :], strict=True)
+    return open_ + [_entered(seen.silent_controls, harmless, *pair, o.listen) for pair in rest]
 
 
-def _short(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
+def _entered(
+    trials: list[list[Reply]], shots: list[Shot], step: UdpStep, exchange: Exchange, listen: float
+) -> _Open:
+    """Enter a trial among others; what it gets later will stand in its place."""
+    place, shot_place = len(trials), len(shots)
+
+    def tell(heard: Exchange) -> None:
+        trials[place : place + 1] = [replies(heard)]
+        shots[shot_place : shot_place + 1] = [shot(step.ttl, heard, None)]
+
+    tell(exchange)
+    first = exchange.answers[0].at if exchange.answers else 0.0
+    return _Open(step, round(first + listen, 3), tell)
+
+
+def _short(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[list[_Open]]:
     usual = seen.usual_ttls()
     if usual is None:
-        return
+        return []
     reach = hops_away(usual[1]) + 1  # the TTL that just arrives, if the way back is as long as the way there
     exchanges = yield [
         asker.ask(name, o.resolver, flow=f"short{round_}", ttl=ttl, wait=_patience(seen), linger=0.1)
@@ -142,6 +179,7 @@ def _short(o: Options, seen: Seen, asker: Asker, round_: int) -> Part[None]:
     ]
     answered = [bool(replies(exchange)) for exchange in exchanges]
     seen.short += zip(answered[::2], answered[1::2], strict=True)
+    return []
 
 
 def _sweep(o: Options, seen: Seen, asker: Asker) -> Part[None]:

@@ -156,7 +156,23 @@ class PauseStep(msgspec.Struct, tag="pause", frozen=True, kw_only=True):
     seconds: float
 
 
-Step = UdpStep | StreamStep | TcpStep | TlsStep | TransferStep | SynStep | EchoStep | PauseStep
+class ListenStep(msgspec.Struct, tag="listen", frozen=True, kw_only=True):
+    """Go on listening for answers to a datagram of an earlier batch, until ``seconds`` after it was asked for.
+
+    Its exchange is that of the datagram, with all that was heard since, other batches' time included: so a measurement
+    need not stand still while a late answer may still come.
+    """
+
+    of: UdpStep
+    seconds: float
+
+    @property
+    def address(self) -> str:
+        """Where the datagram went."""
+        return self.of.address
+
+
+Step = UdpStep | StreamStep | TcpStep | TlsStep | TransferStep | SynStep | EchoStep | PauseStep | ListenStep
 
 Failure = Literal[
     "",
@@ -248,6 +264,6 @@ def _is_error(packet: Packet) -> bool:
 
 
 __all__ = [
-    "FULL_TTL", "EchoStep", "Exchange", "Failure", "Heard", "Icmp", "PauseStep", "Sample", "Session", "Step",
-    "StreamStep", "SynStep", "TcpStep", "TlsStep", "TransferStep", "Udp", "UdpStep",
+    "FULL_TTL", "EchoStep", "Exchange", "Failure", "Heard", "Icmp", "ListenStep", "PauseStep", "Sample", "Session",
+    "Step", "StreamStep", "SynStep", "TcpStep", "TlsStep", "TransferStep", "Udp", "UdpStep",
 ]

@@ -10,6 +10,7 @@ import pytest
 from probe.engine.observe import Record, Watch, is_error, local_port, observe, transport
 from probe.model.exchange import (
     EchoStep,
+    ListenStep,
     PauseStep,
     Sample,
     Session,
@@ -228,6 +229,12 @@ def test_what_settles_a_tcp_step() -> None:
 def test_what_settles_a_udp_step() -> None:
     mine = udp(1, True, ASK.payload)
     assert settled(ASK, mine, udp(2, False, b"\0\0"), udp(3, False, ASK.payload), expired(4, mine)) == [3, 4]
+
+
+def test_who_listens_on_hears_what_the_datagram_brought() -> None:
+    mine = udp(1, True, ASK.payload)
+    later = (mine, udp(2, False, b"\0\0"), udp(3, False, ASK.payload), expired(4, mine))
+    assert heard(ListenStep(of=ASK, seconds=1), *later) == heard(ASK, *later) == [1, 3, 4]
 
 
 def test_a_pause_hears_nothing() -> None:

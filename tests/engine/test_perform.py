@@ -24,9 +24,10 @@ from probe.engine.perform import Performer
 from probe.lab.kinds import Drop, ResetInjector, RouteAway
 from probe.lab.lab import Lab
 from probe.model.errors import BudgetExhausted, ForbiddenDestination, NoRoute, UsageError
-from probe.model.exchange import EchoStep, Exchange, PauseStep, Step, SynStep, TcpStep, UdpStep
+from probe.model.exchange import EchoStep, Exchange, ListenStep, PauseStep, Step, SynStep, TcpStep, UdpStep
 from probe.model.packet import Flags, Icmp, Packet, Tcp, Udp
 from probe.wire import dns, http
+from tests.engine.farend import udp_server
 
 if TYPE_CHECKING:
     from tests.engine.conftest import Eye, Line
@@ -189,6 +190,35 @@ def test_a_flow_torn_down_before_the_payload(line: Line, monkeypatch: pytest.Mon
     assert exchange.failure == "lost_race"
     assert exchange.sent_at is None
     assert exchange.synack is not None
+
+
+def test_what_comes_while_others_are_asked_is_not_lost(line: Line, chain: Lab) -> None:
+    """A far end that answers after 0.3 s; who asked listens for 0.1, asks elsewhere, and listens on."""
+
+    def late(data: bytes) -> bytes:
+        time.sleep(0.3)
+        return data
+
+    one = UdpStep(address=SERVER, port=5353, payload=b"hello", wait=0.1)
+    with udp_server(chain, 5353, late):
+        (first,), (between,), (later,), (again,) = line.perform(
+            [one], [ask("press.example", 1)], [ListenStep(of=one, seconds=0.8)], [ListenStep(of=one, seconds=0.0)]
+        )
+    assert first.answers == []
+    assert len(between.answers) == 1
+    (answer,) = later.answers
+    assert answer.packet.payload == b"hello"
+    assert 0.3 <= answer.at <= 0.8
+    assert later.sent_at == first.sent_at
+    assert again.answers == later.answers
+    assert 0.8 <= (line.records[2].ended - line.records[0].began) / 1e9 <= 1.5
+    assert line.records[3].ended - line.records[2].ended <= 2e8  # its time was over: it waits no more
+
+
+def test_only_what_was_asked_can_be_listened_for(line: Line, eye: Eye) -> None:
+    with pytest.raises(UsageError, match=f"nothing was asked of {SERVER}"):
+        line.perform([ListenStep(of=ask("press.example", 1), seconds=1.0), ask("press.example", 2)])
+    assert probes(eye) == []
 
 
 def test_a_pause_takes_its_time(line: Line) -> None:

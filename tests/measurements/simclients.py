@@ -13,6 +13,7 @@ from probe.model.exchange import (
     Exchange,
     Failure,
     Heard,
+    ListenStep,
     PauseStep,
     Step,
     StreamStep,
@@ -43,7 +44,7 @@ class Client:
         self.port = net.random.randrange(1024, 65536)
         self.detour = net.random.random() < 0.5
         self.ended = False
-        self.began = 0.0
+        self.began = self.ended_at = 0.0
         self.sent_at: float | None = None
         self.failure: Failure = ""
         self.settled = False
@@ -57,6 +58,9 @@ class Client:
         """A packet has come in."""
         self.note(packet, outgoing=False)
         self.settle(self.step.linger if isinstance(self.step, UdpStep) else 0.0)
+
+    def overhear(self, packet: Packet) -> None:
+        """A packet has come in that the step listens for no longer."""
 
     def out_of_window(self, packet: Packet) -> bool:  # noqa: ARG002 - only TCP has windows
         """Whether a home router's connection tracking takes the packet for none of this flow's."""
@@ -94,11 +98,17 @@ class Client:
 
     def end(self) -> None:
         """Stop listening."""
-        self.ended = True
+        if not self.ended:
+            self.ended, self.ended_at = True, self.net.now
 
     def exchange(self) -> Exchange:
         """What the engine would hand to the measurement."""
-        return Exchange(step=self.step, heard=tuple(self._heard), sent_at=self.sent_at, failure=self.failure)
+        return Exchange(step=self.step, heard=self.heard_until(self.ended_at), sent_at=self.sent_at,
+                        failure=self.failure)  # fmt: skip
+
+    def heard_until(self, when: float) -> tuple[Heard, ...]:
+        """What the capture has of this flow, up to a time."""
+        return tuple(heard for heard in self._heard if heard.at <= when - self.began)
 
 
 class Datagram(Client):
@@ -113,6 +123,22 @@ class Datagram(Client):
         self.sends_probe()
         header = Udp(self.port, self.step.port, 8 + len(self.step.payload))
         self.send(header, self.step.payload, self.step.ttl)
+
+    def overhear(self, packet: Packet) -> None:
+        self.note(packet, outgoing=False)
+
+
+class Listen(Client):
+    """ListenStep: what a datagram of an earlier batch has brought since."""
+
+    step: ListenStep
+
+    def begin(self) -> None:
+        self.of = self.net.asked[self.step.of]
+        self.net.at(max(self.net.now, self.of.began + self.step.seconds), self.end)
+
+    def exchange(self) -> Exchange:
+        return Exchange(step=self.step, heard=self.of.heard_until(self.ended_at), sent_at=self.of.sent_at)
 
 
 class Stream(Client):
@@ -318,5 +344,6 @@ def client(net: Internet, step: Step) -> Client:
         return Transfer(net, step)
     kinds: dict[type[Step], type[Client]] = {
         TcpStep: Connection, UdpStep: Datagram, StreamStep: Stream, SynStep: Syn, EchoStep: Echo,
+        ListenStep: Listen,
     }  # fmt: skip
     return kinds[type(step)](net, step, step.address)

@@ -110,6 +110,7 @@ class Internet:
         self.random = Random(seed)
         self.now = 0.0
         self.sent = 0
+        self.asked: dict[Step, Client] = {}
         self._queue: list[tuple[float, int, Callable[[], None]]] = []
         self._order = itertools.count()
         self._boxes = sorted(network.boxes, key=lambda box: box.at)
@@ -126,6 +127,7 @@ class Internet:
         from tests.measurements.simclients import client
 
         clients = [client(self, step) for step in steps]
+        self.asked |= zip(steps, clients, strict=True)
         for i, one in enumerate(clients):
             self.at(self.now + 0.0005 * i, one.begin)
         waited_for = 0
@@ -267,7 +269,9 @@ class Internet:
             self.at(arrives + 0.0002 * copy, lambda: self._deliver(flow, arrived))
 
     def _deliver(self, flow: Client, packet: Packet) -> None:
-        if not flow.ended and not (self.network.nat and flow.out_of_window(packet)):
+        if flow.ended:
+            flow.overhear(packet)
+        elif not (self.network.nat and flow.out_of_window(packet)):
             flow.hear(packet)
 
     def _chance(self, probability: float) -> bool:

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from random import Random
+
 import pytest
 
+from probe.measurements import Context, load, parse_options
 from probe.model.errors import UsageError
+from probe.model.exchange import ListenStep, Step
 from tests.measurements.simboxes import DnsForger
 from tests.measurements.simhosts import Resolver
-from tests.measurements.simnet import Network
+from tests.measurements.simnet import Internet, Network, drive
 from tests.measurements.worlds import BANNED, RESOLVER, SILENT, ask_dns, claimed, link, net
 
 ALL = frozenset(range(2, 9))
@@ -86,6 +90,29 @@ def test_a_forger_in_the_silent_addresses_own_network_accuses_nobody() -> None:
 def test_forged_answers_that_take_their_time_are_placed_too(delay: float) -> None:
     judgement = ask_dns(forger(4, in_path=True, delay=delay))
     assert (claimed(judgement), link(judgement)) == (("interfered", "answer-from-silent-address"), (3, 4))
+
+
+@pytest.mark.parametrize(
+    ("network", "last", "least", "most"),
+    [
+        (forger(4), True, 2.0, 2.6),  # struck at once: placed meanwhile
+        (forger(4, delay=1.0), False, 4.0, 9.0),
+        (net(), False, 2.0, 2.9),
+    ],
+    ids=["a forger", "a late one", "nobody"],
+)
+def test_who_is_sure_does_not_stand_still_while_a_late_answer_may_come(
+    network: Network, last: bool, least: float, most: float
+) -> None:
+    measurement, internet, batches = load("dns_injection"), Internet(network, 1), list[list[Step]]()
+    options = parse_options(measurement, {
+        "target": "banned.example", "resolver": RESOLVER, "silent": SILENT, "control_name": "good.example",
+    })  # fmt: skip
+    drive(measurement.measure(options, Context(Random(1))), internet, batches)
+    listening = [i for i, batch in enumerate(batches) if any(isinstance(step, ListenStep) for step in batch)]
+    assert listening == [len(batches) - 1 if last else 2]
+    assert sum(isinstance(step, ListenStep) for step in batches[listening[0]]) == 9  # every trial is heard out
+    assert least <= internet.now <= most
 
 
 def test_the_silent_address_alone_suffices() -> None:

@@ -15,6 +15,7 @@ from probe.model.exchange import (
     Exchange,
     Failure,
     Heard,
+    ListenStep,
     PauseStep,
     Step,
     StreamStep,
@@ -43,6 +44,8 @@ STEPS: Any = st.one_of(
     st.builds(SynStep, address=ADDRESS, port=PORT, ttl=TTL, flow=FLOW, wait=SECONDS),
     st.builds(EchoStep, address=ADDRESS, ttl=TTL, flow=FLOW, wait=SECONDS),
     st.builds(PauseStep, seconds=SECONDS),
+    st.builds(ListenStep, seconds=SECONDS,
+              of=st.builds(UdpStep, address=ADDRESS, port=PORT, payload=PAYLOAD, ttl=TTL, flow=FLOW)),
 )  # fmt: skip
 
 GOLDEN: dict[str, Step] = {
@@ -54,6 +57,7 @@ GOLDEN: dict[str, Step] = {
     "syn": SynStep(address="2001:db8::1", port=443),
     "echo": EchoStep(address="203.0.113.1"),
     "pause": PauseStep(seconds=1.5),
+    "listen": ListenStep(of=UdpStep(address="203.0.113.1", port=53, payload=b"\x00q"), seconds=2.0),
 }
 FIELDS = {
     "udp": ["type", "address", "port", "payload", "ttl", "flow", "match", "wait", "linger", "tos"],
@@ -67,6 +71,7 @@ FIELDS = {
     "syn": ["type", "address", "port", "ttl", "flow", "wait"],
     "echo": ["type", "address", "ttl", "flow", "wait"],
     "pause": ["type", "seconds"],
+    "listen": ["type", "of", "seconds"],
 }
 """An old exchange log must stay readable: these names are for good."""
 
