@@ -21,7 +21,8 @@ import re, sys
 lock = open(sys.argv[1]).read()
 print("".join(part for part in re.split(r"(?m)^(?=\S)", lock) if not part.startswith("systemd-python==")), end="")
 END
-if [ "$(cat "$wheels/stamp" 2>/dev/null)" != "$(sha256sum <"$OUT/wheels.txt")" ]; then
+made_from=$(cat "$OUT/wheels.txt" "$IMAGE/app.sh" | sha256sum)
+if [ "$(cat "$wheels/stamp" 2>/dev/null)" != "$made_from" ]; then
     rm -rf "$wheels"
     mkdir -p "$wheels"
     platforms=()
@@ -31,8 +32,11 @@ if [ "$(cat "$wheels/stamp" 2>/dev/null)" != "$(sha256sum <"$OUT/wheels.txt")" ]
         "${platforms[@]}" --platform "manylinux2014_$machine" -r "$OUT/wheels.txt" ||
         die "the wheels could not be installed (see above)"
     rm -rf "$wheels/python/bin"
-    find "$wheels/python" -name 'tests' -type d -prune -exec rm -rf {} +
-    sha256sum <"$OUT/wheels.txt" >"$wheels/stamp"
+    find "$wheels/python" \( -name tests -o -name test_data \) -type d -prune -exec rm -rf {} +
+    find "$wheels/python" -name '*.pyi' -delete
+    # Protocols that no probe speaks, and scapy's own workshop.
+    rm -rf "$wheels/python/scapy/"{contrib,tools}
+    echo "$made_from" >"$wheels/stamp"
 fi
 
 rm -rf "$tree"

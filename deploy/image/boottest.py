@@ -160,7 +160,7 @@ def main() -> int:
     parser.add_argument("--version", required=True)
     parser.add_argument("--keys", type=Path, default=ROOT / "build/keys")
     parser.add_argument("--only", default="boot,update,wear,states,cuts")
-    parser.add_argument("--cuts", type=int, default=24)
+    parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--states", type=int, default=40)
     parser.add_argument("--wear", type=float, default=600.0)
     parser.add_argument("--seed", type=int, default=5, help="of the moments of the cuts")

@@ -25,9 +25,12 @@ LEFT_OUT = (
     "etc/update-motd.d/*", "usr/share/lintian/*", "usr/share/bash-completion/*", "usr/share/zoneinfo/right/*",
     "usr/lib/python3*/__pycache__/*", "usr/lib/python3*/*/__pycache__/*", "usr/lib/python3*/test/*",
     "usr/lib/python3.13/ensurepip/*", "usr/lib/python3.13/idlelib/*", "usr/lib/python3.13/pydoc_data/*",
+    "usr/lib/udev/hwdb.bin", "usr/lib/udev/hwdb.d/*", "usr/lib/*/gconv/*.so",
 )  # fmt: skip
 """Of the base: the machine's own, what is made anew, what nobody reads on a probe. (Byte code is compiled in one way,
-by build.sh.)"""
+by build.sh. Names of all PCI and USB vendors, and character sets: 42 MB.)"""
+KEPT = ("usr/lib/*/gconv/IBM850.so", "usr/lib/*/gconv/UTF-16.so", "usr/lib/*/gconv/UTF-32.so")
+"""Of what is left out by its folder. (The names on a FAT are in IBM's code page 850.)"""
 
 Member = tuple[tarfile.TarInfo, Path | None]
 """Header, and the file of a layer that holds the content; None: the base does."""
@@ -35,7 +38,8 @@ Member = tuple[tarfile.TarInfo, Path | None]
 
 def left_out(name: str) -> bool:
     """Whether a path of the base stays behind. Folders themselves stay, as places to mount on."""
-    return any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
+    wanted = any(fnmatchcase(name, pattern) for pattern in KEPT)
+    return not wanted and any(fnmatchcase(name, pattern) for pattern in LEFT_OUT)
 
 
 def of_base(base: tarfile.TarFile) -> dict[str, Member]:

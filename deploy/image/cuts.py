@@ -22,9 +22,13 @@ from updates import GOOD, PATIENCE, Releases
 
 UP, UPDATE = 900.0, 90.0
 """Seconds that a start may take on a busy machine; in which an update is fetched and installed."""
-KINDS = ("first start", "measuring", "starting", "collector away", "updating", "writing")
-"""What goes on at a cut. "First start" is that of a fresh card; the others follow on the same card. "Collector away":
-findings go to the card after some 30 s. "Writing": likewise, and cut within 30 ms after something was written."""
+KINDS = ("first start", "starting", "starting", "measuring", "starting", "collector away", "starting", "updating",
+         "starting", "writing")  # fmt: skip
+"""What goes on at a cut. "First start" is that of a fresh card; the others follow on the same card: "starting" is the
+start after the cut before, which is cut again. "Collector away": findings go to the card after some 30 s. "Writing":
+likewise, and cut within 30 ms after something was written."""
+USUAL = 120.0
+"""Seconds that a start takes, until one was seen."""
 READY = r"(Started|Reloaded) .*colibri\.service"
 LATER = 100
 """How much later than the image the releases are numbered that are updated to while the plug is pulled."""
@@ -71,6 +75,7 @@ class Series:
         self._open: list[Cut] = []
         self._card = fresh()
         self._number = 0
+        self._usual = USUAL
 
     def cut(self, kind: str) -> None:
         """Start, let it come to that moment, cut, and look at the card."""
@@ -99,7 +104,8 @@ class Series:
         """Wait for the moment of such a cut; says what went on."""
         draw = self._chance.uniform
         if kind in (KINDS[0], "starting"):
-            machine.wait(lambda: False, draw(2, 150) if kind == KINDS[0] else draw(1, 55))
+            # A first start goes on to the certificate and the first findings.
+            machine.wait(lambda: False, draw(1, self._usual * (1.5 if kind == KINDS[0] else 1)))
             return ""
         self._up(machine)
         if kind == "updating":
@@ -141,6 +147,7 @@ class Series:
         """Wait until its daemon runs: that is what was open of the cuts before."""
         if not machine.wait(lambda: machine.said(READY), UP):
             return False
+        self._usual = machine.age
         missing = [one for one in self._open if not one.booted]
         for one in missing:
             later = " (a later start)" if one is not missing[-1] else ""

@@ -27,7 +27,10 @@ mkdir -p "$root/usr/lib/modules" "$root/usr/lib/firmware" "$boot" "$firmware"
 mv "$OUT/unpacked/usr/lib/modules/$version" "$root/usr/lib/modules/"
 modules=$root/usr/lib/modules/$version
 
-# What no Raspberry Pi without a screen needs: 35 MB of modules are left.
+ln -s usr/lib "$root/lib"  # as in Debian's root; depmod and modprobe look in /lib
+depmod -b "$root" "$version"
+cp "$modules/modules.dep" "$OUT/modules.dep"
+# What no Raspberry Pi without a screen needs.
 drop() { (cd "$modules/kernel" && rm -rf "$@"); }
 # drop_but FOLDER NAME…: all of a folder's own folders but those.
 drop_but() {
@@ -41,6 +44,10 @@ drop sound drivers/{gpu,media,infiniband,bluetooth,iio,isdn,staging,video,ata,nv
     drivers/crypto/{chelsio,caam,allwinner,qce} fs/{ocfs2,gfs2,xfs,btrfs,nfs,nfsd,ceph,smb,afs,jfs,f2fs,bcachefs} \
     fs/{ubifs,orangefs,coda,9p,dlm,ntfs3,nilfs2,reiserfs} net/{ceph,sctp,tipc,rds,batman-adv,bluetooth,can,nfc} \
     net/{ieee802154,mac802154,sunrpc,9p,rxrpc,smc,openvswitch,dccp}
+drop drivers/{target,mtd,ufs,message,firewire,soundwire,hwtracing,hid} drivers/clk/{qcom,mediatek} fs/ntfs \
+    drivers/phy/{qualcomm,mediatek,rockchip,marvell,freescale,cadence,tegra,ti,xilinx,hisilicon} \
+    drivers/md/{bcache,dm-vdo} drivers/net/{bonding,ppp,vxlan,hyperv,ipa} drivers/input/{touchscreen,joystick,keyboard} \
+    drivers/usb/{serial,musb,cdns3,chipidea,mtu3,usbip,misc,gadget/function,gadget/legacy}
 drop_but drivers/net/ethernet broadcom cadence microchip
 drop_but drivers/net/wireless broadcom
 # usb_storage needs scsi_mod.
@@ -62,9 +69,16 @@ gzip -9nc "$kernel" >"$boot/vmlinuz"
 find "$modules/dtb/broadcom" \( -name 'bcm27*rpi*.dtb' -o -name 'bcm2837*rpi*.dtb' \) -exec cp {} "$boot/" \;
 mv "$OUT/unpacked/usr/bin/busybox" "$OUT/kernel/busybox"
 rm -rf "$modules/dtb" "$modules"/vmlinuz* "$OUT/unpacked"
-# As in Debian's root; depmod and modprobe look in /lib.
-ln -s usr/lib "$root/lib"
+# A module that lacks another can't be loaded: away with it.
+while IFS=' :' read -r module needed; do
+    for one in $needed; do [ -e "$modules/$one" ] || rm -f "$modules/$module"; done
+done <"$OUT/modules.dep"
 depmod -b "$root" "$version"
+# Networks, USB and what else the boards need once they run must be among what is left.
+for module in genet macb smsc95xx lan78xx r8152 ax88179_178a asix cdc_ether brcmfmac dwc2 dwc3 xhci-plat-hcd pcie-brcmstb \
+    bcm2835_wdt ledtrig-timer ledtrig-heartbeat leds-gpio dm-mod loop tun; do
+    modprobe -d "$root" -S "$version" --show-depends "$module" >/dev/null || die "$module was dropped, or needs what was"
+done
 "$IMAGE/initramfs/make.sh" "$root" "$version" "$boot/initrd.img"
 echo "$version" >"$OUT/kernel/version"
 echo "$made_from" >"$OUT/kernel.stamp"

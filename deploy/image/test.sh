@@ -10,4 +10,4 @@ image=$(find "$OUT" -maxdepth 1 -name 'colibri-*.img' -printf '%T@ %p\n' | sort 
 version=${image##*/colibri-}
 # Namespaces of their own: nothing is reached from there, and nothing outlives the test.
 as_root unshare --net --pid --fork --kill-child --mount-proc "$ROOT/.venv/bin/python" "$IMAGE/boottest.py" --out "$OUT" --version "${version%.img}" \
-    --keys "${KEYS:-$ROOT/build/keys}" --only "${ONLY:-boot,update,wear,states,cuts}" --cuts "${CUTS:-24}" --states "${STATES:-40}" --seed "${SEED:-5}" --wear "${WEAR:-600}"
+    --keys "${KEYS:-$ROOT/build/keys}" --only "${ONLY:-boot,update,wear,states,cuts}" --cuts "${CUTS:-20}" --states "${STATES:-40}" --seed "${SEED:-5}" --wear "${WEAR:-600}"

@@ -104,6 +104,19 @@ def test_the_root_is_merged_sorted_dated_and_the_same_each_time(base: Path, tmp_
             assert file.read() == content
 
 
+@pytest.mark.parametrize(
+    ("name", "stays"),
+    [
+        ("usr/lib/udev/hwdb.bin", False), ("usr/lib/udev/rules.d/60-x.rules", True),
+        ("usr/lib/aarch64-linux-gnu/gconv/SJIS.so", False), ("usr/lib/aarch64-linux-gnu/gconv/IBM850.so", True),
+        ("usr/lib/aarch64-linux-gnu/gconv/gconv-modules", True), ("usr/lib/aarch64-linux-gnu/libc.so.6", True),
+        ("var/log", True), ("var/log/dpkg.log", False),
+    ],
+)  # fmt: skip
+def test_what_nobody_reads_on_a_probe_stays_behind(name: str, stays: bool) -> None:
+    assert load("image/compose").left_out(name) is not stays
+
+
 def test_what_must_not_be_in_an_image_is_found(tmp_path: Path) -> None:
     check = load("image/check")
     root = tmp_path / "root"
