@@ -92,10 +92,10 @@ def _read(path: Path) -> bytes:
 
 
 def _read_toml(path: Path, data: bytes) -> dict[str, Any]:
-    import tomllib
+    import tomli  # tomllib of Python 3.11 to 3.14 reads TOML 1.0 alone: no line break in {…}
 
     try:
-        return tomllib.loads(data.decode(), parse_float=_finite)
+        return tomli.loads(data.decode(), parse_float=_finite)
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise ConfigError(str(path), f"line {line} is not UTF-8") from None

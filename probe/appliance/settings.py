@@ -6,11 +6,11 @@ Secrets may stand in the file; they move to the data partition and asterisks tak
 
 from __future__ import annotations
 
-import tomllib
 from difflib import get_close_matches
 from typing import Annotated, Any, Literal
 
 import msgspec
+import tomli
 
 from probe.model.config import Config
 from probe.model.errors import ConfigError
@@ -83,10 +83,10 @@ def read(data: bytes, file: str = "colibri.toml") -> dict[str, Any] | Mistake:
     """The file as plain values, or why it can't be read. A byte order mark and Windows' line ends are no mistakes."""
     text = data.removeprefix(b"\xef\xbb\xbf").replace(b"\r\n", b"\n")
     try:
-        return tomllib.loads(text.decode())
+        return tomli.loads(text.decode())
     except UnicodeDecodeError as error:
         return Mistake(file, "unreadable", str(text.count(b"\n", 0, error.start) + 1), "not UTF-8")
-    except tomllib.TOMLDecodeError as error:
+    except tomli.TOMLDecodeError as error:
         line = str(error).partition("(at line ")[2].partition(",")[0]
         return Mistake(file, "unreadable", line if line.isdigit() else "", str(error))
     except (RecursionError, ValueError) as error:

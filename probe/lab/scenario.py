@@ -6,11 +6,11 @@ All durations are seconds, all probabilities 0..1.
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 from typing import Annotated, Literal
 
 import msgspec
+import tomli
 
 from probe.lab.kinds import Box
 from probe.lab.kinds.base import Seconds
@@ -62,8 +62,8 @@ FOLDER = Path(__file__).with_name("scenarios")
 def read(path: Path) -> tuple[Scenario, ...]:
     """Scenarios of one TOML file. Raises ConfigError with the path of the offending key."""
     try:
-        return msgspec.convert(tomllib.loads(path.read_text("utf-8")), _File).scenarios
-    except (tomllib.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
+        return msgspec.convert(tomli.loads(path.read_text("utf-8")), _File).scenarios
+    except (tomli.TOMLDecodeError, msgspec.ValidationError, UnicodeDecodeError) as error:
         raise ConfigError(str(path), str(error)) from error
 
 

@@ -200,3 +200,12 @@ def test_a_signed_list_is_used_and_any_other_refused(tmp_path: Path) -> None:
     (tmp_path / "targets.toml.sig").unlink()
     with pytest.raises(ConfigError, match=r"targets\.toml\.sig: No such file"):
         listed(tmp_path, GOOD, signed_by=[PUBLIC])
+
+
+def test_a_table_in_braces_may_go_over_several_lines(tmp_path: Path) -> None:
+    """TOML 1.1; Python's own tomllib reads 1.0 alone."""
+    file = tmp_path / "colibri.toml"
+    file.write_text('[mqtt]\nhost = "hub.example"\ntls = {\n    ca = "/etc/ca.pem",\n}\n')
+    tls = load(file).mqtt.tls
+    assert tls is not None
+    assert tls.ca == "/etc/ca.pem"

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import msgspec
+import tomli
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -64,4 +63,4 @@ def configs(draw: st.DrawFn) -> Config:
 
 @given(configs())
 def test_what_is_shown_reads_back_as_the_same(config: Config) -> None:
-    assert msgspec.convert(tomllib.loads(show(config)), Config) == config
+    assert msgspec.convert(tomli.loads(show(config)), Config) == config

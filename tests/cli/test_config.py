@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import tomllib
 from pathlib import Path
 
 import msgspec
 import pytest
+import tomli
 
 from probe.agent.options import options
 from probe.cli import main as cli
@@ -40,8 +40,8 @@ def test_a_wrong_one_is_named_with_its_key(file: Path, tmp_path: Path, capsys: p
 
 def test_what_is_in_force_can_be_read_again(file: Path, capsys: pytest.CaptureFixture[str]) -> None:
     assert cli.main(["config", "show", str(file)]) == 0
-    shown = msgspec.convert(tomllib.loads(capsys.readouterr().out), Config)
-    assert shown == msgspec.convert(tomllib.loads(file.read_text()), Config)
+    shown = msgspec.convert(tomli.loads(capsys.readouterr().out), Config)
+    assert shown == msgspec.convert(tomli.loads(file.read_text()), Config)
 
 
 def test_the_help_text_has_every_option(capsys: pytest.CaptureFixture[str]) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import tomllib
-
 import msgspec
+import tomli
 
 from probe.lab.files import config_text, targets_text
 from probe.model.config import Config, LineConfig, MeasureConfig, SafetyConfig, TargetEntry, TargetList
@@ -17,7 +16,7 @@ def test_a_configuration_comes_back_as_it_was() -> None:
         measure=MeasureConfig(resolver="203.0.113.153"),
     )
     text = config_text(config)
-    assert msgspec.convert(tomllib.loads(text), Config) == config
+    assert msgspec.convert(tomli.loads(text), Config) == config
     assert "[mqtt]" not in text
 
 
@@ -30,4 +29,4 @@ def test_targets_come_back_as_they_were() -> None:
         TargetEntry("press.example", group="press", measurements=["dns"], options={"a": ["x", "y"], "b": True}),
         TargetEntry("198.51.100.10", address="198.51.100.10", port=80, every=2.5),
     ])
-    assert msgspec.convert(tomllib.loads(targets_text(targets)), TargetList) == targets
+    assert msgspec.convert(tomli.loads(targets_text(targets)), TargetList) == targets
