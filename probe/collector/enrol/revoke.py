@@ -70,7 +70,7 @@ def revoke(
     _signal(config.broker_pid)
     if broker is None:
         return Revoked(name, count)
-    while canary.enters(*broker, authority):
+    while canary.enters(*broker, authority) is not False:
         if clock() - started > WITHIN:
             raise ColibriError(
                 f"{name} is on the list of the revoked, but the broker has not read it in {WITHIN:.0f} s:"
@@ -93,9 +93,9 @@ class Pass:
         issued = authority.client(self._key.public_key(), name, now(), _MINUTES)
         self.serial, self._pem = issued.serial, issued.pem
 
-    def enters(self, host: str, port: int, authority: Authority, *, last_words: bool = False) -> bool:
-        """Connect, which ends whatever session has the name; whether the broker let it. ``last_words``: the probe is
-        said to be offline, for good."""
+    def enters(self, host: str, port: int, authority: Authority, *, last_words: bool = False) -> bool | None:
+        """Connect, which ends whatever session has the name; whether the broker let it, None where it took too long to
+        say. ``last_words``: the probe is said to be offline, for good."""
         context = ssl.create_default_context(cadata=authority.pem)
         context.check_hostname = False  # the broker's owner knows where it is; whose it is, the authority says
         with tempfile.TemporaryDirectory() as folder:
@@ -119,7 +119,7 @@ class Pass:
         except OSError as error:
             raise ColibriError(f"the broker at {host}:{port} can't be reached: {error.strerror or error}") from None
         _until(client, lambda: bool(told))
-        entered = told[:1] == [True]
+        entered = told[0] if told else None
         if entered and last_words:
             said = client.publish(feed.availability(self.name), feed.GONE, qos=1, retain=True)
             _until(client, said.is_published)
