@@ -1,9 +1,10 @@
-"""The configuration file and the target lists that it names, checked to the last key."""
+"""The configuration file and the target lists that it names, checked to the last key.
+
+Every command reads the configuration, and a Pi pays for each import: what only some files need is imported for them.
+"""
 
 from __future__ import annotations
 
-import base64
-import binascii
 import math
 import os
 import re
@@ -13,13 +14,8 @@ from typing import Any, TypeVar
 
 import msgspec
 
-from probe.agent.identity import TOKEN
-from probe.agent.options import options
 from probe.agent.paths import anchored
 from probe.engine.guard import networks
-from probe.measurements import load as load_measurement
-from probe.measurements import names as measurement_names
-from probe.model.canonical import verify_bytes
 from probe.model.config import Config, TargetEntry, TargetList
 from probe.model.errors import ConfigError, UsageError
 
@@ -135,6 +131,8 @@ def _explain(message: str, kind: type[Any]) -> tuple[str, str]:
 
 def _keys_at(kind: type[Any], where: str) -> list[str]:
     """Keys that are known at a dotted path."""
+    from probe.agent.options import options
+
     known = [name for name, *_ in options(kind)]
     plain = re.sub(r"\[.*?\]", "", where)
     prefix = f"{plain}." if plain else ""
@@ -144,8 +142,8 @@ def _keys_at(kind: type[Any], where: str) -> list[str]:
 def _check(path: Path, config: Config) -> None:
     """What the types can't say."""
     networks(config.safety.allow_networks, f"{path}: safety.allow_networks")
-    if config.probe.id and not TOKEN.fullmatch(config.probe.id):
-        raise ConfigError(f"{path}: probe.id", f"may hold a-z, 0-9, '_', '.' and '-', at most 64: {config.probe.id!r}")
+    if config.probe.id:
+        _check_id(f"{path}: probe.id", config.probe.id)
     for i, name in enumerate(config.schedule.measurements):
         _known_measurement(f"{path}: schedule.measurements[{i}]", name)
     for i, key in enumerate(config.targets.signed_by):
@@ -156,16 +154,27 @@ def _check(path: Path, config: Config) -> None:
         raise ConfigError(f"{path}: mqtt.tls.certificate", "is missing beside mqtt.tls.key")
 
 
+def _check_id(where: str, given: str) -> None:
+    from probe.agent.identity import TOKEN
+
+    if not TOKEN.fullmatch(given):
+        raise ConfigError(where, f"may hold a-z, 0-9, '_', '.' and '-', at most 64: {given!r}")
+
+
 def _check_key(where: str, key: str) -> None:
+    import base64
+
     try:
         length = len(base64.b64decode(key, validate=True))
-    except (binascii.Error, ValueError):
+    except ValueError:
         length = 0
     if length != 32:
         raise ConfigError(where, "is not an Ed25519 public key (32 bytes in base64)")
 
 
 def _known_measurement(where: str, name: str) -> str:
+    from probe.measurements import load as load_measurement
+
     try:
         return load_measurement(name).name
     except UsageError as error:
@@ -173,6 +182,8 @@ def _known_measurement(where: str, name: str) -> str:
 
 
 def _check_signature(path: Path, data: bytes, keys: list[str]) -> None:
+    from probe.model.canonical import verify_bytes
+
     beside = path.with_name(path.name + ".sig")
     signature = _read(beside).decode("ascii", "replace").strip()
     if not any(verify_bytes(data, key, signature) for key in keys):
@@ -181,6 +192,9 @@ def _check_signature(path: Path, data: bytes, keys: list[str]) -> None:
 
 def check_target(where: str, entry: TargetEntry, config: Config) -> None:
     """Raise ConfigError, with ``where`` and the key, for an entry that could not be measured."""
+    from probe.measurements import load as load_measurement
+    from probe.measurements import names as measurement_names
+
     if not entry.target:
         raise ConfigError(f"{where}.target", "is empty")
     kinds = entry.measurements or config.schedule.measurements

@@ -9,8 +9,10 @@ import socket
 import struct
 import termios
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from probe.model.exchange import FULL_TTL, Failure
+if TYPE_CHECKING:
+    from probe.model.exchange import Failure
 
 FULL = (errno.EAGAIN, errno.ENOBUFS, errno.ENOMEM)
 """A queue of this machine is full for the moment."""
@@ -95,6 +97,8 @@ def segments_sent(sock: socket.socket) -> int:
 
 def abort(sock: socket.socket) -> None:
     """End a TCP flow with one RST at full TTL instead of FINs that are sent again and again."""
+    from probe.model.exchange import FULL_TTL  # here: work by the thousand knows no steps, and their types cost
+
     with contextlib.suppress(OSError):
         sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
         set_ttl(sock, FULL_TTL)
