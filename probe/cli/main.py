@@ -50,6 +50,8 @@ VERBS = {
 }
 """Verb → what it does, in the order of the help; offered if its module is there (a package may leave rooms out)."""
 
+BRIEF = ("probe", "status", "pause", "resume")
+"""Verbs that end before there is garbage worth collecting: looking for it would be a quarter of their start and end."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
 READER_GONE = 141
@@ -59,11 +61,17 @@ READER_GONE = 141
 def main(argv: list[str] | None = None) -> int:
     """Run ``colibri ARGV`` (without the program's name; None: this process's own) and return the exit status.
 
+    This process's own command may be one of :data:`BRIEF`, then Python's garbage collector rests.
+
     Never raises for what a person did or can mend: that is one line on stderr and the status of contract 2 (0 measured,
     1 could not, 2 wrong usage). Any other exception is a fault of ours and passes with its traceback.
     """
+    if argv is None:
+        argv = sys.argv[1:]
+        if argv and argv[0] in BRIEF:
+            _rest()
     try:
-        status = _dispatch(sys.argv[1:] if argv is None else argv)
+        status = _dispatch(argv)
         sys.stdout.flush()  # here, so that a closed pipe is met inside this try
         return status
     except ColibriError as error:
@@ -77,6 +85,15 @@ def main(argv: list[str] | None = None) -> int:
         if error.filename is None:
             raise
         return _fail(f"{error.filename}: {error.strerror}", 1)
+
+
+def _rest() -> None:
+    """Collect no garbage until this process ends, and none then: all goes with it."""
+    import atexit
+    import gc
+
+    gc.disable()
+    atexit.register(gc.freeze)
 
 
 def offered() -> dict[str, str]:

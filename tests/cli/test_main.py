@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import atexit
+import gc
 import os
 import subprocess
 import sys
@@ -57,6 +59,22 @@ def test_a_verb_whose_module_is_missing_is_not_offered(monkeypatch: pytest.Monke
     assert "nothing_here" not in cli.offered()
     with pytest.raises(UsageError, match="no verb 'nothing_here'"):
         cli.load("nothing_here")
+
+
+@pytest.mark.parametrize(
+    ("own", "given", "rests"),
+    [(["probe", "nonsense"], None, True), (["schema", "nonsense"], None, False), ([], None, False),
+     (["pytest"], ["probe", "nonsense"], False)],
+)  # fmt: skip
+def test_a_brief_command_of_this_process_collects_no_garbage(
+    monkeypatch: pytest.MonkeyPatch, own: list[str], given: list[str] | None, rests: bool
+) -> None:
+    calls: list[object] = []
+    monkeypatch.setattr(gc, "disable", lambda: calls.append("disabled"))
+    monkeypatch.setattr(atexit, "register", calls.append)
+    monkeypatch.setattr(sys, "argv", ["colibri", *own])
+    assert cli.main(given) == 2
+    assert calls == (["disabled", gc.freeze] if rests else [])
 
 
 @pytest.mark.parametrize(
