@@ -5,12 +5,12 @@
 #   colibri-VERSION.raucb                     the same system as an update
 #   colibri-VERSION.packages                  Debian's packages in it, with their versions
 # VERSION: what the image is called (by default from git). KEYS: folder with the public parts of the update keys (keys.sh).
-# REFRESH=1: Debian's newest packages, now. FAST=1: weak compression, for tests.
+# COMMIT: which commit's program (HEAD). REFRESH=1: Debian's newest packages, now. FAST=1: weak compression, for tests.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 cd "$ROOT"
 
 number=$(sed -n 's/^__version__ = "\(.*\)"$/\1/p' probe/__init__.py)
-VERSION=${VERSION:-$number.$(git rev-list --count HEAD)}
+VERSION=${VERSION:-$number.$(git rev-list --count "${COMMIT:-HEAD}")}
 [[ $VERSION =~ ^[0-9]+(\.[0-9]+)+$ ]] || die "VERSION must be numbers and dots, so that later ones can be told: $VERSION"
 KEYS=${KEYS:-$ROOT/build/keys}
 mkdir -p "$OUT"
@@ -31,7 +31,7 @@ lap "kernel $(cat "$OUT/kernel/version")"
 lap "the program"
 
 # No date in the image is later than the later of the commit's and the archive's.
-SOURCE_DATE_EPOCH=$(printf '%s\n' "$(git log -1 --format=%ct)" "$(cat "$OUT/apt/archive-date")" | sort -n | tail -n 1)
+SOURCE_DATE_EPOCH=$(printf '%s\n' "$(git log -1 --format=%ct "${COMMIT:-HEAD}")" "$(cat "$OUT/apt/archive-date")" | sort -n | tail -n 1)
 export SOURCE_DATE_EPOCH VERSION KEYS
 "$IMAGE/system.sh"
 lap "system ($(du -m "$OUT/root.sqfs" | cut -f1) MB)"

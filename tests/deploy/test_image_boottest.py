@@ -137,3 +137,28 @@ def test_a_machine_s_clock_is_its_own(emulation: ModuleType) -> None:
     assert 5 <= machine.age < 60
     assert machine.said(importlib.import_module("cuts").READY)
     assert not machine.said("has proved itself")
+
+
+def test_a_cut_s_row_says_what_was_lost_and_what_is_there_twice(tools: None) -> None:
+    cuts = importlib.import_module("cuts")
+
+    def cut(**changed: object) -> tuple[str, bool]:
+        given = {"kind": "writing", "moment": "66 s", "acknowledged": {"a"}, "held": {"b"}, "doubled": 1,
+                 "booted": "up after 60 s", **changed}  # fmt: skip
+        seen, good = cuts.Cut(**given).row({"a", "b", "c"}, 1)
+        return str(seen), bool(good)
+
+    whole = "66 s; up after 60 s; at the collector 1, later 3; on the card 1; lost 0, doubled 0"
+    assert cut() == (whole, True)
+    assert cut(held={"b", "x"}) == (whole.replace("card 1; lost 0", "card 2; lost 1"), False)
+    assert cut(acknowledged={"x"}) == (whole.replace("lost 0", "lost 1"), False)
+    assert cut(doubled=0) == (whole.replace("doubled 0", "doubled 1"), False)
+    assert cut(booted="") == (whole.replace("up after 60 s", "never came up"), False)
+
+
+def test_a_run_that_is_stored_twice_is_found_under_whatever_ids(tools: None) -> None:
+    cuts = importlib.import_module("cuts")
+    one = {"id": "1", "probe": "p", "cell": "c", "at": 5}
+    assert cuts.doubled([one, {**one, "id": "2", "at": 6}, {**one, "id": "3", "probe": "q"}]) == 0
+    assert cuts.doubled([one, {**one, "id": "2"}, {**one, "id": "3"}]) == 2
+    assert cuts.doubled([{**one, "at": None}, {**one, "at": None, "id": "2"}]) == 0, "without a clock none can be told"
