@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from probe.agent.child import command, environment
 from probe.agent.enrol import Enrolment, RefusedError
 from probe.agent.enrol_files import EnrolFiles
 from probe.model.config import EnrolConfig
@@ -49,11 +50,11 @@ class Apart(Enrolment):
         return self._ask("renew")
 
     def _ask(self, what: str) -> Enrolled:
-        command = [sys.executable, "-m", "probe.agent.enrol_child", what, str(self._folder)]
         try:
             done = subprocess.run(
-                command, input=msgspec.json.encode(self._config), stdout=subprocess.PIPE, timeout=_WITHIN, check=False
-            )
+                command("probe.agent.enrol_child", what, str(self._folder)), env=environment(),
+                input=msgspec.json.encode(self._config), stdout=subprocess.PIPE, timeout=_WITHIN, check=False,
+            )  # fmt: skip
             said = msgspec.json.decode(done.stdout, type=Said)
         except subprocess.TimeoutExpired:
             raise ColibriError(f"enrolling takes longer than {_WITHIN:.0f} s") from None

@@ -10,12 +10,12 @@ from __future__ import annotations
 import asyncio
 import datetime as dt
 import logging
-import sys
 import time
 from pathlib import Path
 
 import msgspec
 
+from probe.agent.child import command, environment
 from probe.agent.config import check_target, entries_of
 from probe.agent.files import write_whole
 from probe.agent.requests import RefusedError
@@ -115,7 +115,7 @@ def epoch(instant: str) -> float:
 
 async def _verified(payload: bytes, root: Path, folder: Path, now: float) -> Accepted:
     child = await asyncio.create_subprocess_exec(
-        sys.executable, "-m", "probe.agent.lists_child", str(root), str(folder), str(now),
+        *command("probe.agent.lists_child", str(root), str(folder), str(now)), env=environment(),
         stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE, stderr=asyncio.subprocess.PIPE,
     )  # fmt: skip
     try:
