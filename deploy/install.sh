@@ -70,9 +70,13 @@ want_tests() {
     fi
 }
 
-# Debian 12's is of 2018, and later releases have none: the tests that need it are skipped there.
+# Debian 12's is of 2018, and later releases have none: the tests that need it are skipped there. Its replicas agree by a
+# ZooKeeper.
 want_long_tests() {
-    has clickhouse-server || ! apt-cache show clickhouse-server >/dev/null 2>&1 || missing+=(clickhouse-server)
+    apt-cache show clickhouse-server >/dev/null 2>&1 || return 0
+    want clickhouse-server has clickhouse-server
+    want default-jre-headless has java
+    want libzookeeper-java test -e /usr/share/java/zookeeper.jar
 }
 
 # Beside whom `make bench` measures.

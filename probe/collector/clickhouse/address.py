@@ -1,4 +1,4 @@
-"""Where the servers are: ``clickhouse://user@host:8123,other:8123/database?cluster=name&setting=value``. Pure."""
+"""Where the servers are: ``clickhouse://user@host,other:8123/database?cluster=name&quorum=2&setting=value``. Pure."""
 
 from __future__ import annotations
 
@@ -27,7 +27,8 @@ class Host(msgspec.Struct, frozen=True):
 
 class Address(msgspec.Struct, frozen=True):
     """``hosts``: every server that holds a part, or a copy, and may be asked. ``cluster``: the name that the servers
-    themselves have for all of them (`remote_servers`); empty: a single server. ``settings``: sent with every query."""
+    themselves have for all of them (`remote_servers`); empty: a single server. ``settings``: sent with every query.
+    ``quorum``: the tables are replicated, and what is written is on so many replicas; 0: they are not."""
 
     hosts: tuple[Host, ...]
     tls: bool
@@ -35,6 +36,7 @@ class Address(msgspec.Struct, frozen=True):
     database: str
     cluster: str
     settings: tuple[tuple[str, str], ...]
+    quorum: int = 0
 
 
 def parse(text: str) -> Address:
@@ -51,16 +53,19 @@ def parse(text: str) -> Address:
     hosts = tuple(_host(place, SCHEMES[parts.scheme]) for place in places.split(","))
     database = parts.path.strip("/") or "colibri"
     query = dict(parse_qsl(parts.query, keep_blank_values=True))
-    cluster = query.pop("cluster", "")
+    cluster, quorum = query.pop("cluster", ""), query.pop("quorum", "")
     for name in (database, *([cluster] if cluster else []), *query):
         if not _NAME.fullmatch(name):
             raise ConfigError(WHERE, f"{name!r} is no name (letters, digits, _)")
     if len(hosts) > 1 and not cluster:
         raise ConfigError(WHERE, "several servers need ?cluster=NAME, as they call themselves in remote_servers")
+    if quorum and not (cluster and re.fullmatch("[2-9]", quorum)):
+        raise ConfigError(WHERE, "?quorum= is how many replicas have what was written, 2 to 9, and needs ?cluster=NAME")
     if parts.fragment:
         raise ConfigError(WHERE, "nothing may follow a # in it")
     return Address(
-        hosts, parts.scheme == "clickhouses", unquote(user) or "default", database, cluster, tuple(query.items())
+        hosts, parts.scheme == "clickhouses", unquote(user) or "default", database, cluster, tuple(query.items()),
+        int(quorum or 0),
     )
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import http.client
 import ssl
 import threading
+import time
 from collections.abc import Iterable, Sequence
 from typing import Any, Protocol
 from urllib.parse import urlencode
@@ -26,9 +27,20 @@ SETTINGS = {
     # A late delivery may be of many months.
     "max_partitions_per_insert_block": "0",
 }  # fmt: skip
-UNKNOWN_TO_OLD = ("max_partitions_per_insert_block",)
-"""Settings that a server before 19 refuses, and does without."""
+UNKNOWN_TO_OLD = ("max_partitions_per_insert_block", "insert_quorum_parallel", "allow_nondeterministic_mutations")
+"""Settings that a server before 20.10 may refuse, and does without."""
+OF_REPLICAS = {
+    # Whoever reads sees what was written, whichever replica is asked: each write is on a majority, in order.
+    "select_sequential_consistency": "1", "insert_quorum_parallel": "0", "insert_quorum_timeout": "30000",
+    # Two equal batches of counts are not one that came twice.
+    "insert_deduplicate": "0",
+    # Which rows go is asked by each replica; where two found different ones, one takes over the other's part.
+    "allow_nondeterministic_mutations": "1",
+}  # fmt: skip
+"""Settings where the tables are replicated."""
 _KEPT = 4  # connections
+_BUSY = (b"Code: 286", b"Code: 289")  # the write before is not on enough replicas yet; this one has not got it yet
+_BUSY_FOR, _BUSY_PAUSE = 20.0, 0.05  # seconds
 _MODERN = (20, 10)
 _GONE = (OSError, http.client.HTTPException)
 
@@ -40,6 +52,7 @@ class Link(Protocol):
     cluster: str
     hosts: int
     modern: bool
+    replicated: bool
 
     def run(self, statement: str, host: int | None = None) -> None:
         """Without an answer; on one server if its number is given, else on any."""
@@ -60,7 +73,7 @@ class HttpLink:
     def __init__(self, address: Address, password: str = "") -> None:
         """Asks the servers for their version. Raises StoreError if none answers, or none lets us in."""
         self.database, self.cluster, self.hosts = address.database, address.cluster, len(address.hosts)
-        self._address = address
+        self._address, self.replicated = address, bool(address.quorum)
         self._headers = {"X-ClickHouse-User": address.user, **({"X-ClickHouse-Key": password} if password else {})}
         self._context = ssl.create_default_context() if address.tls else None
         self._lock = threading.Lock()
@@ -74,7 +87,8 @@ class HttpLink:
         except ValueError as error:
             self.close()
             raise StoreError(f"at {', '.join(map(str, address.hosts))} is no ClickHouse: {error}") from error
-        known = {name: value for name, value in SETTINGS.items() if self.modern or name not in UNKNOWN_TO_OLD}
+        wanted = SETTINGS | ({**OF_REPLICAS, "insert_quorum": str(address.quorum)} if self.replicated else {})
+        known = {name: value for name, value in wanted.items() if self.modern or name not in UNKNOWN_TO_OLD}
         self._settings = {**known, **dict(address.settings)}
 
     def run(self, statement: str, host: int | None = None) -> None:
@@ -103,18 +117,28 @@ class HttpLink:
             connection.close()
 
     def _any(self, statement: str, data: bytes = b"", *, database: bool = True) -> bytes:
-        """From the first server that is there."""
-        first, trouble = self._first, ""
+        """From the first server that is there; of replicas that do not agree yet, when they do."""
+        deadline = time.monotonic() + _BUSY_FOR
+        while True:
+            try:
+                return self._first_of_all(statement, data, database=database)
+            except _BusyError:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_BUSY_PAUSE)
+
+    def _first_of_all(self, statement: str, data: bytes, *, database: bool) -> bytes:
+        first, troubles = self._first, list[StoreError]()
         for step in range(self.hosts):
             number = (first + step) % self.hosts
             try:
                 answer = self._ask(number, statement, data, database=database)
-            except _UnreachableError as error:
-                trouble = str(error)
+            except (UnreachableError, _BusyError) as error:
+                troubles.append(error)
             else:
                 self._first = number
                 return answer
-        raise StoreError(trouble)
+        raise next((one for one in troubles if isinstance(one, _BusyError)), troubles[-1])
 
     def _ask(self, number: int, statement: str, data: bytes, *, database: bool) -> bytes:
         host = self._address.hosts[number]
@@ -133,14 +157,15 @@ class HttpLink:
                 # A connection that was kept may have been closed meanwhile: the same server gets a second chance.
                 # Whatever is sent twice is stored once.
                 if not used:
-                    raise _UnreachableError(f"the store {host} is out of reach: {_said(error)}") from error
+                    raise UnreachableError(f"the store {host} is out of reach: {_said(error)}") from error
                 connection, used = self._open(host), False
         if response.will_close:
             connection.close()
         else:
             self._give(number, connection)
         if response.status != http.client.OK:
-            raise StoreError(f"the store {host} says: {answer[:500].decode('utf-8', 'replace').strip()}")
+            kind = _BusyError if answer.startswith(_BUSY) else StoreError
+            raise kind(f"the store {host} says: {answer[:500].decode('utf-8', 'replace').strip()}")
         return answer
 
     def _take(self, number: int) -> tuple[http.client.HTTPConnection, bool]:
@@ -164,8 +189,12 @@ class HttpLink:
         return http.client.HTTPConnection(host.name, host.port, timeout=PATIENCE)
 
 
-class _UnreachableError(StoreError):
+class UnreachableError(StoreError):
     """This server; another one may do."""
+
+
+class _BusyError(StoreError):
+    """Replicas that are about to agree."""
 
 
 def _said(error: Exception) -> str:

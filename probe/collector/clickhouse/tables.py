@@ -19,7 +19,7 @@ from typing import Any
 
 import msgspec
 
-from probe.collector.clickhouse.link import Link
+from probe.collector.clickhouse.link import Link, UnreachableError
 from probe.collector.clickhouse.rowbinary import literal
 from probe.model.errors import StoreError
 
@@ -94,20 +94,27 @@ MIGRATIONS: tuple[tuple[Table, ...], ...] = (FIRST,)
 _TYPES = {"s": "String", "b": "String", "i": "Int64", "u": "UInt64", "f": "Float64"}
 
 
-def statements(tables: tuple[Table, ...], database: str, cluster: str, *, modern: bool) -> list[str]:
-    """What makes these tables on one server, in order; harmless where they are."""
+def statements(
+    tables: tuple[Table, ...], database: str, cluster: str, *, modern: bool, replicated: bool = False
+) -> list[str]:
+    """What makes these tables on one server, in order; harmless where they are. ``replicated``: by the servers' own
+    macros ``shard`` and ``replica``."""
     made = []
     for table in tables:
         columns = ", ".join(
             f"{part.rpartition(':')[0]} {_TYPES[part.rpartition(':')[2]]}" for part in table.columns.split()
         ) + (", stamp DateTime DEFAULT now()" if table.stamped else "")
-        engine = "SummingMergeTree()" if table.sums else f"ReplacingMergeTree({table.version})"
+        local = f"{table.name}_local" if cluster else table.name
+        kind, arguments = ("SummingMergeTree", []) if table.sums else ("ReplacingMergeTree", [table.version])
+        if replicated:
+            kind = f"Replicated{kind}"
+            arguments = [literal(f"/colibri/{database}/{local}/{{shard}}"), literal("{replica}"), *arguments]
+        engine = f"{kind}({', '.join(filter(None, arguments))})"
         tail = f" PARTITION BY {table.partition}" if table.partition else ""
         tail += f" ORDER BY ({table.key})"
         if modern:
             tail += f" TTL {table.expires}" if table.expires else ""
             tail += " SETTINGS fsync_after_insert = 1, fsync_part_directory = 1"
-        local = f"{table.name}_local" if cluster else table.name
         made.append(f"CREATE TABLE IF NOT EXISTS {database}.{local} ({columns}) ENGINE = {engine}{tail}")
         if cluster:
             made.append(
@@ -124,19 +131,31 @@ def insert(link: Link, name: str, rows: Sequence[Sequence[Any]]) -> None:
 
 
 def prepare(link: Link) -> None:
-    """Bring every server up to date; each keeps its own version. Raises StoreError, also if one is newer or away."""
+    """Bring every server up to date; each keeps its own version. Raises StoreError, also if one is newer or away; of
+    replicas some may be, and are brought up to date when a collector starts while they are there."""
+    away: list[UnreachableError] = []
     for host in range(link.hosts):
-        link.run(f"CREATE DATABASE IF NOT EXISTS {link.database}", host)
-        link.run(
-            f"CREATE TABLE IF NOT EXISTS {link.database}.versions (number Int64) ENGINE = MergeTree() ORDER BY number",
-            host,
+        try:
+            _prepare(link, host)
+        except UnreachableError as error:
+            away.append(error)
+    if away and not (link.replicated and len(away) < link.hosts):
+        raise away[0]
+
+
+def _prepare(link: Link, host: int) -> None:
+    link.run(f"CREATE DATABASE IF NOT EXISTS {link.database}", host)
+    link.run(
+        f"CREATE TABLE IF NOT EXISTS {link.database}.versions (number Int64) ENGINE = MergeTree() ORDER BY number",
+        host,
+    )
+    ((version,),) = link.rows("i", f"SELECT max(number) FROM {link.database}.versions", host)
+    if version > len(MIGRATIONS):
+        raise StoreError(
+            f"the store {link.database} is of a newer Colibri (version {version}, known are {len(MIGRATIONS)})"
         )
-        ((version,),) = link.rows("i", f"SELECT max(number) FROM {link.database}.versions", host)
-        if version > len(MIGRATIONS):
-            raise StoreError(
-                f"the store {link.database} is of a newer Colibri (version {version}, known are {len(MIGRATIONS)})"
-            )
-        for number, tables in enumerate(MIGRATIONS[version:], version + 1):
-            for statement in statements(tables, link.database, link.cluster, modern=link.modern):
-                link.run(statement, host)
-            link.run(f"INSERT INTO {link.database}.versions (number) VALUES ({literal(number)})", host)
+    modern, replicated = link.modern, link.replicated
+    for number, tables in enumerate(MIGRATIONS[version:], version + 1):
+        for statement in statements(tables, link.database, link.cluster, modern=modern, replicated=replicated):
+            link.run(statement, host)
+        link.run(f"INSERT INTO {link.database}.versions (number) VALUES ({literal(number)})", host)

@@ -34,7 +34,7 @@ _NUMBERS = itertools.count()
 class ChdbLink:
     """ClickHouse in this process: what `HttpLink` is over the network. Its one session is shared by all databases."""
 
-    cluster, hosts, modern = "", 1, True
+    cluster, hosts, modern, replicated = "", 1, True, False
     _session: Any = None
 
     def __init__(self, folder: Path, database: str) -> None:
@@ -76,6 +76,7 @@ class BreakingLink:
     def __init__(self, link: Link) -> None:
         self._link, self.calls, self.breaks_at = link, 0, 0
         self.database, self.cluster, self.hosts, self.modern = link.database, link.cluster, link.hosts, link.modern
+        self.replicated = link.replicated
 
     def run(self, statement: str, host: int | None = None) -> None:
         self._count()
@@ -107,6 +108,8 @@ class Server:
         self, folder: Path, cluster: Callable[[], Sequence[Server]], certificate: tuple[Path, Path] | None = None
     ) -> None:
         """``certificate``: it and its key, to speak TLS as well, on the port ``https``."""
+        self.more = ""
+        """Of its configuration, as deploy/ has it."""
         self.folder, self._cluster, self._certificate, self.https = folder, cluster, certificate, free_port()
         self.http, self.tcp, self._between = free_port(), free_port(), free_port()
         self._process: subprocess.Popen[bytes] | None = None
@@ -138,6 +141,9 @@ class Server:
             "<default_profile>default</default_profile><default_database>default</default_database>"
             f"<mark_cache_size>50000000</mark_cache_size><remote_servers><both>{shards}</both></remote_servers></yandex>"
         )
+        if self.more:
+            (self.folder / "config.d").mkdir(exist_ok=True)
+            (self.folder / "config.d/colibri.xml").write_text(self.more.replace("clickhouse>", "yandex>"))
         self._process = subprocess.Popen(
             [server_program(), f"--config-file={folder}/config.xml"], cwd=folder, stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,

@@ -24,6 +24,12 @@ def test_shards_a_user_and_settings() -> None:
     assert str(found.hosts[1]) == "[2001:db8::1]:8443"
 
 
+def test_replicas() -> None:
+    assert parse("clickhouse://a,b/findings?cluster=both").quorum == 0
+    found = parse("clickhouse://a,b/findings?cluster=both&quorum=2&async_insert=1")
+    assert (found.cluster, found.quorum, found.settings) == ("both", 2, (("async_insert", "1"),))
+
+
 @pytest.mark.parametrize(
     ("text", "why"),
     [
@@ -36,6 +42,9 @@ def test_shards_a_user_and_settings() -> None:
         ("clickhouse://a/b;DROP", "is no name"),
         ("clickhouse://a/b?cluster=x'y", "is no name"),
         ("clickhouse://a/b#c", "#"),
+        ("clickhouse://a/b?quorum=2", "needs [?]cluster"),
+        ("clickhouse://a/b?cluster=c&quorum=1", "2 to 9"),
+        ("clickhouse://a/b?cluster=c&quorum=two", "2 to 9"),
     ],
 )
 def test_what_is_wrong_is_said(text: str, why: str) -> None:

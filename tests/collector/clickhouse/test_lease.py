@@ -31,7 +31,7 @@ class World:
 
 class WorldLink:
     database = cluster = ""
-    hosts, modern = 1, True
+    hosts, modern, replicated = 1, True, False
 
     def __init__(self, world: World) -> None:
         self.world, self.slow, self.gone = world, 0.0, False

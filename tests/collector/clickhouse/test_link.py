@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import pytest
 
+from probe.collector.clickhouse import link as link_module
 from probe.collector.clickhouse.address import parse
 from probe.collector.clickhouse.link import HttpLink
 from probe.collector.clickhouse.rowbinary import encode
@@ -30,6 +31,9 @@ class Fake(ThreadingHTTPServer):
         self.connections = 0
         self.users: set[tuple[str | None, str | None]] = set()
         self.hang_up = False
+        self.busy = 0
+        """Answers that are errors, whatever is asked."""
+        self.error = b"Code: 62. Syntax error"
         threading.Thread(target=self.serve_forever, args=(0.01,), daemon=True).start()
 
     @property
@@ -50,8 +54,10 @@ class Handler(BaseHTTPRequestHandler):
         self.server.asked.append((dict(parse_qsl(urlsplit(self.path).query)), body))
         self.server.users.add((self.headers["X-ClickHouse-User"], self.headers["X-ClickHouse-Key"]))
         answer = self.server.answers.get(body.partition(b"\n")[0].decode())
+        if self.server.busy:
+            self.server.busy, answer = self.server.busy - 1, None
         self.send_response(404 if answer is None else 200)
-        text = b"Code: 62. Syntax error" if answer is None else answer
+        text = self.server.error if answer is None else answer
         self.send_header("Content-Length", str(len(text)))
         self.end_headers()
         self.wfile.write(text)
@@ -106,6 +112,50 @@ def test_the_next_server_answers_for_one_that_is_gone(fakes: list[Fake]) -> None
         link.rows("i", "SELECT 1", host=0)
     link.close()
     assert fakes[1].asked
+
+
+def replicas(fakes: list[Fake]) -> HttpLink:
+    for fake in fakes:
+        fake.answers["SELECT 1 FORMAT RowBinary"] = encode("i", [(1,)])
+    return HttpLink(parse(f"clickhouse://{fakes[0].place},{fakes[1].place}/d?cluster=c&quorum=2"))
+
+
+def test_whoever_asks_replicas_sees_what_was_written(fakes: list[Fake]) -> None:
+    link = replicas(fakes)
+    assert link.replicated
+    assert link.rows("i", "SELECT 1") == [(1,)]
+    link.close()
+    asked = fakes[0].asked[-1][0]
+    assert asked["insert_quorum"] == "2"
+    assert (asked["select_sequential_consistency"], asked["insert_deduplicate"]) == ("1", "0")
+    alone = HttpLink(parse(f"clickhouse://{fakes[0].place}/d"))
+    assert not alone.replicated
+    with pytest.raises(StoreError):
+        alone.run("NONSENSE")
+    alone.close()
+    assert not link_module.OF_REPLICAS.keys() & fakes[0].asked[-1][0].keys()
+
+
+@pytest.mark.parametrize("code", [286, 289])
+def test_a_replica_that_is_late_is_passed_over_and_two_are_waited_for(fakes: list[Fake], code: int) -> None:
+    link = replicas(fakes)
+    for fake, busy in zip(fakes, (3, 2), strict=True):
+        fake.error, fake.busy = f"Code: {code}, e.displayText() = ...".encode(), busy
+    assert link.rows("i", "SELECT 1") == [(1,)]
+    assert [fake.busy for fake in fakes] == [0, 0]
+    link.close()
+
+
+def test_replicas_that_never_agree_are_not_waited_for_without_end(
+    fakes: list[Fake], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    link = replicas(fakes)
+    monkeypatch.setattr(link_module, "_BUSY_FOR", 0.2)
+    for fake in fakes:
+        fake.error, fake.busy = b"Code: 289, e.displayText() = Replica doesn't have part", 1000
+    with pytest.raises(StoreError, match=r"says: Code: 289, .* Replica doesn't have part"):
+        link.rows("i", "SELECT 1")
+    link.close()
 
 
 def test_a_connection_that_was_closed_meanwhile_is_opened_anew(fakes: list[Fake]) -> None:

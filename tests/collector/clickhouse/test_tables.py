@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import pytest
 
 from probe.collector.clickhouse import tables
-from probe.collector.clickhouse.link import Link
+from probe.collector.clickhouse.link import Link, UnreachableError
 from probe.collector.clickhouse.tables import FIRST, TABLES, Table, prepare, statements
 from probe.model.errors import StoreError
 from tests.collector.clickhouse.conftest import new_database
@@ -34,8 +35,49 @@ def test_one_server_has_the_tables_and_a_cluster_their_parts() -> None:
     part, whole = statements((TABLES["crowd"],), "d", "c", modern=False)
     assert part == alone.replace("d.crowd", "d.crowd_local")
     assert whole.endswith("ENGINE = Distributed(c, d, crowd_local, cityHash64(column_key))")
+    copy, _ = statements((TABLES["crowd"],), "d", "c", modern=False, replicated=True)
+    assert copy == part.replace(
+        "ReplacingMergeTree(at)", "ReplicatedReplacingMergeTree('/colibri/d/crowd_local/{shard}', '{replica}', at)"
+    )
+    sums, _ = statements((TABLES["counters"],), "d", "c", modern=False, replicated=True)
+    assert "ReplicatedSummingMergeTree('/colibri/d/counters_local/{shard}', '{replica}')" in sums
     (journal,) = statements((TABLES["journal"],), "d", "", modern=True)
     assert "TTL stamp + INTERVAL 1 MONTH SETTINGS fsync_after_insert = 1" in journal
+
+
+class Away:
+    """Servers of which some are out of reach; the others have nothing yet."""
+
+    database, cluster, modern, hosts = "d", "c", True, 3
+
+    def __init__(self, *gone: int, replicated: bool) -> None:
+        self.gone, self.replicated, self.made = gone, replicated, set[int]()
+
+    def run(self, statement: str, host: int | None = None) -> None:
+        assert statement
+        assert host is not None
+        if host in self.gone:
+            raise UnreachableError(f"{host} is out of reach")
+        self.made.add(host)
+
+    def rows(self, kinds: str, query: str, host: int | None = None) -> list[tuple[Any, ...]]:
+        assert (kinds, host is None) == ("i", False), query
+        return [(0,)]
+
+    def insert(self, table: str, columns: str, kinds: str, rows: Iterable[Sequence[Any]]) -> None:
+        raise AssertionError((table, columns, kinds, rows))
+
+    def close(self) -> None:
+        """Nothing was opened."""
+
+
+def test_of_replicas_some_may_be_away_and_of_shards_none() -> None:
+    some = Away(0, 2, replicated=True)
+    prepare(some)
+    assert some.made == {1}
+    for one in (Away(0, 1, 2, replicated=True), Away(2, replicated=False)):
+        with pytest.raises(StoreError, match="is out of reach"):
+            prepare(one)
 
 
 @pytest.mark.long
