@@ -16,7 +16,9 @@ library=$tree/usr/lib/colibri/python
 wheels=$OUT/wheels-$ARCH
 
 # systemd-python has no wheel; Debian's python3-systemd takes its place.
-"$python" - "$ROOT/locks/probe.txt" >"$OUT/wheels.txt" <<'END'
+# As committed, like the program: what somebody is about to change must not meet another state of the rest.
+git -C "$ROOT" show "${COMMIT:-HEAD}:locks/probe.txt" >"$OUT/lock.txt"
+"$python" - "$OUT/lock.txt" >"$OUT/wheels.txt" <<'END'
 import re, sys
 lock = open(sys.argv[1]).read()
 print("".join(part for part in re.split(r"(?m)^(?=\S)", lock) if not part.startswith("systemd-python==")), end="")

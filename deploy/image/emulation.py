@@ -25,6 +25,23 @@ SMALL = ("colibri", "settings", "secrets", "ssh", "machine-id", "page-code", "ho
 """What is on it, but for updates and the journal's tail."""
 
 
+def _extract(whole: Path, part: Path, offset: int, length: int) -> None:
+    """A part of a file, as a file of its own; holes stay holes."""
+    with whole.open("rb") as source, part.open("wb") as out:
+        out.truncate(length)
+        at = offset
+        while at < offset + length:
+            try:
+                at = os.lseek(source.fileno(), at, os.SEEK_DATA)
+            except OSError:  # nothing but holes to the end
+                return
+            end = min(os.lseek(source.fileno(), at, os.SEEK_HOLE), offset + length)
+            while at < end:
+                source.seek(at)
+                out.seek(at - offset)
+                at += out.write(source.read(min(1 << 20, end - at)))
+
+
 class Card:
     """The card: a file, of which single files are read and written as a computer would."""
 
@@ -61,25 +78,28 @@ class Card:
             self._mtools("mcopy", "-o", "-i", f"{self.path}@@4M", file.name, f"::{name}")
 
     def data(self, into: Path) -> None:
-        """Mend the data partition as the next start does (journal played back), and copy what is small of it to a
-        folder. Raises SystemExit where it is damaged."""
-        where = f"{self.path}?offset={partition(self.path, DATA)[0]}"
-        mended = subprocess.run(["e2fsck", "-p", where], capture_output=True, check=False)
+        """What is small of the data partition, as files in a folder: in a copy that was mended as the next start does
+        it (journal played back). Raises SystemExit where it is damaged."""
+        offset, length = partition(self.path, DATA)
+        # As a file of its own: e2fsck forgets an offset once it has played the journal back.
+        part = self.path.with_suffix(".ext4")
+        _extract(self.path, part, offset, length)
+        mended = subprocess.run(["e2fsck", "-p", part], capture_output=True, check=False)
         if mended.returncode > 1:
             raise SystemExit(f"the data partition is damaged: {mended.stdout.decode()}{mended.stderr.decode()}")
         into.mkdir(parents=True, exist_ok=True)
         for name in SMALL:
-            subprocess.run(["debugfs", "-R", f"rdump /{name} {into}", where], capture_output=True, check=True)
+            subprocess.run(["debugfs", "-R", f"rdump /{name} {into}", part], capture_output=True, check=True)
+        part.unlink()
 
     def spool(self, folder: Path) -> set[str]:
         """Ids of the findings that lie on the data partition: what a power cut must not take.
 
-        Looked at as the next start will see it, in a copy: journal and write-ahead log played back.
+        Looked at as the next start will see it: journal and write-ahead log played back.
         """
-        copy, state = self.copy(folder / "look.img"), folder / "look"
+        state = folder / "look"
         shutil.rmtree(state, ignore_errors=True)
-        copy.data(state)
-        copy.path.unlink()
+        self.data(state)
         spool = state / "colibri/spool.sqlite3"
         if not spool.exists() or not spool.stat().st_size:
             return set()
