@@ -344,6 +344,22 @@ def growth_of_ports() -> str:
     return "\n".join(lines)
 
 
+def growth_of_the_blackhole() -> str:
+    """The whole measurement, on more and more addresses of which every one is lost, each in a process of its own."""
+    lines = ["| addresses × 4 ports, all lost | right | packets | wall, s | CPU, s | memory, MB |", "|---:" * 6 + "|"]
+    answering = [f"198.19.{100 + i}.1" for i in range(3)]
+    options = {"ports": [*PORTS], "siblings": answering}
+    with bench_lab.lab() as lab:
+        for length in (32, 28, 26, 24):
+            worker = Worker(lab.popen)
+            told = worker.do("verdict", measurement="blackhole", measure={"control_address": "198.19.110.1"},
+                             options=options | {"target": f"198.19.200.0/{length}"})  # fmt: skip
+            worker.close()
+            lines.append(f"| {1 << 32 - length} | {told['right']} of {told['of']} | {told['packets']:,} | "
+                         f"{told['wall']:.1f} | {told['cpu']:.3f} | {told['memory']:.1f} |")  # fmt: skip
+    return "\n".join(lines)
+
+
 def growth_of_the_spool(most: int) -> str:
     """What more and more waiting findings cost, in a process of their own."""
     argv = [sys.executable, str(HERE / "bench_spool.py"), str(most)]
@@ -379,7 +395,9 @@ def main() -> int:
     rows += far_away(1 if args.quick else pairs)
     more = "" if args.quick else "\n\n".join([
         "Sweeps of more and more targets, at 40,000 packets a second, each in a process of its own:", growth(10_000),
-        "Ports:", growth_of_ports(), "Findings that wait on the device:", growth_of_the_spool(1_000_000),
+        "Ports:", growth_of_ports(),
+        "`blackhole`, the measurement with its trials, controls and sweeps:", growth_of_the_blackhole(),
+        "Findings that wait on the device:", growth_of_the_spool(1_000_000),
     ])  # fmt: skip
     text = report(rows, more, pairs, len(cores))
     print(text)
