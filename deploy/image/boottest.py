@@ -8,9 +8,10 @@ The Raspberry Pi's firmware is played: config.txt, slot.txt, and the slot's kern
 out of the card's own boot partition. The card is a sparse copy of the image, 4 GB, in which the test edits what a
 volunteer edits (colibri.toml, targets.toml) and nothing else. It is plugged into a home of the lab (outside.py).
 
-Parts, in this order: boot; update (refused ones, a good one, a broken one); wear (what is written to the card at the
-default schedule, watched for so many seconds); states (N cards each as a cut at any moment of a first start, of an
-update, of a time without a collector would leave them); cuts (the plug is pulled N times, on cards of their own).
+Parts, in this order: boot; refused (updates that must not be taken); update (a good one, a broken one); wear (what is
+written to the card at the default schedule, watched for so many seconds); states (N cards each as a cut at any moment
+of a first start, of an update, of a time without a collector would leave them); cuts (the plug is pulled N times, on
+cards of their own).
 """
 
 from __future__ import annotations
@@ -31,7 +32,7 @@ from emulation import Card, Machine
 from outside import LINE, Outside
 from states import any_moment
 from table import Table
-from updates import PATIENCE, Releases, updates
+from updates import PATIENCE, Releases, refused, updates
 
 ROOT = Path(__file__).parents[2]
 FIRST_FINDING = 300.0
@@ -159,7 +160,7 @@ def main() -> int:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--version", required=True)
     parser.add_argument("--keys", type=Path, default=ROOT / "build/keys")
-    parser.add_argument("--only", default="boot,update,wear,states,cuts")
+    parser.add_argument("--only", default="boot,refused,update,wear,states,cuts")
     parser.add_argument("--cuts", type=int, default=20)
     parser.add_argument("--states", type=int, default=40)
     parser.add_argument("--wear", type=float, default=600.0)
@@ -174,7 +175,7 @@ def main() -> int:
     try:
         image = given.out / f"colibri-{given.version}.img"
         releases = Releases(given.out, given.keys, given.version, outside.repository)
-        if {"boot", "update", "wear"} & set(given.only.split(",")):
+        if {"boot", "refused", "update", "wear"} & set(given.only.split(",")):
             card = flashed(image, outside)
             machine = first_boot(table, card, outside)
             if "boot" in given.only:
@@ -182,6 +183,8 @@ def main() -> int:
                 looks(table, outside, machine)
             machine.cut()
             card_after(table, card)
+            if "refused" in given.only:
+                refused(table, card, outside, releases)
             if "update" in given.only:
                 updates(table, card, outside, releases)
             if "wear" in given.only:

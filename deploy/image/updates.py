@@ -95,13 +95,19 @@ def refusals(table: Table, outside: Outside, releases: Releases) -> None:
     attempt("tampered metadata", "UnsignedMetadataError")
 
 
-def updates(table: Table, card: Card, outside: Outside, releases: Releases) -> None:
-    """Refused ones, a good one, a broken one."""
-    good, broken = releases.build(GOOD), releases.build(BROKEN, broken=True)
+def refused(table: Table, card: Card, outside: Outside, releases: Releases) -> None:
+    """Those that must not be taken."""
     machine = Machine(card, outside)
     outside.login(lambda: machine.runs)
     refusals(table, outside, releases)
+    machine.cut()
 
+
+def updates(table: Table, card: Card, outside: Outside, releases: Releases) -> None:
+    """A good one, a broken one."""
+    good, broken = releases.build(GOOD), releases.build(BROKEN, broken=True)
+    machine = Machine(card, outside)
+    outside.login(lambda: machine.runs)
     releases.publish(good, GOOD)
     size = good.stat().st_size
     began = time.monotonic()
