@@ -4,8 +4,8 @@ Every option is documented here, once: ``colibri config show --help-text`` and `
 from these docstrings and ``description`` texts.
 """
 
-from __future__ import annotations
-
+# Without annotations as texts: msgspec would parse each again, a twentieth of the start of a command that reads its
+# configuration.
 from typing import Annotated, Literal
 
 import msgspec
