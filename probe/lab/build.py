@@ -20,6 +20,7 @@ WIRE = "wire"
 
 _LOCAL_TABLE, _HOST_SCOPE = 255, 254  # linux/rtnetlink.h
 _MULTIPATH_ONLINK = 4  # RTNH_F_ONLINK
+_NODAD = 2  # IFA_F_NODAD, linux/if_addr.h
 
 SETTINGS: dict[str, int | str] = {
     "ipv4/ip_forward": 1,
@@ -131,7 +132,7 @@ class Fabric:
         netlink = self._netlink[node.name]
         netlink.link("set", index=1, state="up")
         for address in node.addresses:
-            netlink.addr("add", index=1, address=address, prefixlen=ipaddress.ip_address(address).max_prefixlen)
+            self._address(netlink, 1, ipaddress.ip_interface(address))
         for prefix in node.local:  # one route gives the node every address of it (AnyIP)
             family = {4: 2, 6: 10}[ipaddress.ip_network(prefix).version]
             scope = {"scope": _HOST_SCOPE} if family == 2 else {}
@@ -139,11 +140,18 @@ class Fabric:
         for (name, neighbour), index in self._index.items():
             if name == node.name:
                 for text in self._lan_addresses(name, neighbour):
-                    interface = ipaddress.ip_interface(text)
-                    netlink.addr("add", index=index, address=str(interface.ip), prefixlen=interface.network.prefixlen)
+                    self._address(netlink, index, ipaddress.ip_interface(text))
         self._fix_neighbours(netlink, node.name)
         for route in self.topology.routes(node.name):
             self._route(netlink, node.name, route)
+
+    @staticmethod
+    def _address(netlink: IPRoute, index: int, address: ipaddress.IPv4Interface | ipaddress.IPv6Interface) -> None:
+        # Where the kernel may look for others of the same, nobody can bind to the address before it has decided not to,
+        # by and by (addrconf_dad_start): on a busy machine, too late for our servers.
+        at_once = {"flags": _NODAD} if address.version == 6 else {}
+        length = address.network.prefixlen
+        netlink.addr("add", index=index, address=str(address.ip), prefixlen=length, **at_once)
 
     def _fix_neighbours(self, netlink: IPRoute, name: str) -> None:
         """No first packet shall wait for, or be lost to, the asking for a MAC address."""

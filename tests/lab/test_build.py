@@ -45,6 +45,17 @@ def test_packets_cross_a_chain_both_families() -> None:
     fabric.close()
 
 
+def test_addresses_can_be_used_at_once() -> None:
+    fabric = Fabric(chain().topology)
+    try:
+        shown = "".join(show(fabric, node, "-6", "address", "show", "scope", "global") for node in fabric.namespaces)
+        lines = [line for line in shown.splitlines() if "inet6" in line and " fe80:" not in line]
+        assert len(lines) >= 4
+        assert [line for line in lines if "nodad" not in line] == []
+    finally:
+        fabric.close()
+
+
 def test_a_cut_link_ends_in_a_namespace_without_addresses() -> None:
     topology = chain().topology
     key = ("chain.r1", "chain.r2")
