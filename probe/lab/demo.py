@@ -9,6 +9,7 @@ import re
 import secrets
 import shutil
 import signal
+import socket
 import sys
 import urllib.error
 import urllib.request
@@ -62,13 +63,14 @@ async def run(scenario: Scenario, seconds: float | None, tell: Tell, *, until_co
         stop = stack.enter_context(_signals())
         raise_loopback()
         folder = stack.enter_context(_folder())
+        usual = stack.enter_context(_usual_port())
         try:
             lab = stack.enter_context(Lab.up(scenario))
             stop.check()
             tell(f"the lab is up: {scenario.description}")
             parts = Parts(folder)
             stack.callback(parts.stop)
-            relay, monitor = await _raise(parts, folder, lab, stop, tell)
+            relay, monitor = await _raise(parts, folder, lab, usual, stop, tell)
         except (_StopError, CannotMeasure):
             if stop.asked:  # the same Ctrl-C may have met a child before it had a session of its own
                 return []
@@ -129,7 +131,22 @@ def _folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-async def _raise(parts: Parts, folder: Path, lab: Lab, stop: _Stop, tell: Tell) -> tuple[Relay, str]:
+@contextlib.contextmanager
+def _usual_port() -> Iterator[int]:
+    """The port that the monitor is to have if it is free; 0 (any) while another demo of this network has that one: it
+    may not listen there yet. Who has it shows by a name of the network's own (unix(7), abstract)."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as mark:
+        try:
+            mark.bind(f"\0colibri-demo-{_MONITOR_PORT}")
+        except OSError:
+            yield 0
+        else:
+            yield _MONITOR_PORT
+
+
+async def _raise(
+    parts: Parts, folder: Path, lab: Lab, usual: int, stop: _Stop, tell: Tell
+) -> tuple[Relay, str]:
     """Start broker, collector and probes; the probes' way out of the lab, and the monitor's address."""
     port = broker.free_port()
     accounts = {name: secrets.token_hex(16) for name in ("collector", *lab.homes)}
@@ -137,7 +154,7 @@ async def _raise(parts: Parts, folder: Path, lab: Lab, stop: _Stop, tell: Tell) 
         (folder / f"{name}.password").write_text(secret + "\n", "utf-8")
     parts.start("mosquitto", broker.prepare(folder, accounts, port))
     await _ready(parts, lambda: broker.listens(port), "mosquitto", stop)
-    monitor = _collector(parts, folder, port, list(lab.homes))
+    monitor = _collector(parts, folder, port, usual, list(lab.homes))
     await _ready(parts, lambda: _get(monitor + "healthz") is not None, "the collector", stop)
     tell(f"the monitor: {monitor}")
     relay = Relay(port)
@@ -152,8 +169,8 @@ async def _raise(parts: Parts, folder: Path, lab: Lab, stop: _Stop, tell: Tell) 
     return relay, monitor
 
 
-def _collector(parts: Parts, folder: Path, port: int, probes: list[str]) -> str:
-    listen = f"127.0.0.1:{broker.free_port(_MONITOR_PORT)}"
+def _collector(parts: Parts, folder: Path, port: int, usual: int, probes: list[str]) -> str:
+    listen = f"127.0.0.1:{broker.free_port(usual)}"
     config = Config(
         mqtt=MqttConfig(
             host="127.0.0.1", port=port, username="collector", password_file=str(folder / "collector.password")

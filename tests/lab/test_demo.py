@@ -230,6 +230,16 @@ def test_a_lab_that_dies_ends_it_with_a_reason(start: Start, small: str) -> None
     assert (one.processes(), one.files()) == ([], [])
 
 
+def test_two_demos_that_start_together_have_a_monitor_each(start: Start, small: str) -> None:
+    both = [start(small), start(small)]
+    addresses = {one.wait_for("the monitor").split()[-1] for one in both}
+    assert len(addresses) == 2
+    for one in both:
+        one.wait_for("a probe on each line")
+        one.popen.send_signal(signal.SIGINT)
+        assert one.end() == 0
+
+
 def test_where_the_usual_port_is_taken_the_monitor_gets_another(start: Start, small: str) -> None:
     taken = socket.socket()
     taken.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
