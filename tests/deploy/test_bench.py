@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -53,6 +55,23 @@ def test_memory_is_that_of_the_ready_daemon(bench: ModuleType, tmp_path: Path) -
 def test_it_is_timed_until_it_says_ready(bench: ModuleType, tmp_path: Path) -> None:
     daemon(tmp_path, f"import time; time.sleep(0.4); {READY}")
     assert 0.4 < bench.ready() < 10
+
+
+def test_what_is_measured_runs_as_it_does_where_it_is_installed(bench: ModuleType) -> None:
+    before = dict(os.environ)
+    with bench.as_installed():
+        for _ in range(2):
+            done = subprocess.run(
+                [sys.executable, "-c", "import sys, colorsys; print(sys.flags.optimize, colorsys.__cached__)"],
+                capture_output=True, text=True, check=True,
+            )  # fmt: skip
+        optimised, cached = done.stdout.split()
+        assert optimised == "2"
+        assert cached.startswith(os.environ["PYTHONPYCACHEPREFIX"])
+        assert cached.endswith(".opt-2.pyc")
+        assert Path(cached).exists()
+    assert dict(os.environ) == before
+    assert not Path(cached).exists()
 
 
 def test_a_daemon_that_dies_is_told_with_its_words(bench: ModuleType, tmp_path: Path) -> None:
