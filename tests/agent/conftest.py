@@ -12,7 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import pytest
@@ -21,6 +21,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 
 from probe.model import feed
 from probe.model.finding import Evidence, Finding, Line, Probe, Tally, Target, Verdict
+
+if TYPE_CHECKING:
+    from tests.collector.enrol.server import Server
 
 PROBE = "p-testprobe00"
 
@@ -164,3 +167,13 @@ def make_finding(number: int, verdict: Verdict = "clean", target: str = "example
         details={},
     )
     return msgspec.structs.replace(finding, **changes)
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A real enrolment server."""
+    from tests.collector.enrol.server import Server  # for those alone who enrol
+
+    one = Server(tmp_path_factory.mktemp("enrol"))
+    yield one
+    one.close()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ssl
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -23,13 +22,6 @@ from probe.model.errors import ColibriError, ConfigError
 from tests.collector.enrol.server import Server
 
 pytestmark = pytest.mark.loopback
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("enrol"))
-    yield one
-    one.close()
 
 
 class Device:

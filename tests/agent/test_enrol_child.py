@@ -5,7 +5,6 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
 from pathlib import Path
 
 import msgspec
@@ -21,13 +20,6 @@ from probe.model.errors import ColibriError
 from tests.collector.enrol.server import Server
 
 pytestmark = pytest.mark.loopback
-
-
-@pytest.fixture(scope="module")
-def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
-    one = Server(tmp_path_factory.mktemp("enrol"))
-    yield one
-    one.close()
 
 
 def member_of(server: Server, code: str = "") -> EnrolConfig:
