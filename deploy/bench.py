@@ -25,7 +25,7 @@ import time
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from bench_common import write
+from bench_common import byte_code, write
 
 START_BUDGET_S = 0.1
 READY_BUDGET_S = 0.4
@@ -55,8 +55,7 @@ def as_installed() -> Iterator[None]:
     and without docstrings. The first of each kind makes it here."""
     former = dict(os.environ)
     with tempfile.TemporaryDirectory(prefix="colibri-bytecode-") as folder:
-        # An empty PYTHONDONTWRITEBYTECODE is none.
-        os.environ.update(PYTHONOPTIMIZE="2", PYTHONPYCACHEPREFIX=folder, PYTHONDONTWRITEBYTECODE="")
+        os.environ.update(byte_code(folder), PYTHONOPTIMIZE="2")
         try:
             yield
         finally:

@@ -1,4 +1,4 @@
-"""What the benchmarks have in common: their place on a page, and what a process holds in memory."""
+"""What the benchmarks have in common: their place on a page, byte code, and what a process holds in memory."""
 
 from __future__ import annotations
 
@@ -19,6 +19,12 @@ def write(path: Path, name: str, text: str) -> None:
     if not begin or not end:
         raise ValueError(f"{path} lacks the marks {begin_mark} and {end_mark}")
     path.write_text(f"{before}{begin}\n\n{text}\n\n{end}{after}")
+
+
+def byte_code(folder: Path | str) -> dict[str, str]:
+    """Environment in which Python makes byte code once and keeps it in a folder, as where a program is installed."""
+    # An empty PYTHONDONTWRITEBYTECODE is none.
+    return {"PYTHONPYCACHEPREFIX": str(folder), "PYTHONDONTWRITEBYTECODE": ""}
 
 
 def resident_mb() -> float:

@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import Any
 
 import bench_lab
-from bench_common import write
+from bench_common import byte_code, write
 
 from probe.lab.kinds import Box, DnsInjector, Impair, ResetInjector, RouteAway
 from probe.lab.lab import Lab
@@ -188,9 +188,7 @@ class Peers:
         """``colibri probe sweep``, from its start to its end."""
         argv = [COLIBRI, "probe", "sweep", "--file", str(self._folder / "targets"), "--hops", str(bench_lab.HOPS),
                 "--config", str(self._folder / "colibri.toml"), "--json"]  # fmt: skip
-        # As it is once installed: compiled.
-        compiled = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
-        compiled["PYTHONPYCACHEPREFIX"] = str(self._folder / "compiled")
+        compiled = os.environ | byte_code(self._folder / "compiled")
         return command(self._lab, argv, self._hops, lambda out: out.count('"said"'), env=compiled)
 
     def scamper(self) -> Run:
