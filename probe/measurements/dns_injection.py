@@ -61,8 +61,7 @@ def measure(options: Options, context: Context) -> Steps:
     for round_ in range(_MOST_TRIALS // options.trials or 1):
         open_ = yield from _trials(options, seen, asker, round_)
         if not (seen.struck(_NEED) and seen.settled(_NEED)):
-            yield from _hear_out(open_)
-            open_ = []
+            open_ = yield from _hear_out(open_)
         if seen.settled(_NEED):
             break
     if options.locate or seen.suspicious():
@@ -104,7 +103,7 @@ class _Open(NamedTuple):
 
 
 def _hear_out(open_: list[_Open]) -> Part[list[_Open]]:
-    """Listen to trials to the end: what comes late was heard meanwhile."""
+    """Listen to trials to the end, what comes late was heard meanwhile; then none is open."""
     if open_:
         exchanges = yield [ListenStep(of=one.step, seconds=one.until) for one in open_]
         for one, exchange in zip(open_, exchanges, strict=True):
