@@ -8,16 +8,15 @@ import socket
 import struct
 from collections.abc import Callable
 
-from probe.engine import bpf, privilege
+from probe.engine import bpf, privilege, stamps
 from probe.engine.clock import Timeline
 from probe.model.errors import NoRoute
 
 _ETH_P_ALL = 0x0003
 _PACKET_OUTGOING = 4
 _SOL_PACKET, _PACKET_STATISTICS = 263, 6
-_SO_TIMESTAMPNS, _SO_RCVBUFFORCE = 35, 33
+_SO_RCVBUFFORCE = 33
 _RECEIVE_BUFFER = 4 << 20
-_TIMESPEC = struct.Struct("@ll")
 _SNAPLEN = 65535
 _AT_ONCE = 256  # packets handed on before other tasks get their turn: a flood must not stop the clock of a step
 _STALE = 16 * _AT_ONCE
@@ -53,7 +52,7 @@ class Capture:
             sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER)  # as far as rmem_max allows
             with contextlib.suppress(OSError):  # needs CAP_NET_ADMIN
                 sock.setsockopt(socket.SOL_SOCKET, _SO_RCVBUFFORCE, _RECEIVE_BUFFER)
-            sock.setsockopt(socket.SOL_SOCKET, _SO_TIMESTAMPNS, 1)
+            stamps.want(sock)
             sock.setblocking(False)
             sock.bind((interface, _ETH_P_ALL))
         except OSError as error:
@@ -73,7 +72,7 @@ class Capture:
             self._hand_on(sock, interface, _STALE)
 
     def _hand_on(self, sock: socket.socket, interface: str, most: int) -> None:
-        timeline, on_packet, unpack = self._timeline, self._on_packet, _TIMESPEC.unpack
+        timeline, on_packet, unpack = self._timeline, self._on_packet, stamps.TIMESPEC.unpack
         timeline.refresh()
         room = self._room
         for _ in range(most):

@@ -24,7 +24,7 @@ from probe.lab.lab import Lab
 from probe.model.config import SafetyConfig
 from probe.model.exchange import Exchange, Step
 from probe.model.outcome import Entry
-from probe.model.packet import Packet
+from probe.model.packet import Packet, Udp
 from probe.wire import ip
 from probe.wire.scrub import Scrubber, home_networks
 
@@ -107,14 +107,18 @@ class Eye:
         self._socket.setblocking(False)
 
     def packets(self) -> list[tuple[bool, Packet]]:
-        """(outgoing, packet) of all that was seen since the last call; neighbour discovery left out."""
+        """(outgoing, packet) of all that was seen since the last call; left out are neighbour discovery and what the
+        engine sends to itself to see whether the kernel stamps packets."""
         found: list[tuple[bool, Packet]] = []
         while True:
             try:
                 data, address = self._socket.recvfrom(65535)
             except BlockingIOError:
                 return found
-            if address[1] in (0x0800, 0x86DD) and not _of_the_link(packet := ip.decode(data)):
+            if address[1] not in (0x0800, 0x86DD):
+                continue
+            packet = ip.decode(data)
+            if not _of_the_link(packet) and not _to_itself(packet):
                 found.append((address[2] == socket.PACKET_OUTGOING, packet))
 
     def close(self) -> None:
@@ -124,6 +128,12 @@ class Eye:
 
 def _of_the_link(packet: Packet) -> bool:
     return packet.protocol in (0, 58) and (packet.header is None or getattr(packet.header, "type", 0) >= 130)
+
+
+def _to_itself(packet: Packet) -> bool:
+    header = packet.header
+    same = packet.source == packet.destination == "127.0.0.1"
+    return same and isinstance(header, Udp) and header.source_port == header.destination_port and not packet.payload
 
 
 @pytest.fixture
