@@ -19,8 +19,10 @@ from typing import Any
 DEVICES = (
     ("Raspberry Pi 5", "Pi 5, 500, CM5", "pi5-64bit"),
     ("Raspberry Pi 4", "Pi 4B, 400, CM4", "pi4-64bit"),
-    ("Raspberry Pi 3", "Pi 3B, 3B+, 3A+, Zero 2 W", "pi3-64bit"),
+    ("Raspberry Pi 3", "Pi 3B, 3B+, 3A+, CM3", "pi3-64bit"),
+    ("Raspberry Pi Zero 2 W", "Zero 2 W", "pi3-64bit"),
 )
+TAGS = tuple(dict.fromkeys(tag for _, _, tag in DEVICES))
 DESCRIPTION = "Network probe: measures what an internet operator does to a line (Debian 13, 64-bit)"
 
 
@@ -52,7 +54,7 @@ def repository(image: Path, packed: Path, version: str, date: str, url: str) -> 
                 "release_date": date,
                 "init_format": "rpi-preseed",
                 "architecture": "armv8",
-                "devices": [tag for _, _, tag in DEVICES],
+                "devices": [*TAGS],
                 "website": url,
             },
         ],

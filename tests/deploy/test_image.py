@@ -24,12 +24,31 @@ EPOCH = 1_700_000_000
 
 TEXT, SIZE = {"type": "string", "minLength": 1}, {"type": "integer", "minimum": 1}
 HASH = {"type": "string", "pattern": "^[0-9a-f]{64}$"}
+DAY = {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"}
+FORMATS = ["", "none", "systemd", "cloudinit", "cloudinit-rpi", "rpi-preseed"]
+BUSES = ["i2c", "spi", "onewire", "serial", "usb_otg"]
+
+
+def texts(*allowed: str) -> dict[str, object]:
+    return {"type": "array", "items": {"enum": [*allowed]} if allowed else TEXT}
+
+
+DEVICE = {
+    "type": "object", "required": ["name", "description", "tags"],
+    "properties": {
+        **dict.fromkeys(("name", "description", "icon", "architecture"), TEXT), "tags": {**texts(), "minItems": 1},
+        "matching_type": {"enum": ["exclusive", "inclusive"]}, "capabilities": texts(*BUSES, "serial_on_console_only"),
+    },
+}  # fmt: skip
 ENTRY = {
     "name": TEXT, "description": TEXT, "icon": TEXT, "url": TEXT, "extract_size": SIZE, "extract_sha256": HASH,
-    "image_download_size": SIZE, "release_date": {"type": "string", "pattern": r"^\d{4}-\d\d-\d\d$"},
-    "devices": {"type": "array", "items": TEXT, "minItems": 1},
+    "image_download_size": SIZE, "release_date": DAY, "devices": {**texts(), "minItems": 1},
 }  # fmt: skip
-DEVICE = {"type": "object", "required": ["name", "tags", "matching_type"]}
+MORE = {
+    "image_download_sha256": HASH, "init_format": {"enum": FORMATS}, "website": TEXT, "architecture": TEXT,
+    "capabilities": texts("secure_boot", "passwordless_sudo", *BUSES), "random": {"type": "boolean"}, "tooltip": TEXT,
+}  # fmt: skip
+FOLDER = {"type": "object", "required": ["name", "description"], "properties": {"name": TEXT, "description": TEXT}}
 IMAGER = {
     "type": "object", "required": ["os_list"], "additionalProperties": False,
     "properties": {
@@ -37,16 +56,22 @@ IMAGER = {
             "type": "object", "additionalProperties": False,
             "properties": {
                 **dict.fromkeys(("latest_version", "url", "default_os", "embedded_default_os"), TEXT),
-                "devices": {"type": "array", "items": DEVICE},
+                "embedded_default_destination": TEXT, "devices": {"type": "array", "items": DEVICE},
+                "refresh_interval_minutes": {"type": "integer"}, "refresh_jitter_minutes": {"type": "integer"},
             },
         },
         "os_list": {
             "type": "array",
-            "items": {"type": "object", "required": [*ENTRY], "properties": {**ENTRY, "website": TEXT}},
+            "items": {
+                "anyOf": [
+                    {"type": "object", "required": [*ENTRY], "properties": {**ENTRY, **MORE}},
+                    {**FOLDER, "anyOf": [{"required": ["subitems_url"]}, {"required": ["subitems"]}]},
+                ],
+            },
         },
     },
 }  # fmt: skip
-"""What Raspberry Pi Imager's own schema (doc/json-schema/os-list-schema.json) asks of such a file, in our words, and
+"""What Raspberry Pi Imager 2's own schema (doc/json-schema/os-list-schema.json) asks of such a file, in our words, and
 stricter: there every text will do for a hash or a date."""
 
 
@@ -160,11 +185,16 @@ def test_imager_s_file_bears_the_sizes_and_hashes_of_the_very_files(tmp_path: Pa
     offered = {tag for device in document["imager"]["devices"] for tag in device["tags"]}
     assert set(entry["devices"]) == offered
     jsonschema.validate(document, IMAGER)
-    for wrong in ({"extract_size": "5000"}, {"release_date": "22.11.2026"}, {"url": None}):
+    for wrong in (
+        {"extract_size": "5000"}, {"release_date": "22.11.2026"}, {"url": None}, {"init_format": "preseed"},
+        {"devices": None}, {"capabilities": ["wifi"]},
+    ):  # fmt: skip
         with pytest.raises(jsonschema.ValidationError):
             jsonschema.validate({**document, "os_list": [{**entry, **wrong}]}, IMAGER)
-    with pytest.raises(jsonschema.ValidationError):
-        jsonschema.validate({**document, "imager": {"device": []}}, IMAGER)
+    undescribed = {"name": "Raspberry Pi 5", "tags": ["pi5-64bit"]}
+    for key, value in ("device", {}), ("devices", undescribed):
+        with pytest.raises(jsonschema.ValidationError):
+            jsonschema.validate({**document, "imager": {key: [value]}}, IMAGER)
 
 
 def test_the_icon_is_one_and_the_same(tmp_path: Path) -> None:
