@@ -34,6 +34,8 @@ from states import any_moment
 from table import Table
 from updates import PATIENCE, Releases, refused, updates
 
+from probe.model.config import ScheduleConfig
+
 ROOT = Path(__file__).parents[2]
 FIRST_FINDING = 300.0
 """Seconds in which the first finding has to be at the collector."""
@@ -49,6 +51,7 @@ keys = ["{key}"]
 hostname = "sonde-7"
 """
 DAY, SECTOR = 86_400, 512
+EVERY = ScheduleConfig().every
 IMPORTS = (
     "printf '[probe]\\nid=\"x\"\\nstate_dir=\"/tmp/x\"\\n[control]\\nsocket=\"/tmp/x.s\"\\ngroup=\"\"\\n' >/tmp/x.toml"
     "; sudo python3 -OO -X importtime /usr/bin/colibri run --once --config /tmp/x.toml 2>&1 | grep -c 'import time'"
@@ -89,6 +92,9 @@ def truth(table: Table, outside: Outside, machine: Machine) -> None:
     table.row("the lab's line, as it truly is", f"{told} after {machine.age:.0f} s", right)
 
 
+DAEMON = "/proc/$(systemctl show -P MainPID colibri)"
+PARTS = """'/^[0-9a-f]+-/ {n = $6; sub(".*/", "", n)} /^Rss:/ {r[n] += $2}
+    END {for (n in r) print int(r[n] / 1024 + 0.5), n == "" ? "anonymous" : n}'"""
 LOOKS = (
     ("log in by key", "id -un", "^admin$"),
     ("host name", "hostname", "^sonde-7$"),
@@ -102,7 +108,8 @@ LOOKS = (
     ("status", "colibri status", "connected"),
     ("message of the day", "bash -lic true", "feed connected"),
     ("daemon's memory (cgroup, bytes)", "systemctl show -P MemoryCurrent colibri", r"^\d+$"),
-    ("daemon's resident set", "sudo grep VmRSS /proc/$(systemctl show -P MainPID colibri)/status", r"\d+ kB"),
+    ("daemon's resident set", f"sudo grep -E '^(VmRSS|RssAnon|RssFile)' {DAEMON}/status", r"RssFile:\s*\d+ kB"),
+    ("the largest parts of it, MB", f"sudo awk {PARTS} {DAEMON}/smaps | sort -rn | head -n 6", r"^\d+ "),
     ("imports of an idle daemon", IMPORTS, r"^\d+$"),
     ("start of the system", "systemd-analyze | head -n 1", "Startup finished"),
     ("bytes written since the start", "awk '{print $7 * 512}' /sys/class/block/vda/stat", r"^\d+$"),
@@ -135,23 +142,38 @@ def card_after(table: Table, card: Card) -> None:
 
 
 def wear(table: Table, card: Card, outside: Outside, seconds: float) -> None:
-    """Bytes written at the default schedule, after the device has settled; to be multiplied to a day."""
+    """Bytes written in a day at the default schedule: what it writes while nothing is due, and what a measurement adds,
+    each watched for half of the time; to be multiplied to a day. What is done every six hours is not in it."""
     text = card.read("colibri.toml").decode()
+    busy, more = written(card, outside, seconds / 2)
+    pairs = {(one["measurement"], one["cell"]) for one in outside.findings()}
     card.write("colibri.toml", text.replace("every = 20\n", ""))
+    idle, few = written(card, outside, seconds / 2)
+    told = busy >= idle >= 0 and more > few
+    each = (busy - idle) / (more - few) if told else 0.0
+    still, rounds = (idle - few * each) / (seconds / 2) * DAY, len(pairs) * DAY / EVERY
+    seen = (
+        f"{(still + rounds * each) / 1e6:.1f} MB a day: {still / 1e6:.1f} while nothing is due and"
+        f" {rounds:.0f} findings of {each / 1e3:.1f} kB; extrapolated from {seconds:.0f} s with {more} findings"
+    )
+    table.row("written to the card at the default schedule", seen if told else "the device said nothing", told)
+
+
+def written(card: Card, outside: Outside, seconds: float) -> tuple[int, int]:
+    """Bytes that a start of the card writes in so many seconds, once it has settled, and the findings that come
+    meanwhile; -1 if it doesn't say."""
     before = len(outside.findings())
     machine = Machine(card, outside)
     machine.wait(lambda: len(outside.findings()) > before, PATIENCE)
     machine.wait(lambda: False, 120)
-    written = "awk '{print $7}' /sys/class/block/vda/stat"
+    counter = "awk '{print $7}' /sys/class/block/vda/stat"
     outside.login(lambda: machine.runs)
-    first = outside.ssh(written).stdout.strip()
+    first, began = outside.ssh(counter).stdout.strip(), len(outside.findings())
     machine.wait(lambda: False, seconds)
-    last = outside.ssh(written).stdout.strip()
-    told = first.isdigit() and last.isdigit()
-    daily = (int(last) - int(first)) * SECTOR * DAY / seconds if told else 0.0
-    seen = f"{daily / 1e6:.0f} MB a day, extrapolated from {seconds:.0f} s" if told else "the device said nothing"
-    table.row("written to the card at the default schedule", seen, told)
+    last, ended = outside.ssh(counter).stdout.strip(), len(outside.findings())
     machine.cut()
+    told = first.isdigit() and last.isdigit()
+    return (int(last) - int(first)) * SECTOR if told else -1, ended - began
 
 
 def main() -> int:
