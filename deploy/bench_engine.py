@@ -35,6 +35,9 @@ COLIBRI = str(Path(sys.executable).with_name("colibri"))
 COMPLETE = 0.999
 RATE, SCAMPERS = 40_000, 10_000  # packets a second: what loses nothing here, and what scamper does at most
 PORTS = [80, 443, 8080, 8443]
+HOPS = str(bench_lab.HOPS)
+FEW = 20
+"""Ways for a tool that goes one after the other."""
 RTT = 0.04
 CONFIG = """
 [probe]
@@ -202,6 +205,12 @@ class Peers:
         argv = [sys.executable, "-c", SCAPY, ",".join(self.targets)]
         return command(self._lab, argv, self._hops, lambda out: int(out.split()[-1]) if out.split() else 0)
 
+    def traceroute(self, targets: Sequence[str]) -> Run:
+        """One way after the other, as it goes; all twelve routers of each asked at once."""
+        argv = ["traceroute", "-n", "-T", "-p", "80", "-q", "1", "-w", "1", "-m", HOPS, "-N", HOPS]
+        script = f'for target; do {" ".join(argv)} "$target"; done'
+        return command(self._lab, ["sh", "-c", script, "sh", *targets], len(targets) * bench_lab.HOPS, _count_hops)
+
     def dnsperf(self, count: int) -> Run:
         """One client, 100 queries under way."""
         (self._folder / "names").write_text("".join(f"n{i}.bench.example A\n" for i in range(count)))
@@ -251,6 +260,7 @@ def work_by_the_thousand(pairs: int, *, quick: bool) -> list[Row]:
     fast = Row(f"… at {RATE:,} packets/s: wall", "scamper", "wall", 0.5)
     cli = Row("… as a command, Python's start included: CPU", "scamper", "cpu", 1.0)
     scapy = Row("… in the daemon: CPU", "scapy", "cpu", 0.01)
+    one_by_one = Row(f"{FEW} targets × 12 hops in the daemon: CPU", "traceroute", "cpu", 1.0)
     dnsperf = Row(f"{names:,} DNS queries, all answers with TTL and IP ID: CPU", "dnsperf", "cpu", 1.0)
     aiodns = Row("… CPU", "aiodns", "cpu", 0.35)
     nmap = Row("ports of 256 addresses × 4, a quarter lost: CPU", "nmap -sS", "cpu", 1.0)
@@ -258,8 +268,8 @@ def work_by_the_thousand(pairs: int, *, quick: bool) -> list[Row]:
         peers, worker = Peers(lab, Path(folder)), Worker(lab.popen)
         cells = bench_lab.matrix()
 
-        def sweep(rate: int) -> Run:
-            return worker.run("sweep", targets=peers.targets, hops=bench_lab.HOPS, rate=rate)
+        def sweep(rate: int, targets: Sequence[str] = peers.targets) -> Run:
+            return worker.run("sweep", targets=targets, hops=bench_lab.HOPS, rate=rate)
 
         def ask() -> Run:
             return worker.run("dns", resolver=bench_lab.RESOLVER, count=names, rate=100_000)
@@ -271,13 +281,14 @@ def work_by_the_thousand(pairs: int, *, quick: bool) -> list[Row]:
             slow.pairs.append((sweep(SCAMPERS), theirs := peers.scamper()))
             fast.pairs.append((sweep(RATE), theirs))
             cli.pairs.append((peers.colibri(), peers.scamper()))
+            one_by_one.pairs.append((sweep(SCAMPERS, peers.targets[:FEW]), peers.traceroute(peers.targets[:FEW])))
             dnsperf.pairs.append((mine := ask(), peers.dnsperf(names)))
             if not quick or not number:
                 scapy.pairs.append((sweep(SCAMPERS), peers.scapy()))
                 aiodns.pairs.append((mine, peers.aiodns(names)))
                 nmap.pairs.append((worker.run("ports", cells=cells, numbers=PORTS, rate=RATE), peers.nmap(cells)))
         worker.close()
-    return [slow, fast, cli, scapy, dnsperf, aiodns, nmap]
+    return [slow, fast, cli, scapy, one_by_one, dnsperf, aiodns, nmap]
 
 
 def far_away(runs: int) -> list[Row]:
@@ -382,7 +393,7 @@ def main() -> int:
     parser.add_argument("--pairs", type=int, default=0, help="pairs of each row (5; quick: 2)")
     parser.add_argument("--write", metavar="FILE", type=Path, help="put the tables into FILE, between its marks")
     args = parser.parse_args()
-    missing = [tool for tool in ("scamper", "dnsperf", "nmap", "taskset") if shutil.which(tool) is None]
+    missing = [tool for tool in ("scamper", "traceroute", "dnsperf", "nmap", "taskset") if shutil.which(tool) is None]
     if missing:
         print(f"bench: missing: {', '.join(missing)} (deploy/install.sh bench installs them)", file=sys.stderr)
         return 1

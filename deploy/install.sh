@@ -82,6 +82,7 @@ want_long_tests() {
 # Beside whom `make bench` measures.
 want_bench() {
     want scamper has scamper
+    want traceroute has traceroute
     want nmap has nmap
     want dnsperf has dnsperf
     want util-linux has taskset
