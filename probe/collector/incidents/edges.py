@@ -17,8 +17,8 @@ TRIM = 0.25
 
 def run_start(home: Home, hour: int) -> tuple[int, int]:
     """(first bad, last good before it) of the run that a home is in at an hour; the good one 0 where there is none."""
-    if ("start", hour) in home.memo:
-        return home.memo["start", hour]  # type: ignore[no-any-return]
+    if ("start", hour) in home.settled:
+        return home.settled["start", hour][1]  # type: ignore[no-any-return]
     at = [i for i, when in enumerate(home.hours) if when <= hour and home.bad[i]]
     first = at[-1]
     for i in reversed(at[:-1]):
@@ -31,7 +31,9 @@ def run_start(home: Home, hour: int) -> tuple[int, int]:
         t for i in range(first + 1) for s in home.sights[home.hours[i]] for t in (s.first_good, s.last_good)
         if 0 < t < begun
     ]  # fmt: skip
-    found = home.memo["start", hour] = begun, max(goods, default=0)
+    found = begun, max(goods, default=0)
+    # And one more: what comes before that one may be of that hour or older.
+    home.settled["start", hour] = bisect_right(home.hours, hour) + 1, found
     return found
 
 

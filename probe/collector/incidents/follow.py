@@ -99,10 +99,14 @@ class Follow:
     def _meet(self, name: str, hours: AbstractSet[int]) -> set[int]:
         """A home with what is new of it. Returns the hours in which nobody had measured before."""
         old = self._homes.get(name)
-        home = self._homes[name] = Home(
-            void(sight) if near(sight.hour, self._failing) else sight
-            for probe in self._probes[name] for sight in self._sights[probe].values()
-        )  # fmt: skip
+        mine = [self._sights[probe] for probe in self._probes[name]]
+        rows: dict[int, list[Sight]] = {}
+        for hour in sorted(hours):
+            outage = near(hour, self._failing)
+            some = [sights[hour] for sights in mine if hour in sights]
+            rows[hour] = [void(sight) for sight in some] if outage else some
+        # All that there is of a home is new when it is met first.
+        home = self._homes[name] = (old or Home(())).replaced(rows)
         came = set()
         for hour in hours:
             before = _result(old, hour) if old is not None else None

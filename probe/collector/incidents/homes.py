@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections import Counter
 from collections.abc import Hashable, Iterable, Mapping, Sequence
 from itertools import accumulate
@@ -41,7 +41,32 @@ class Home:
         self._good_before = [0, *accumulate(self.good)]
         self.memo: dict[Hashable, Any] = {}
         """What was worked out from it alone, by whoever did: a home never changes, there is another one then."""
+        self.settled: dict[Hashable, tuple[int, Any]] = {}
+        """The same of what follows from its first so many hours alone, with how many: the next one has it, too."""
         self.probes = tuple(sorted({s.probe for some in rows.values() for s in some}))
+
+    def replaced(self, rows: Mapping[int, Sequence[Sight]]) -> Home:
+        """Another one, that saw these hours so (hour → all its sights of it); what is older than they is not looked at
+        again."""
+        home, first = Home(()), len(self.hours)
+        home.hours, home.bad, home.good, home.sights = [*self.hours], [*self.bad], [*self.good], {**self.sights}
+        for hour, some in rows.items():
+            at = bisect_left(home.hours, hour)
+            there, first = slice(at, at + (home.hours[at : at + 1] == [hour])), min(first, at)
+            bad, good = sum(s.bad for s in some), sum(s.good for s in some)
+            told = bool(bad or good)
+            home.hours[there] = [hour] * told
+            home.bad[there], home.good[there] = [bad] * told, [good] * told
+            home.sights.pop(hour, None)
+            if told:
+                home.sights[hour] = [*some]
+        home._bad_before = [*self._bad_before[:first], *accumulate(home.bad[first:], initial=self._bad_before[first])]
+        home._good_before = [
+            *self._good_before[:first], *accumulate(home.good[first:], initial=self._good_before[first]),
+        ]  # fmt: skip
+        home.settled = {key: found for key, found in self.settled.items() if found[0] <= first}
+        home.probes = tuple(sorted({*self.probes, *(s.probe for some in rows.values() for s in some)}))
+        return home
 
     def tally(self, low: int, high: int) -> tuple[int, int]:
         """Bad and good results of its hours number ``low`` to ``high``."""

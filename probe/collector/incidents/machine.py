@@ -50,6 +50,9 @@ def sign(words: Mapping[str, Stance], weight: Mapping[str, float]) -> Sign:
     """What the homes say together. ``words``: home → stance of those heard lately."""
     if not words:
         return Sign.SILENT
+    kinds = set(words.values())
+    if len(kinds) == 1 and len(words) >= QUORUM and "mixed" not in kinds:  # whatever they weigh
+        return Sign.BAD if "bad" in kinds else Sign.GOOD
     bad = [name for name, said in words.items() if said == "bad"]
     heard = sum(weight[name] for name in words)
     against = sum(weight[name] for name in bad) / heard

@@ -12,7 +12,7 @@ import msgspec
 
 from probe.collector.incidents.homes import STALE, WINDOW
 from probe.collector.incidents.model import Incident, Sight
-from probe.collector.incidents.outage import Word, failing
+from probe.collector.incidents.outage import WORDS, Word, failing
 from probe.model.feed import short_hash
 from probe.model.finding import Technique
 
@@ -21,7 +21,6 @@ OPEN_END = 1 << 62
 REACH = WINDOW + STALE
 """How far a result can move an incident: it may end a window after its last bad result, or be joined within one."""
 TECHNIQUES = frozenset(get_args(Technique))
-_WORDS: tuple[Word, ...] = ("good", "down", "bad")
 
 
 def sights(rows: Iterable[tuple[int, str, str, int, int, int]], control: Collection[str]) -> list[Sight]:
@@ -58,7 +57,7 @@ def failing_hours(
         words = outside if controls or where != country else inside
         said = words.setdefault(probe if controls else home_of.get(probe, probe), {})
         said[hour] = max(worst, said.get(hour, 0))
-    bad = {hour for said in inside.values() for hour, worst in said.items() if _WORDS[worst] == "bad"}
+    bad = {hour for said in inside.values() for hour, worst in said.items() if WORDS[worst] == "bad"}
     return failing(bad, _in_words(inside), _in_words(outside))
 
 
@@ -73,7 +72,7 @@ def first_hours(rows: Iterable[tuple[str, int, str, int]], control: Collection[s
 
 
 def _in_words(said: Mapping[str, Mapping[int, int]]) -> dict[str, dict[int, Word]]:
-    return {name: {hour: _WORDS[worst] for hour, worst in hours.items()} for name, hours in said.items()}
+    return {name: {hour: WORDS[worst] for hour, worst in hours.items()} for name, hours in said.items()}
 
 
 def reconcile(

@@ -36,7 +36,6 @@ class _Span:
         stays = stays or (self.bad == 0 and self.high > self.low and hours[self.high - 1] >= end - WINDOW)
         return [] if stays else found
 
-
     def _breaks(self) -> list[tuple[int, int, int]]:
         """Intervals of a day or more without a bad result, with how many good ones there were in each."""
         key = "breaks", self.low, self.high
@@ -55,15 +54,17 @@ class _Span:
 
     def by_hour(self) -> list[list[int]]:
         """(bad, bad or good) results by hour of the day."""
-        key = "by_hour", self.low, self.high
-        if key not in self.home.memo:
-            counts = [[0, 0] for _ in range(_DAY)]
-            for i in range(self.low, self.high):
-                at = counts[self.home.hours[i] // HOUR % _DAY]
-                at[0] += self.home.bad[i]
-                at[1] += self.home.bad[i] + self.home.good[i]
-            self.home.memo[key] = counts
-        return self.home.memo[key]  # type: ignore[no-any-return]
+        key = "by_hour", self.low
+        upto, before = self.home.settled.get(key, (self.low, [[0, 0]] * _DAY))
+        if upto > self.high:  # it ended sooner than was thought
+            upto, before = self.low, [[0, 0]] * _DAY
+        counts = [[*some] for some in before]
+        for i in range(upto, self.high):
+            at = counts[self.home.hours[i] // HOUR % _DAY]
+            at[0] += self.home.bad[i]
+            at[1] += self.home.bad[i] + self.home.good[i]
+        self.home.settled[key] = self.high, counts
+        return counts
 
 
 def tell(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from probe.collector.incidents.edges import began, ended, run_end, run_start
 from probe.collector.incidents.homes import Home
-from probe.collector.incidents.model import HOUR, Bounds
+from probe.collector.incidents.model import HOUR, Bounds, Sight
 from tests.collector.incidents.stories import at, sights_of
 
 T = at("2020-01-10")
@@ -57,3 +57,16 @@ def test_where_those_that_saw_it_fell_silent_others_tell_that_it_is_over() -> No
 def test_who_sees_it_again_later_is_not_asked_for_this_one() -> None:
     homes = {"saw": home("bb" + "g" * 40), "later": home("gg" + "g" * 40 + "bb")}
     assert ended(homes, dict.fromkeys(homes, 1.0), T, hour(30)) == Bounds(hour(1), hour(2))
+
+
+def test_a_start_that_is_known_is_told_anew_when_something_older_comes() -> None:
+    one, opened = home("gbb"), hour(5)
+    assert run_start(one, opened) == (hour(1), hour(0))
+    for word in (".......b", "......b", ".....b", "....g", "...g", "b"):  # after that hour, at it, and before
+        (new,) = home(word).sights.values()
+        one = one.replaced({new[0].hour: new})
+        whole = Home(sight for some in one.sights.values() for sight in some)
+        assert run_start(one, opened) == run_start(whole, opened)
+    kept = one.replaced({hour(9): [Sight("a", hour(9), good=1)]})
+    assert kept.settled == one.settled
+    assert len(kept.settled) == 1

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from probe.collector.incidents.homes import (
     TOLD,
@@ -124,3 +126,35 @@ def test_two_homes_that_disagree_are_worth_the_same() -> None:
     homes = {"a": Home(Sight("a", h, good=1) for h in hours), "b": Home(Sight("b", h, bad=1) for h in hours)}
     found = weights(words_of(homes))
     assert found["a"] == found["b"]
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.tuples(st.integers(0, 60), st.sampled_from(["", "g", "b", "gb", "bb"])), max_size=12),
+                min_size=1, max_size=5))  # fmt: skip
+def test_a_home_that_saw_some_hours_otherwise_is_as_if_it_was_made_anew(
+    portions: list[list[tuple[int, str]]],
+) -> None:
+    rows: dict[int, list[Sight]] = {}
+    one = Home(())
+    for portion in portions:
+        new = {
+            T + hour * HOUR: [
+                Sight(f"p{len(what)}", T + hour * HOUR, what.count("g"), what.count("b"), down=not what)
+            ] for hour, what in portion
+        }  # fmt: skip
+        rows |= new
+        one = one.replaced(new)
+        whole = Home(sight for some in rows.values() for sight in some)
+        assert (one.hours, one.bad, one.good, one.sights) == (whole.hours, whole.bad, whole.good, whole.sights)
+        assert {*one.probes} >= {*whole.probes}
+        marks = range(len(whole.hours) + 1)
+        assert [one.tally(a, b) for a in marks for b in marks] == [whole.tally(a, b) for a in marks for b in marks]
+
+
+def test_what_follows_from_the_older_hours_stays_known() -> None:
+    one = home((0, "g"), (1, "b"), (5, "b"))
+    one.settled |= {"two": (2, "of two"), "all": (3, "of all")}
+    later = one.replaced({T + 5 * HOUR: [Sight("a", T + 5 * HOUR, good=1)]})
+    assert later.settled == {"two": (2, "of two")}
+    assert one.replaced({T + 9 * HOUR: [Sight("a", T + 9 * HOUR, good=1)]}).settled == one.settled
+    assert one.replaced({T - HOUR: [Sight("a", T - HOUR, good=1)]}).settled == {}
