@@ -7,8 +7,10 @@ import configparser
 import json
 import os
 import re
+import socket
 import subprocess
 import sys
+import threading
 import tomllib
 from collections.abc import Iterator
 from functools import cache
@@ -277,6 +279,9 @@ HELP_BUDGET = 185
 BULK_BUDGET = 135
 """Modules that `colibri probe` may import to send packets: no event loop, no TLS, no signatures, no measurements."""
 
+HANDED_OVER_BUDGET = 25
+"""Modules that it may import where a daemon does the work: a parser, JSON and the interpreter's own socket."""
+
 
 def loaded_by(*arguments: str) -> list[str]:
     """Modules that a command has imported when it ends, beyond those of a bare Python."""
@@ -312,6 +317,29 @@ def test_work_by_the_thousand_needs_no_event_loop(tmp_path: Path) -> None:
     assert {"asyncio", "ssl", "subprocess", *NEEDED_LATER}.isdisjoint(loaded)
     assert {"probe.measurements", "probe.model.exchange", "probe.model.canonical"}.isdisjoint(loaded)
     assert len(loaded) <= BULK_BUDGET, loaded
+
+
+def test_work_that_a_daemon_does_needs_next_to_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.create_server(str(tmp_path / "control"), family=socket.AF_UNIX) as daemon:
+        asked: list[bytes] = []
+
+        def answer() -> None:
+            client, _ = daemon.accept()
+            with client, client.makefile("rb") as lines:
+                asked.extend([lines.readline(), lines.readline()])
+                client.sendall(b'{"row":{}}\n{"packets":1,"failed":false,"lost":0,"word":""}\n')
+
+        serving = threading.Thread(target=answer)
+        serving.start()
+        (tmp_path / "colibri.toml").write_text(f'[control]\nsocket = "{tmp_path}/control"\n')
+        monkeypatch.setenv("COLIBRI_CONFIG", str(tmp_path / "colibri.toml"))
+        loaded = loaded_by("probe", "ports", "192.0.2.1", "--json")
+        serving.join()
+    assert asked[1] == b'["192.0.2.1"]\n'
+    assert "probe.cli.handover" in loaded
+    needed = {"asyncio", "msgspec", "pathlib", "probe.agent", "probe.engine", "socket", "ssl", "tomli", "typing"}
+    assert {*needed, *NEEDED_LATER}.isdisjoint(loaded)
+    assert len(loaded) <= HANDED_OVER_BUDGET, loaded
 
 
 def test_no_path_of_a_machine_is_tracked() -> None:

@@ -36,6 +36,7 @@ from probe.agent.requests_desk import RequestDesk
 from probe.agent.runner import Runner
 from probe.agent.schedule import Planner
 from probe.agent.spool import Spool
+from probe.agent.thousands import Thousands
 from probe.agent.unix import UnixServer
 from probe.agent.waiting import Waiting
 from probe.agent.worker import LIMIT, Worker
@@ -108,7 +109,8 @@ class Session:
             stack.callback(self._spool.close)
             if self._once and self._pause.on:
                 raise PausedError
-            self._runner = PausableRunner(self._make_runner(self._config), self._pause)
+            self._engine = self._make_runner(self._config)
+            self._runner = PausableRunner(self._engine, self._pause)
             self._pause.watch(self._pause_changed)
             self._assemble()
             if not self._once:
@@ -153,7 +155,10 @@ class Session:
         control, page = self._config.control, self._config.page
         servers: list[tuple[str, str, UnixServer]] = []
         if control.socket:
-            own = ControlSocket(Path(control.socket), control.group, self._measure, self.status, self._pause)
+            thousands = Thousands(self._engine, self._pause, self._asked)
+            own = ControlSocket(
+                Path(control.socket), control.group, self._measure, self.status, self._pause, thousands
+            )
             servers.append(("control.socket", control.socket, own))
         if page.socket or control.socket:
             path = page.socket or str(Path(control.socket).with_name("page.sock"))

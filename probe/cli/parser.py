@@ -6,7 +6,10 @@ from __future__ import annotations
 import argparse
 import os
 import sys
-from typing import Any, NoReturn
+
+TYPE_CHECKING = False  # importing typing would cost as much as argparse does
+if TYPE_CHECKING:
+    from typing import Any, NoReturn
 
 USAGE = 2
 """Exit status for wrong usage (contract 2)."""

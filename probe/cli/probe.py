@@ -1,16 +1,25 @@
-"""``colibri probe sweep|ports|dns``: many targets at once, as rows of what came back. No verdict, nothing published."""
+"""``colibri probe sweep|ports|dns``: many targets at once, as rows of what came back. No verdict, nothing published.
+
+Where a daemon runs, it does the work (:mod:`probe.cli.handover`), with its own budget; and then nothing is loaded here
+that only the work needs.
+"""
 
 from __future__ import annotations
 
 import argparse
+import json
 import sys
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Any
 
+from probe.cli import handover
+from probe.model.errors import UsageError
+
+TYPE_CHECKING = False  # importing typing would cost as much as the parser
 if TYPE_CHECKING:
-    from probe.engine.bulk.setup import Place
+    from typing import Any
 
 _MOST = 65535
+_LINGER = 3600.0
+_WANTED = ("kind", "rate", "hops", "port", "icmp", "ports", "resolver", "linger")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -24,14 +33,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         one.add_argument("--file", metavar="FILE", help="more of them, one a line; - is standard input")
         one.add_argument("--rate", metavar="N", type=_count, default=0, help="packets a second, within [safety]")
         one.add_argument("--json", action="store_true", help="one JSON object a line, nothing else")
-        one.add_argument("--config", metavar="FILE", help="configuration file")
-        one.add_argument("--interface", metavar="IF", help="network interface")
+        one.add_argument("--direct", action="store_true", help="here, not through the daemon")
+        one.add_argument("--config", metavar="FILE", help="configuration file (then the daemon is not asked)")
+        one.add_argument("--interface", metavar="IF", help="network interface (then the daemon is not asked)")
     sweep.add_argument("--hops", metavar="N", type=_count, default=30, help="farthest TTL, 30")
     sweep.add_argument("--port", metavar="N", type=_count, default=80, help="TCP port, 80")
     sweep.add_argument("--icmp", action="store_true", help="echo requests instead of SYNs")
     ports.add_argument("--ports", metavar="N,N…", type=_list, default=[80, 443], help="TCP ports, 80 and 443")
-    dns.add_argument("--resolver", metavar="ADDR", help="whom to ask; else that of [measure]")
-    dns.add_argument("--linger", metavar="SECONDS", type=float, default=0.5, help="listen so long in the end, 0.5")
+    dns.add_argument("--resolver", metavar="ADDR", default="", help="whom to ask; else that of [measure]")
+    dns.add_argument("--linger", metavar="SECONDS", type=_linger, default=0.5, help="listen so long in the end, 0.5")
 
 
 def _count(text: str) -> int:
@@ -45,51 +55,41 @@ def _list(text: str) -> list[int]:
     return [_count(one) for one in text.split(",")]
 
 
+def _linger(text: str) -> float:
+    seconds = float(text)
+    if not 0 <= seconds <= _LINGER:
+        raise argparse.ArgumentTypeError(f"seconds from 0 to {_LINGER:.0f}")
+    return seconds
+
+
 def run(args: argparse.Namespace) -> int:
-    """Send, listen, print; 1 where this machine could not send to some. Raises UsageError without any target, and what
+    """Print what came back; 1 where this machine could not send to some. Raises UsageError without any target, and what
     the jobs raise."""
-    from pathlib import Path
-
-    import msgspec
-
-    from probe.agent.config import load
-    from probe.agent.paths import PAUSED
-    from probe.engine.bulk.setup import place
-    from probe.model.errors import UsageError
-
-    config = load(args.config)
-    if args.interface:
-        config = msgspec.structs.replace(config, probe=msgspec.structs.replace(config.probe, interface=args.interface))
-    targets = [*args.targets, *_more(args.file)]
+    targets = list(dict.fromkeys([*args.targets, *_more(args.file)]))
     if not targets:
         raise UsageError(f"colibri probe {args.kind} needs targets, or a --file of them")
-    if Path(config.probe.state_dir, PAUSED).exists():  # what it says costs more to read than all the rest
-        from probe.agent.pause import Pause, PausedError
-
-        if Pause(Path(config.probe.state_dir)).on:
-            raise PausedError
-    where = place(config, args.rate)
-    try:
-        rows, lost = _do(where, args, list(dict.fromkeys(targets)), config.measure.resolver)
-    finally:
-        where.budget.flush()
-    failed = False
-    for row in rows:
-        failed |= "error" in row
-        print(msgspec.json.encode(row).decode() if args.json else _shown(row))
-    if lost:
-        print(f"{lost} packets came faster than they could be taken: try a lower --rate", file=sys.stderr)
-    return int(failed)
+    given = vars(args)
+    wanted: dict[str, Any] = {name: given[name] for name in _WANTED if name in given}
+    told = None
+    if not (args.direct or args.config or args.interface):
+        told = _by_the_daemon(wanted, targets, as_json=args.json)
+    if told is None:
+        told = _here(args, wanted, targets)
+    if told["word"]:
+        print(told["word"], file=sys.stderr)
+    if told["lost"]:
+        print(f"{told['lost']} packets came faster than they could be taken: try a lower --rate", file=sys.stderr)
+    return int(told["failed"])
 
 
 def _more(file: str | None) -> list[str]:
-    from pathlib import Path
-
-    from probe.model.errors import UsageError
-
     if not file:
         return []
-    octets = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
+    if file == "-":
+        octets = sys.stdin.buffer.read()
+    else:
+        with open(file, "rb") as one:  # noqa: PTH123 - pathlib would cost a tenth of the start
+            octets = one.read()
     try:
         text = octets.decode()
     except UnicodeDecodeError as error:
@@ -97,70 +97,55 @@ def _more(file: str | None) -> list[str]:
     return [line for line in map(str.strip, text.splitlines()) if line and not line.startswith("#")]
 
 
-def _do(where: Place, args: argparse.Namespace, targets: list[str], resolver: str) -> tuple[list[dict[str, Any]], int]:
-    """The rows, and how many packets were lost."""
-    import errno
+def _by_the_daemon(wanted: dict[str, Any], targets: list[str], *, as_json: bool) -> dict[str, Any] | None:
+    """None where there is no daemon."""
+    path = handover.control_socket()
+    if path is None:
+        from probe.agent.config import load
 
+        path = load().control.socket
+    write = sys.stdout.write
+
+    def shown(row: str) -> None:
+        write(_shown(json.loads(row)) + "\n")
+
+    def plain(row: str) -> None:
+        write(row + "\n")
+
+    def tell(text: str) -> None:
+        print(f"… {text}", file=sys.stderr, flush=True)
+
+    return handover.through_daemon(path, wanted, targets, plain if as_json else shown, tell) if path else None
+
+
+def _here(args: argparse.Namespace, wanted: dict[str, Any], targets: list[str]) -> dict[str, Any]:
+    from pathlib import Path
+
+    import msgspec
+
+    from probe.agent.config import load
+    from probe.agent.paths import PAUSED
     from probe.engine.bulk.drive import alone
+    from probe.engine.bulk.rows import perform
+    from probe.engine.bulk.setup import place
+    from probe.engine.bulk.wanted import Wanted
 
-    if args.kind == "dns":
-        from probe.engine.bulk.queries import ask
-        from probe.model.errors import UsageError
+    config = load(args.config)
+    if args.interface:
+        config = msgspec.structs.replace(config, probe=msgspec.structs.replace(config.probe, interface=args.interface))
+    if Path(config.probe.state_dir, PAUSED).exists():  # what it says costs more to read than all the rest
+        from probe.agent.pause import Pause, PausedError
 
-        if not (args.resolver or resolver):
-            raise UsageError("colibri probe dns needs --resolver")
-        asked = alone(ask(where.line, args.resolver or resolver, targets, linger=args.linger))
-        if asked.refused:
-            why = errno.errorcode.get(asked.refused, str(asked.refused))
-            print(f"queries came back from {args.resolver or resolver} or a router before it ({why})", file=sys.stderr)
-        return [
-            {"name": name, "answers": [_reply(reply) for reply in replies]}
-            for name, replies in zip(targets, asked.replies, strict=True)
-        ], asked.lost
-    from probe.engine.bulk.sweep import FULL_TTL, Found, ports, sweep
-
-    found: Found
-    if args.kind == "ports":
-        found = alone(ports(where.line, targets, args.ports))
-        cells = [(target, port) for target in targets for port in args.ports]
-        rows: list[dict[str, Any]] = [
-            {"target": target, "port": port, "said": answers[FULL_TTL].said if answers else ""}
-            for (target, port), answers in zip(cells, found.answers, strict=True)
-        ]
-    else:
-        kind: Any = "icmp" if args.icmp else "tcp"
-        found = alone(sweep(where.line, targets, hops=args.hops, port=args.port, kind=kind))
-        rows = [{"target": target, "hops": list(_hops(where, answers))}
-                for target, answers in zip(targets, found.answers, strict=True)]  # fmt: skip
-    for i, number in found.errors.items():
-        rows[i]["error"] = errno.errorcode.get(number, str(number))
-    return rows, found.lost
-
-
-def _hops(where: Place, answers: dict[int, Any]) -> Iterator[dict[str, Any]]:
-    """Up to where the far end answers."""
-    for ttl in range(1, max(answers, default=0) + 1):
-        answer = answers.get(ttl)
-        if answer is None:
-            yield {"ttl": ttl}
-            continue
-        address = where.name(answer.who)
-        yield {"ttl": ttl, "home": not address, "address": address, "said": answer.said,
-               "rtt_ms": round(answer.after / 1e6, 3), "reply_ttl": answer.ttl}  # fmt: skip
-        if answer.said not in ("expired", "unreachable"):
-            return
-
-
-def _reply(reply: Any) -> dict[str, Any]:
-    from probe.model.errors import MalformedPacket
-    from probe.wire import dns
-
-    shown = {"rtt_ms": round(reply.after / 1e6, 3), "ttl": reply.ttl, "ip_id": reply.ident}
+        if Pause(Path(config.probe.state_dir)).on:
+            raise PausedError
+    where = place(config, args.rate)
     try:
-        message = dns.decode(reply.message)
-    except MalformedPacket as error:
-        return {**shown, "malformed": str(error)}
-    return {**shown, "rcode": message.rcode, "records": [f"{record.type} {record.text}" for record in message.answers]}
+        told = alone(perform(where, Wanted(targets=targets, **wanted), config.measure.resolver))
+    finally:
+        where.budget.flush()
+    for row in told.rows:
+        print(msgspec.json.encode(row).decode() if args.json else _shown(row))
+    return {"failed": told.failed, "lost": told.lost, "word": told.word}
 
 
 def _shown(row: dict[str, Any]) -> str:

@@ -80,9 +80,14 @@ class Rate:
 class Row:
     """Allowances of several addresses, in their order, and which is whose."""
 
-    def __init__(self, addresses: Sequence[str], rates: list[Rate]) -> None:
-        self.rates = rates
-        self.by_address = dict(zip(map(address_bytes, addresses), rates, strict=True))
+    def __init__(self) -> None:
+        self.rates: list[Rate] = []
+        self.by_address: dict[bytes, Rate] = {}
+
+    def add(self, key: bytes, rate: Rate) -> None:
+        """One more; ``key``: the bytes of its address."""
+        self.rates.append(rate)
+        self.by_address[key] = rate
 
 
 class Budget:
@@ -130,10 +135,15 @@ class Budget:
         self._all.use(now, packets)
         self._target(address, now).use(now, packets)
 
-    def rates(self, addresses: Sequence[str], now: float) -> Row:
-        """The allowance of each address, for :meth:`take_row`: in force for as long as the row is held."""
-        row = Row(addresses, [self._target(address, now) for address in addresses])
-        self._rows.add(row)
+    def rates(self, addresses: Sequence[str], now: float, row: Row | None = None) -> Row:
+        """The allowance of each address, for :meth:`take_row`: in force for as long as the row is held. ``row``: to
+        which they are added."""
+        if row is None:
+            row = Row()
+            self._rows.add(row)
+        for address in addresses:
+            key = address_bytes(address)
+            row.add(key, self._of(key, now))
         return row
 
     def take_row(self, rates: Sequence[Rate], octets: int, now: float, day: str) -> tuple[int, float]:
@@ -208,8 +218,10 @@ class Budget:
             self._day, self.used = day, used if known == day else 0
 
     def _target(self, address: str, now: float) -> Rate:
+        return self._of(address_bytes(address), now)
+
+    def _of(self, key: bytes, now: float) -> Rate:
         # By its bytes: another spelling of an IPv6 address is not another target.
-        key = address_bytes(address)
         target = self._targets.get(key)
         if target is None:
             if len(self._targets) >= self._most:

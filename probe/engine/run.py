@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from random import Random, SystemRandom
+from typing import TYPE_CHECKING
 
 import msgspec
 
@@ -30,6 +31,10 @@ from probe.model.exchange import Exchange, PauseStep
 from probe.model.finding import Judgement
 from probe.model.outcome import Entry, ExchangeLog, Outcome
 from probe.wire.scrub import Scrubber, home_networks
+
+if TYPE_CHECKING:
+    from probe.engine.bulk.rows import Told
+    from probe.engine.bulk.wanted import Wanted
 
 _OPERATOR = "operator_networks"
 """The option by which a measurement asks for the networks of the line's operator."""
@@ -113,6 +118,22 @@ class EngineRunner:
             evidence=evidence,
             pcapng=pcapng,
         )
+
+    async def by_the_thousand(self, wanted: Wanted) -> Told:
+        """Work by the thousand, beside the measurements: through their budget, and in turn with their packets.
+
+        Raises as :func:`probe.engine.bulk.rows.perform` and :func:`~probe.engine.bulk.setup.place` do.
+        """
+        from probe.engine.bulk.drive import beside  # with what such work needs: for who wants it
+        from probe.engine.bulk.rows import perform
+        from probe.engine.bulk.setup import place
+
+        self._pace.flush()  # what others have sent meanwhile
+        try:
+            where = place(self._config, wanted.rate, self._pace.budget)
+            return await beside(perform(where, wanted, self._config.measure.resolver), self._pace)
+        finally:
+            self._pace.flush()
 
     async def _defaults(self, kind: Measurement, progress: Callable[[str], None]) -> dict[str, object]:
         """The [measure] section and, for a measurement that wants them, the networks of the line's own operator."""

@@ -19,6 +19,7 @@ from probe.model.config import Config, ControlConfig, LineConfig, ProbeConfig
 from probe.model.errors import CannotMeasure, ColibriError, UsageError
 from probe.model.finding import Evidence, Finding, Judgement, Line, Probe, Target
 from probe.model.outcome import Outcome
+from tests.agent.test_thousands import desk
 
 pytestmark = pytest.mark.loopback
 
@@ -95,7 +96,7 @@ def ask_daemon(folder: Path, answer: Answer) -> tuple[tuple[Finding, bytes] | No
         return answer(request)
 
     async def both() -> tuple[Finding, bytes] | None:
-        async with ControlSocket(folder / "control.sock", "", measure, dict, Pause(folder)):
+        async with ControlSocket(folder / "control.sock", "", measure, dict, Pause(folder), desk(folder)):
             return await adhoc.through_daemon(settings, "dns_injection", {"target": "example.com"}, heard.append)
 
     return asyncio.run(both()), heard

@@ -14,10 +14,12 @@ from typing import Any
 
 import pytest
 
+from probe.agent import control
 from probe.agent.control import (
     ControlSocket,
     MeasureRequest,
     PauseRequest,
+    ProbeRequest,
     Request,
     ResumeRequest,
     StatusRequest,
@@ -28,6 +30,7 @@ from probe.agent.pause import Pause
 from probe.model.errors import CannotMeasure, NoRoute
 from probe.model.finding import Finding
 from tests.agent.conftest import make_finding
+from tests.agent.test_thousands import Fake, desk
 
 pytestmark = pytest.mark.loopback
 
@@ -43,9 +46,13 @@ async def measure(request: MeasureRequest, progress: Callable[[str], None]) -> t
     return make_finding(1), b"packets"
 
 
-def serving(path: Path, scene: Callable[[], Coroutine[Any, Any, None]], run: Any = measure) -> None:
+def serving(
+    path: Path, scene: Callable[[], Coroutine[Any, Any, None]], run: Any = measure, runner: Any = None
+) -> None:
+    thousands = desk(path.parent, runner)
+
     async def main() -> None:
-        async with ControlSocket(path, GROUP, run, lambda: {"probe": "p-1"}, Pause(path.parent)):
+        async with ControlSocket(path, GROUP, run, lambda: {"probe": "p-1"}, Pause(path.parent), thousands):
             await scene()
 
     asyncio.run(main())
@@ -107,7 +114,7 @@ def test_a_pause_that_cannot_be_written_down_is_in_force_and_says_so(tmp_path: P
     (tmp_path / "state").touch()  # a file where the folder should be
 
     async def main() -> None:
-        async with ControlSocket(tmp_path / "s", GROUP, measure, dict, pause):
+        async with ControlSocket(tmp_path / "s", GROUP, measure, dict, pause, desk(tmp_path)):
             (answer,) = await answers(tmp_path / "s", PauseRequest())
             assert answer["error"].startswith("it can't be written down, so it is paused until the daemon ends: ")
             assert answer["exit_status"] == 1
@@ -151,7 +158,7 @@ def test_the_group_and_nobody_else_may_use_it(tmp_path: Path) -> None:
 
 def test_a_group_that_there_is_not_is_told_and_not_fatal(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     async def main() -> None:
-        async with ControlSocket(tmp_path / "s", "no-such-group", measure, dict, Pause(tmp_path)):
+        async with ControlSocket(tmp_path / "s", "no-such-group", measure, dict, Pause(tmp_path), desk(tmp_path)):
             assert (tmp_path / "s").stat().st_mode & 0o777 == 0o660
 
     asyncio.run(main())
@@ -189,7 +196,7 @@ def test_the_end_of_the_daemon_ends_runs_and_tells_the_client(tmp_path: Path) ->
         async def client() -> None:
             got.extend([answer async for answer in ask(tmp_path / "s", MeasureRequest("x"))])
 
-        async with ControlSocket(tmp_path / "s", GROUP, forever, dict, Pause(tmp_path)):
+        async with ControlSocket(tmp_path / "s", GROUP, forever, dict, Pause(tmp_path), desk(tmp_path)):
             waiting = asyncio.create_task(client())
             await asyncio.sleep(0.1)
         await asyncio.wait_for(waiting, 5)
@@ -233,8 +240,100 @@ def test_a_socket_left_by_a_killed_daemon_is_replaced_and_a_living_ones_is_not(t
 
     async def scene() -> None:
         with pytest.raises(CannotMeasure, match="another daemon listens"):
-            async with ControlSocket(tmp_path / "s", GROUP, measure, dict, Pause(tmp_path)):
+            async with ControlSocket(tmp_path / "s", GROUP, measure, dict, Pause(tmp_path), desk(tmp_path)):
                 pass
         assert await answers(tmp_path / "s", StatusRequest()) == [{"probe": "p-1"}]
+
+    serving(tmp_path / "s", scene)
+
+
+async def ports(path: Path, *targets: str) -> list[dict[str, Any]]:
+    """Asked as the command asks: the targets in lines of their own."""
+    head = json.dumps({"command": "probe", "kind": "ports", "count": len(targets)})
+    lists = (json.dumps(targets[at : at + 100]) for at in range(0, len(targets), 100))
+    return await say(path, "".join(f"{line}\n" for line in (head, *lists)).encode())
+
+
+END = {"failed": False, "lost": 0, "word": ""}
+
+
+def test_work_by_the_thousand_is_rows_and_then_the_end(tmp_path: Path) -> None:
+    async def scene() -> None:
+        many = [f"t{i}" for i in range(1000)]
+        *rows, end = await ports(tmp_path / "s", *many)
+        assert [row["row"]["target"] for row in rows] == many
+        assert end == {"packets": 1000, **END}
+        *rows, end = await answers(tmp_path / "s", ProbeRequest(kind="ports", targets=["a"]))
+        assert rows == [{"row": {"target": "a", "port": 80, "said": "open"}}]
+        assert await ports(tmp_path / "s", "a", "fails") == [{"error": "no route (plug it in)", "exit_status": 1}]
+
+    serving(tmp_path / "s", scene)
+
+
+@pytest.mark.parametrize(
+    ("lines", "what"),
+    [(b'{"command": "probe", "kind": "flood"}\n', "flood"),
+     (b'{"command": "probe", "kind": "ports", "count": 60001}\n', "<= 60000"),
+     (b'{"command": "probe", "kind": "ports", "count": 1}\n{}\n', "Expected `array`"),
+     (b'{"command": "probe", "kind": "ports", "count": 1}\n[]\n', "0 targets, where 1 were to come"),
+     (b'{"command": "probe", "kind": "ports", "count": 1}\n["a", "b"]\n', "2 targets, where 1 were to come"),
+     (b'{"command": "probe", "kind": "ports", "count": 2}\n["a"]\n["' + b"x" * 200_000 + b'"]\n', "limit")],
+)  # fmt: skip
+def test_a_list_that_is_none_gets_one_clear_line(tmp_path: Path, lines: bytes, what: str) -> None:
+    runner = Fake()
+
+    async def scene() -> None:
+        (answer,) = await say(tmp_path / "s", lines)
+        assert what in answer["error"]
+        assert answer["exit_status"] == 2
+
+    serving(tmp_path / "s", scene, runner=runner)
+    assert not runner.asked
+
+
+def test_a_list_that_does_not_come_is_not_waited_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_LIST_WITHIN", 0.05)
+
+    async def scene() -> None:
+        (answer,) = await say(tmp_path / "s", b'{"command": "probe", "kind": "ports", "count": 2}\n["a"]\n')
+        assert answer == {"error": "no request came", "exit_status": 2}
+
+    serving(tmp_path / "s", scene)
+
+
+def test_one_job_at_a_time_and_who_goes_takes_his_along(tmp_path: Path) -> None:
+    runner = Fake()
+
+    async def scene() -> None:
+        request = b'{"command": "probe", "kind": "ports", "targets": ["hangs"]}\n'
+        _, writer = await asyncio.open_unix_connection(tmp_path / "s")
+        writer.write(request)
+        await runner.begun.wait()
+        second = asyncio.create_task(ports(tmp_path / "s", "a"))
+        await asyncio.sleep(0.02)
+        assert len(runner.asked) == 1
+        writer.close()
+        told = await asyncio.wait_for(second, 10)
+        assert told[0] == {"progress": "waiting for another job to end"}
+        assert told[-1] == {"packets": 1, **END}
+
+    serving(tmp_path / "s", scene, runner=runner)
+    assert (runner.most, runner.under_way) == (1, 0)
+
+
+def test_rows_that_nobody_takes_make_way_for_others(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(control, "_TAKEN_WITHIN", 0.05)
+
+    async def scene() -> None:
+        reader, writer = await asyncio.open_unix_connection(tmp_path / "s", limit=1 << 10)
+        lists = (json.dumps([f"{i:0500}" for i in range(at, at + 100)]) for at in range(0, 10_000, 100))
+        writer.write(b'{"command": "probe", "kind": "ports", "count": 10000}\n')
+        writer.write("".join(f"{line}\n" for line in lists).encode())
+        await writer.drain()
+        assert (await ports(tmp_path / "s", "a"))[-1] == {"packets": 1, **END}
+        taken = await reader.read()
+        assert taken.startswith(b'{"row":')
+        assert not taken.endswith(b'"word":""}\n')
+        writer.close()
 
     serving(tmp_path / "s", scene)

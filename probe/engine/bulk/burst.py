@@ -27,7 +27,9 @@ class Burst:
     """A row of packets of one size. ``buffer`` holds them one behind the other, ``size`` bytes each; whoever writes
     into it changes what :meth:`send` sends."""
 
-    def __init__(self, sock: socket.socket, packets: bytes, size: int, addresses: Sequence[str] = ()) -> None:
+    def __init__(
+        self, sock: socket.socket, packets: bytes | bytearray, size: int, addresses: Sequence[str] = ()
+    ) -> None:
         """``addresses``: where each packet goes, on a socket that is not connected. Raises MalformedPacket for one that
         is none, ValueError where the numbers do not agree."""
         count = len(packets) // size

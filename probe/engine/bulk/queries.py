@@ -65,7 +65,7 @@ def ask(
     if len(names) > MOST:
         raise UsageError(f"{len(names)} names are more than {MOST}")
     held = line.gate.admit([resolver])
-    ((way, _),) = line.ways([resolver]).items()
+    ((way, _),) = (yield from line.ways([resolver])).items()
     with line.flow(way, resolver, port) as (own, sock, ring):
         tag = line.number()
         queries = [query(name, (tag + i) & 0xFFFF, qtype) for i, name in enumerate(names)]

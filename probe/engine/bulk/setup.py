@@ -34,13 +34,15 @@ class Place:
         return known
 
 
-def place(config: Config, rate: int = 0) -> Place:
-    """The line as it is now. ``rate``: packets a second, if fewer than the configuration allows. Raises ConfigError,
-    OSError where the kernel does not tell this machine's addresses."""
+def place(config: Config, rate: int = 0, budget: Budget | None = None) -> Place:
+    """The line as it is now. ``rate``: packets a second, if fewer than the configuration allows; ``budget``: that of
+    others in this process, if there is one. Raises ConfigError, OSError where the kernel does not tell this machine's
+    addresses."""
     own = own_addresses()
     safety = config.safety
-    count = DayCount(Path(config.probe.state_dir) / COUNT)
-    budget = Budget(safety, count.load, count.save)
+    if budget is None:
+        count = DayCount(Path(config.probe.state_dir) / COUNT)
+        budget = Budget(safety, count.load, count.save)
     opened = networks(safety.allow_networks)
     guard = Guard(opened, own.addresses, own.networks)
     chance = Random(SystemRandom().getrandbits(63))

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Generator, Sequence
 
 import msgspec
 
+from probe.engine.budget import Row
 from probe.engine.bulk.frames import Kind
 from probe.engine.bulk.line import End, Line
 from probe.engine.bulk.volley import Answer, Probes, Volley
@@ -58,19 +60,20 @@ def _job(line: Line, ends: Sequence[End], kind: Kind, ttls: Sequence[int], attem
     if len(set(ends)) < len(ends):
         raise UsageError("an address is there twice")
     addresses = [address for address, _ in ends]
-    line.gate.admit(addresses)
-    ways = line.ways(addresses)
+    held = yield from line.gate.admit_many(addresses)
+    ways = yield from line.ways(addresses)
     found = Found([{} for _ in ends], {})
     for way, places in ways.items():
-        yield from _over(line, way, kind, ends, places, ttls, attempts, found)
+        yield from _over(line, way, kind, ends, places, held, ttls, attempts, found)
     return found
 
 
 def _over(
-    line: Line, way: Way, kind: Kind, ends: Sequence[End], places: Sequence[int], ttls: Sequence[int], attempts: int,
-    found: Found,
+    line: Line, way: Way, kind: Kind, ends: Sequence[End], places: Sequence[int], held: Row, ttls: Sequence[int],
+    attempts: int, found: Found,
 ) -> Generator[float, None, None]:  # fmt: skip
-    with line.volley(way, kind, [ends[i] for i in places], max(ttls)) as volley:
+    with contextlib.ExitStack() as stack:
+        volley = yield from line.volley(stack, way, kind, [ends[i] for i in places], held, max(ttls))
         for attempt in range(attempts):
             asked = 0
             for probes in _rounds(volley, len(places), ttls, again=attempt > 0):

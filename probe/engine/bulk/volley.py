@@ -13,13 +13,14 @@ from collections.abc import Callable, Generator, Sequence
 
 import msgspec
 
-from probe.engine.budget import HEADERS
+from probe.engine.budget import HEADERS, Row
 from probe.engine.bulk.burst import Burst, Patience, departures
 from probe.engine.bulk.frames import SHAPES, Kind, numbered
 from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.replies import Key, Memory, Said, read
 from probe.engine.ring import Ring
-from probe.wire.address import address_bytes
+from probe.model.errors import ForbiddenDestination
+from probe.wire.address import address_bytes, address_text
 
 ROW = 128
 """Most packets that leave with one call: as many may come to a home's router at once."""
@@ -51,21 +52,26 @@ class Volley:
 
     def __init__(
         self, burst: Burst, ring: Ring, gate: Gate, kind: Kind, version: int, own: int,
-        ends: Sequence[tuple[str, int]], tag: int, rate: int, most: int, stamp: Callable[[], int] = time.time_ns,
+        ends: Sequence[tuple[str, int]], held: Row, tag: int, rate: int, most: int,
+        stamp: Callable[[], int] = time.time_ns,
     ) -> None:  # fmt: skip
-        """``burst``: the templates, one for each of ``ends`` (address, port); ``own``: the local port; ``tag``: where
-        numbers begin, by chance; ``rate``: most packets a second; ``most``: the highest TTL; ``stamp``: the clock by
-        which the kernel stamps.
+        """``burst``: the templates, one for each of ``ends`` (address, port); ``own``: the local port; ``held``: what
+        the gate has admitted, all far ends among it; ``tag``: where numbers begin, by chance; ``rate``: most packets a
+        second; ``most``: the highest TTL; ``stamp``: the clock by which the kernel stamps.
 
-        Raises ForbiddenDestination and UsageError: then nothing was sent.
+        Raises ForbiddenDestination for a far end that was not admitted: then nothing was sent.
         """
         self._burst, self._ring, self._gate, self._own, self._tag, self._stamp = burst, ring, gate, own, tag, stamp
         self._shape = SHAPES[version, kind]
-        self._held = gate.admit([address for address, _ in ends])
-        self._rates = self._held.rates
+        raw = [address_bytes(address) for address, _ in ends]
+        try:
+            self._rates = [held.by_address[key] for key in raw]
+        except KeyError as key:
+            raise ForbiddenDestination(f"{address_text(key.args[0])} did not pass the gate") from None
+        self._held = held
         self._index: dict[Key, int] = {
-            address_bytes(address) + (port if kind == "tcp" else 0).to_bytes(2, "big"): i
-            for i, (address, port) in enumerate(ends)
+            key + (port if kind == "tcp" else 0).to_bytes(2, "big"): i
+            for i, (key, (_, port)) in enumerate(zip(raw, ends, strict=True))
         }
         self._each = 1.0 / rate
         self._row = max(1, min(ROW, int(rate * _EVERY)))
@@ -98,9 +104,7 @@ class Volley:
             yield from self._leave(left, attempt)
             self._ring.drain(self._take)
             self._due = max(self._due, time.monotonic() - _EVERY) + allowed * self._each
-            delay = max(delay, self._due - time.monotonic())
-            if delay > 0:
-                yield delay
+            yield max(delay, self._due - time.monotonic(), 0.0)  # even a late one lets others have their turn
 
     def listen(self, seconds: float) -> Wait:
         """Wait for answers until all that was sent has one, or so many seconds are over."""

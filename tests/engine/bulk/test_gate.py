@@ -7,7 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from probe.engine.budget import HEADERS, Budget
-from probe.engine.bulk.gate import Gate
+from probe.engine.bulk.drive import alone
+from probe.engine.bulk.gate import PORTION, Gate
 from probe.engine.guard import Guard
 from probe.model.config import SafetyConfig
 from probe.model.errors import BudgetExhausted, ForbiddenDestination, UsageError
@@ -37,6 +38,19 @@ def test_one_forbidden_address_stops_all() -> None:
     with pytest.raises(UsageError):
         opened.admit(["8.8.8.8", "nonsense"])
     assert budget.used == 0
+
+
+def test_thousands_are_admitted_as_a_few_are_and_others_get_their_turn() -> None:
+    many = [f"9.{a}.{b}.1" for a in range(9) for b in range(250)]
+    opened, _, _ = gate(SafetyConfig())
+    turns = list(opened.admit_many(many))
+    assert turns == [0.0] * 2 * -(-len(many) // PORTION)
+    held = alone(opened.admit_many([*many, many[0]]))
+    assert len(held.rates) == len(many) + 1
+    assert held.rates[0] is held.rates[-1]
+    assert held.rates[:-1] == opened.admit(many).rates
+    with pytest.raises(ForbiddenDestination, match="private"):
+        alone(opened.admit_many([*many, "192.168.1.1"]))
 
 
 @given(

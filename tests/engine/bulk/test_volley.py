@@ -58,7 +58,9 @@ class Wires:
 def volley(wires: Wires, tag: int = 0xFFF0, rate: int = 10**6) -> Volley:
     guard = Guard(networks(["203.0.113.0/24"]))
     gate = Gate(guard, Budget(SafetyConfig(packets_per_second=10**6, target_packets_per_second=10**6)))
-    return Volley(wires, wires, gate, "tcp", 4, OWN, ENDS, tag, rate, 12, stamp=lambda: 1000)  # type: ignore[arg-type]
+    held = gate.admit([far for far, _ in ENDS])
+    return Volley(wires, wires, gate, "tcp", 4, OWN, ENDS, held, tag, rate, 12,  # type: ignore[arg-type]
+                  stamp=lambda: 1000)  # fmt: skip
 
 
 def test_what_leaves_bears_its_ttl_and_number() -> None:
@@ -124,9 +126,10 @@ def test_the_rate_is_kept_between_rows() -> None:
     assert sum(wait > 0.005 for wait in waits) >= 4
 
 
-def test_a_forbidden_far_end_makes_no_volley() -> None:
-    gate = Gate(Guard(), Budget(SafetyConfig()))
+def test_a_far_end_that_was_not_admitted_makes_no_volley() -> None:
+    gate = Gate(Guard(networks(["203.0.113.0/24"])), Budget(SafetyConfig()))
     wires = Wires()
-    with pytest.raises(ForbiddenDestination):
-        Volley(wires, wires, gate, "tcp", 4, OWN, ENDS, 0, 100, 12)  # type: ignore[arg-type]
+    held = gate.admit([far for far, _ in ENDS[1:]])
+    with pytest.raises(ForbiddenDestination, match=FAR):
+        Volley(wires, wires, gate, "tcp", 4, OWN, ENDS, held, 0, 100, 12)  # type: ignore[arg-type]
     assert wires.left == []
