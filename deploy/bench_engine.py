@@ -24,6 +24,7 @@ from typing import Any
 
 import bench_lab
 from bench_common import byte_code, write
+from bench_daemon import Daemon
 
 from probe.lab.kinds import Box, DnsInjector, Impair, ResetInjector, RouteAway
 from probe.lab.lab import Lab
@@ -47,8 +48,6 @@ allow_networks = ["198.18.0.0/15", "203.0.113.0/24"]
 packets_per_second = 20000
 target_packets_per_second = 20000
 bytes_per_day = 100000000000
-[control]
-socket = ""
 """
 AIODNS = """
 import asyncio, sys, aiodns
@@ -186,13 +185,31 @@ class Peers:
         self._hops = len(self.targets) * bench_lab.HOPS
         (folder / "targets").write_text("\n".join(self.targets))
         (folder / "colibri.toml").write_text(CONFIG.format(folder=folder))
+        (folder / "daemon").mkdir()
+        (folder / "daemon/colibri.toml").write_text(CONFIG.format(folder=folder / "daemon"))
+        self._compiled = os.environ | byte_code(folder / "compiled")
+        self._daemon = Daemon(lab.popen, folder / "daemon/colibri.toml", self._compiled)
 
-    def colibri(self) -> Run:
-        """``colibri probe sweep``, from its start to its end."""
+    def close(self) -> None:
+        """End the daemon."""
+        self._daemon.close()
+
+    def alone(self) -> Run:
+        """``colibri probe sweep --direct``, from its start to its end."""
+        env = self._compiled | {"COLIBRI_CONFIG": str(self._folder / "colibri.toml")}
+        return self._colibri(env, "--direct")
+
+    def through(self) -> Run:
+        """``colibri probe sweep`` where a daemon runs: its CPU, and what the daemon spent meanwhile."""
+        before = self._daemon.spent()
+        run = self._colibri(self._daemon.env)
+        run.cpu += self._daemon.spent() - before
+        return run
+
+    def _colibri(self, env: dict[str, str], *more: str) -> Run:
         argv = [COLIBRI, "probe", "sweep", "--file", str(self._folder / "targets"), "--hops", str(bench_lab.HOPS),
-                "--config", str(self._folder / "colibri.toml"), "--json"]  # fmt: skip
-        compiled = os.environ | byte_code(self._folder / "compiled")
-        return command(self._lab, argv, self._hops, lambda out: out.count('"said"'), env=compiled)
+                "--json", *more]  # fmt: skip
+        return command(self._lab, argv, self._hops, lambda out: out.count('"said"'), env=env)
 
     def scamper(self) -> Run:
         """At its own cap, the fewest probes that it can send."""
@@ -258,7 +275,8 @@ def work_by_the_thousand(pairs: int, *, quick: bool) -> list[Row]:
     sweeps, names = "sweep of 250 targets × 12 hops", 10_000
     slow = Row(f"{sweeps} in the daemon, 10,000 packets/s: CPU", "scamper", "cpu", 0.5)
     fast = Row(f"… at {RATE:,} packets/s: wall", "scamper", "wall", 0.5)
-    cli = Row("… as a command, Python's start included: CPU", "scamper", "cpu", 1.0)
+    cli = Row("… as a command, done by the daemon that runs: CPU of both", "scamper", "cpu", 1.0)
+    alone = Row("… as a command, alone (`--direct`): CPU", "scamper", "cpu", 1.0)
     scapy = Row("… in the daemon: CPU", "scapy", "cpu", 0.01)
     one_by_one = Row(f"{FEW} targets × 12 hops in the daemon: CPU", "traceroute", "cpu", 1.0)
     dnsperf = Row(f"{names:,} DNS queries, all answers with TTL and IP ID: CPU", "dnsperf", "cpu", 1.0)
@@ -276,11 +294,13 @@ def work_by_the_thousand(pairs: int, *, quick: bool) -> list[Row]:
 
         sweep(RATE)
         ask()
-        peers.colibri()
+        peers.alone()
+        peers.through()
         for number in range(pairs):
             slow.pairs.append((sweep(SCAMPERS), theirs := peers.scamper()))
             fast.pairs.append((sweep(RATE), theirs))
-            cli.pairs.append((peers.colibri(), peers.scamper()))
+            cli.pairs.append((peers.through(), peers.scamper()))
+            alone.pairs.append((peers.alone(), peers.scamper()))
             one_by_one.pairs.append((sweep(SCAMPERS, peers.targets[:FEW]), peers.traceroute(peers.targets[:FEW])))
             dnsperf.pairs.append((mine := ask(), peers.dnsperf(names)))
             if not quick or not number:
@@ -288,7 +308,8 @@ def work_by_the_thousand(pairs: int, *, quick: bool) -> list[Row]:
                 aiodns.pairs.append((mine, peers.aiodns(names)))
                 nmap.pairs.append((worker.run("ports", cells=cells, numbers=PORTS, rate=RATE), peers.nmap(cells)))
         worker.close()
-    return [slow, fast, cli, scapy, one_by_one, dnsperf, aiodns, nmap]
+        peers.close()
+    return [slow, fast, cli, alone, scapy, one_by_one, dnsperf, aiodns, nmap]
 
 
 def far_away(runs: int) -> list[Row]:

@@ -7,7 +7,7 @@ JSON, one object a line. A client sends one request and reads until the end::
     {"command": "status"}  → one object
     {"command": "pause"}, {"command": "resume"}  → {"paused": {"home": "2026-01-01T00:00:00.000Z"}}, or {"error": …}
     {"command": "probe", "kind": "ports", "ports": [80], "count": 2}, then lists of targets, one a line, two in all
-        → {"progress": "…"} …, {"row": {…}} …, {"packets": 2, "failed": false, "lost": 0, "word": ""}, or {"error": …}
+        → {"progress": "…"} …, {"row": {…}} …, {"failed": false, "lost": 0, "word": ""}, or {"error": …}
 """
 
 from __future__ import annotations
@@ -130,7 +130,7 @@ class ControlSocket(UnixServer):
                 except TimeoutError:  # others wait for their turn, and these rows are memory of ours
                     writer.transport.abort()
                     return
-            send(writer, {"packets": told.packets, "failed": told.failed, "lost": told.lost, "word": told.word})
+            send(writer, {"failed": told.failed, "lost": told.lost, "word": told.word})
 
 
 async def _whole(request: ProbeRequest, reader: asyncio.StreamReader) -> Wanted:

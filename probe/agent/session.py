@@ -319,6 +319,7 @@ class Session:
             "probe": self._identity.id,
             "software": SOFTWARE,
             "pid": os.getpid(),
+            "cpu_s": round(time.process_time(), 4),
             "since": instant(self._since),
             "line": line.identity(self._config.line, self._link),
             "link": {"up": self._link.up, "known": self._link_known, "interface": self._link.interface},

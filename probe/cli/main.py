@@ -52,6 +52,8 @@ VERBS = {
 
 BRIEF = ("probe", "status", "pause", "resume")
 """Verbs that end before there is garbage worth collecting: looking for it would be a quarter of their start and end."""
+PLAIN = ("probe",)
+"""Verbs whose modules read plain words by themselves (``plain(words)``): argparse would be half of their start."""
 INTERRUPTED = 130
 """Exit status after Ctrl-C, as shells have it: 128 + SIGINT."""
 READER_GONE = 141
@@ -136,9 +138,12 @@ def _dispatch(arguments: list[str]) -> int:
 
 
 def _run(verb: str, rest: list[str]) -> int:
+    module = load(verb)
+    plain = module.plain(rest) if verb in PLAIN else None  # type: ignore[attr-defined]
+    if plain is not None:
+        return module.run(plain)
     from probe.cli.parser import Parser
 
-    module = load(verb)
     parser = Parser(prog=f"colibri {verb}", description=f"{VERBS[verb]}.")
     module.add_arguments(parser)
     try:

@@ -6,15 +6,15 @@ that only the work needs.
 
 from __future__ import annotations
 
-import argparse
-import json
 import sys
 
 from probe.cli import handover
 from probe.model.errors import UsageError
 
-TYPE_CHECKING = False  # importing typing would cost as much as the parser
+TYPE_CHECKING = False  # importing typing would cost as much as the interpreter's own start
 if TYPE_CHECKING:
+    import argparse
+    from collections.abc import Callable
     from typing import Any
 
 _MOST = 65535
@@ -22,32 +22,10 @@ _LINGER = 3600.0
 _WANTED = ("kind", "rate", "hops", "port", "icmp", "ports", "resolver", "linger")
 
 
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """Declare the three kinds."""
-    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
-    sweep = kinds.add_parser("sweep", help="the routers on the ways to addresses")
-    ports = kinds.add_parser("ports", help="which ports of addresses are open, closed or silent")
-    dns = kinds.add_parser("dns", help="all answers of a resolver to queries for names")
-    for one, what in ((sweep, "ADDR"), (ports, "ADDR"), (dns, "NAME")):
-        one.add_argument("targets", metavar=what, nargs="*", help="and as many as you like")
-        one.add_argument("--file", metavar="FILE", help="more of them, one a line; - is standard input")
-        one.add_argument("--rate", metavar="N", type=_count, default=0, help="packets a second, within [safety]")
-        one.add_argument("--json", action="store_true", help="one JSON object a line, nothing else")
-        one.add_argument("--direct", action="store_true", help="here, not through the daemon")
-        one.add_argument("--config", metavar="FILE", help="configuration file (then the daemon is not asked)")
-        one.add_argument("--interface", metavar="IF", help="network interface (then the daemon is not asked)")
-    sweep.add_argument("--hops", metavar="N", type=_count, default=30, help="farthest TTL, 30")
-    sweep.add_argument("--port", metavar="N", type=_count, default=80, help="TCP port, 80")
-    sweep.add_argument("--icmp", action="store_true", help="echo requests instead of SYNs")
-    ports.add_argument("--ports", metavar="N,N…", type=_list, default=[80, 443], help="TCP ports, 80 and 443")
-    dns.add_argument("--resolver", metavar="ADDR", default="", help="whom to ask; else that of [measure]")
-    dns.add_argument("--linger", metavar="SECONDS", type=_linger, default=0.5, help="listen so long in the end, 0.5")
-
-
 def _count(text: str) -> int:
     number = int(text)
     if not 1 <= number <= _MOST:
-        raise argparse.ArgumentTypeError(f"a number from 1 to {_MOST}")
+        raise _no(f"a number from 1 to {_MOST}")
     return number
 
 
@@ -58,11 +36,95 @@ def _list(text: str) -> list[int]:
 def _linger(text: str) -> float:
     seconds = float(text)
     if not 0 <= seconds <= _LINGER:
-        raise argparse.ArgumentTypeError(f"seconds from 0 to {_LINGER:.0f}")
+        raise _no(f"seconds from 0 to {_LINGER:.0f}")
     return seconds
 
 
-def run(args: argparse.Namespace) -> int:
+def _no(why: str) -> Exception:
+    from argparse import ArgumentTypeError
+
+    return ArgumentTypeError(why)
+
+
+Option = tuple[str, "Callable[[str], Any]", object, str]
+"""Its value's name ("": it takes none), what makes the value of a text, the default, and the help."""
+_OF_ALL: dict[str, Option] = {
+    "--file": ("FILE", str, None, "more of them, one a line; - is standard input"),
+    "--rate": ("N", _count, 0, "packets a second, within [safety]"),
+    "--json": ("", bool, False, "one JSON object a line, nothing else"),
+    "--direct": ("", bool, False, "here, not through the daemon"),
+    "--config": ("FILE", str, None, "configuration file (then the daemon is not asked)"),
+    "--interface": ("IF", str, None, "network interface (then the daemon is not asked)"),
+}
+_KINDS: dict[str, tuple[str, str, dict[str, Option]]] = {
+    "sweep": ("ADDR", "the routers on the ways to addresses", {
+        "--hops": ("N", _count, 30, "farthest TTL, 30"),
+        "--port": ("N", _count, 80, "TCP port, 80"),
+        "--icmp": ("", bool, False, "echo requests instead of SYNs"),
+    }),
+    "ports": ("ADDR", "which ports of addresses are open, closed or silent", {
+        "--ports": ("N,N…", _list, [80, 443], "TCP ports, 80 and 443"),
+    }),
+    "dns": ("NAME", "all answers of a resolver to queries for names", {
+        "--resolver": ("ADDR", str, "", "whom to ask; else that of [measure]"),
+        "--linger": ("SECONDS", _linger, 0.5, "listen so long in the end, 0.5"),
+    }),
+}  # fmt: skip
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Declare the three kinds."""
+    kinds = parser.add_subparsers(dest="kind", metavar="KIND", required=True)
+    for kind, (what, told, own) in _KINDS.items():
+        one = kinds.add_parser(kind, help=told)
+        one.add_argument("targets", metavar=what, nargs="*", help="and as many as you like")
+        for name, (value, convert, default, words) in (_OF_ALL | own).items():
+            if value:
+                one.add_argument(name, metavar=value, type=convert, default=default, help=words)
+            else:
+                one.add_argument(name, action="store_true", help=words)
+
+
+class Given:
+    """What was typed, as ``argparse.Namespace`` has it."""
+
+    def __init__(self, given: dict[str, Any]) -> None:
+        self.__dict__.update(given)
+
+    def __getattr__(self, name: str) -> Any:
+        raise AttributeError(name)  # for type checkers: its attributes are those of the options
+
+
+def plain(words: list[str]) -> Given | None:
+    """The words as argparse would take them, if they are as plain as they mostly are: targets side by side, options
+    whole, their values in words of their own. None: argparse has the say. It would be a third of the client's start."""
+    if not words or words[0] not in _KINDS:
+        return None
+    options = _OF_ALL | _KINDS[words[0]][2]
+    given: dict[str, Any] = {name[2:]: default for name, (_, _, default, _) in options.items()}
+    targets: list[str] = []
+    ended, rest = False, iter(words[1:])
+    for word in rest:
+        if not word.startswith("-"):
+            if ended:
+                return None
+            targets.append(word)
+            continue
+        ended = bool(targets)
+        if word not in options:
+            return None
+        value, convert, _, _ = options[word]
+        text = next(rest, "-") if value else "plain"
+        if text.startswith("-"):
+            return None
+        try:
+            given[word[2:]] = convert(text)
+        except Exception:  # noqa: BLE001 - whatever is wrong with it, argparse says it
+            return None
+    return Given({"kind": words[0], "targets": targets, **given})
+
+
+def run(args: argparse.Namespace | Given) -> int:
     """Print what came back; 1 where this machine could not send to some. Raises UsageError without any target, and what
     the jobs raise."""
     targets = list(dict.fromkeys([*args.targets, *_more(args.file)]))
@@ -107,18 +169,20 @@ def _by_the_daemon(wanted: dict[str, Any], targets: list[str], *, as_json: bool)
     write = sys.stdout.write
 
     def shown(row: str) -> None:
+        import json
+
         write(_shown(json.loads(row)) + "\n")
 
-    def plain(row: str) -> None:
+    def as_it_is(row: str) -> None:
         write(row + "\n")
 
     def tell(text: str) -> None:
         print(f"… {text}", file=sys.stderr, flush=True)
 
-    return handover.through_daemon(path, wanted, targets, plain if as_json else shown, tell) if path else None
+    return handover.through_daemon(path, wanted, targets, as_it_is if as_json else shown, tell) if path else None
 
 
-def _here(args: argparse.Namespace, wanted: dict[str, Any], targets: list[str]) -> dict[str, Any]:
+def _here(args: argparse.Namespace | Given, wanted: dict[str, Any], targets: list[str]) -> dict[str, Any]:
     from pathlib import Path
 
     import msgspec

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 import os
 import signal
 import socket
@@ -24,6 +25,8 @@ from probe.agent.control import ControlSocket
 from probe.agent.pause import Pause
 from probe.cli import handover
 from probe.cli.handover import RefusedError, control_socket, look, through_daemon
+from probe.engine.bulk.rows import Told
+from probe.engine.bulk.wanted import Wanted
 from probe.model.config import ControlConfig
 from probe.model.errors import CannotMeasure
 from tests.agent.conftest import eventually
@@ -148,10 +151,27 @@ def ask(path: str, *targets: str) -> tuple[dict[str, Any] | None, list[str], lis
 def test_rows_come_as_the_daemon_wrote_them(daemon: Daemon) -> None:
     many = [f"t{i}" for i in range(2500)]
     end, rows, told = ask(daemon.path, *many)
-    assert end == {"packets": 2500, "failed": False, "lost": 0, "word": ""}
+    assert end == {"failed": False, "lost": 0, "word": ""}
     assert rows == [f'{{"target":"{name}","port":80,"said":"open"}}' for name in many]
     assert told == []
     assert daemon.engine.asked[0].targets == many
+
+
+@pytest.mark.loopback
+def test_an_end_with_something_to_say_is_read(daemon: Daemon, monkeypatch: pytest.MonkeyPatch) -> None:
+    async def told(_wanted: Wanted) -> Told:
+        return Told(iter(()), True, 1, 3, "so it is")
+
+    monkeypatch.setattr(daemon.engine, "by_the_thousand", told)
+    assert ask(daemon.path, "a") == ({"failed": True, "lost": 3, "word": "so it is"}, [], [])
+
+
+JSON = st.recursive(st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(), st.lists, max_leaves=5)
+
+
+@given(JSON)
+def test_what_is_encoded_is_json(value: object) -> None:
+    assert json.loads(handover.encoded(value)) == value
 
 
 @pytest.mark.loopback

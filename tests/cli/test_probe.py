@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import io
 import json
 import sys
 from collections.abc import Callable, Iterator
@@ -11,6 +13,8 @@ from typing import Any
 
 import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from probe.agent.asked import read
 from probe.agent.config import load
@@ -20,6 +24,7 @@ from probe.agent.session import Session
 from probe.cli import handover
 from probe.cli import probe as verb
 from probe.cli.main import main
+from probe.cli.parser import Parser
 from probe.lab.lab import Lab
 
 pytestmark = pytest.mark.lab
@@ -162,6 +167,34 @@ def test_what_is_wrong_is_said_in_one_line(
     assert words in told.err
     assert told.out == ""
     assert len(told.err.splitlines()) == 1
+
+
+WORDS = st.sampled_from([
+    SERVER, "a.example", "", "-", "--", "--json", "--direct", "--icmp", "--file", "list", "--rate", "5", "0", "x", "-5",
+    "--hops", "30", "--ports", "80,81", "80,x", "--resolver", "--linger", "0.5", "nan", "--rate=7", "--nonsense",
+    "--config", "--help", "99999", "1e3", " 7", "--port", "a b",
+])  # fmt: skip
+
+
+@given(st.sampled_from(["sweep", "ports", "dns", "nonsense"]), st.lists(WORDS, max_size=7))
+def test_plain_words_are_taken_as_argparse_takes_them(kind: str, words: list[str]) -> None:
+    taken = verb.plain([kind, *words])
+    parser = Parser()
+    verb.add_arguments(parser)
+    try:
+        with contextlib.redirect_stderr(io.StringIO()), contextlib.redirect_stdout(io.StringIO()):
+            wanted = vars(parser.parse_args([kind, *words]))
+    except SystemExit:
+        wanted = None
+    if taken is not None:
+        assert vars(taken) == wanted
+
+
+def test_plain_words_are_what_is_mostly_typed() -> None:
+    taken = verb.plain(["sweep", "--hops", "12", SERVER, OTHER, "--json"])
+    assert taken is not None
+    assert (taken.targets, taken.hops, taken.json, taken.icmp) == ([SERVER, OTHER], 12, True, False)
+    assert verb.plain([]) is None
 
 
 def test_an_interface_that_there_is_not(chain: Lab, config: Path, capsys: pytest.CaptureFixture[str]) -> None:
