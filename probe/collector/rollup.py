@@ -25,6 +25,7 @@ from probe.collector.incidents.model import HOUR, Incident, Series
 from probe.collector.incidents.retold import REACH, TECHNIQUES
 from probe.collector.incidents.timeline import OUTAGE_LIKE
 from probe.collector.instants import DAY
+from probe.collector.outages import Outages
 from probe.model.finding import Finding, Technique
 
 REMEMBERED = 100_000
@@ -54,6 +55,7 @@ class Known:
         self.unseen: dict[tuple[int, Technique], set[int]] = {}  # of these, hours that have changed since
         self.costs: dict[tuple[int, Technique], tuple[float, float]] = {}  # when it was told last, seconds it took
         self.due = True  # whether marks may be in the table
+        self.outages = Outages()
 
     def forget(self) -> None:
         """All of it."""
@@ -62,6 +64,7 @@ class Known:
         self.unseen.clear()
         self.costs.clear()
         self.due = True
+        self.outages.forget()
 
     def changed(self, touched: Iterable[tuple[int, int]]) -> None:
         """These (series, hour) pairs have other rows now."""
@@ -149,6 +152,7 @@ def refresh(
     ``own_homes``: probes of which the broker did not tell are homes of their own; ``more``: others are waiting, so
     what would take long may be put off."""
     known.changed(touched)
+    known.outages.changed(db, touched)
     spans: dict[int, tuple[int, int]] = {}
     for series, hour in touched:
         low, high = spans.get(series, (hour, hour))
@@ -202,7 +206,9 @@ def _refresh(
     own_homes: bool,
 ) -> None:  # fmt: skip
     follow = _follow(db, known, number, technique, control)
-    failed = _failing(db, follow.series, control, own_homes=own_homes) if technique in OUTAGE_LIKE else frozenset()
+    failed = frozenset[int]()
+    if technique in OUTAGE_LIKE:
+        failed = known.outages.failing(db, follow.series, control, own_homes=own_homes)
     homes = homes_table.names(db, follow.first, own=own_homes)
     # No clock: what lasts is told up to the last word that there is, so that the same findings always tell the same.
     found = follow.incidents(now=follow.last + HOUR, failing=failed, prefix_of=homes)
@@ -242,20 +248,6 @@ def _series(db: sqlite3.Connection, number: int, technique: Technique) -> Series
         "SELECT country, operator, access, measurement, target FROM series WHERE id = ?", (number,)
     ).fetchone()
     return Series(country, operator, access, measurement, target, technique)
-
-
-def _failing(
-    db: sqlite3.Connection, series: Series, control: Collection[str], *, own_homes: bool
-) -> frozenset[int]:
-    """Hours in which it failed for everybody, of those in which it was bad here."""
-    rows: list[tuple[str, int, str, int]] = db.execute(
-        "SELECT s.country, h.hour, h.probe, max(CASE h.what WHEN 'clean' THEN 0 WHEN 'down' THEN 1 ELSE 2 END)"
-        " FROM hourly h JOIN series s ON s.id = h.series"
-        " WHERE s.measurement = ? AND s.target = ? AND h.what <> 'inconclusive' GROUP BY 1, 2, 3",
-        (series.measurement, series.target),
-    ).fetchall()
-    homes = homes_table.names(db, retold.first_hours(rows, control), own=own_homes)
-    return retold.failing_hours(rows, series.country, control, homes)
 
 
 def _put(db: sqlite3.Connection, name: str, number: int, one: Incident) -> None:

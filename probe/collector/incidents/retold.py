@@ -44,7 +44,8 @@ def sights(rows: Iterable[tuple[int, str, str, int, int, int]], control: Collect
 def failing_hours(
     rows: Iterable[tuple[str, int, str, int]], country: str, control: Collection[str], home_of: Mapping[str, str]
 ) -> frozenset[int]:
-    """Hours in which a target failed for everybody, of those in which it was bad in a country.
+    """Hours in which a target failed for everybody, of those in which it was bad in a country: the definition, in one
+    go. What a store follows instead (:mod:`.follow_outage`) is held against it.
 
     ``rows``: (country, hour, probe, worst) of all who measured it, where the worst is 0 clean, 1 down, 2 anything else.
     ``home_of``: probe → its home, whose probes have one word together, the worst; one that is not in it speaks for

@@ -23,7 +23,8 @@ def incidents(
     series: Series, sights: Iterable[Sight], *, now: int, failing: AbstractSet[int] = frozenset(),
     prefix_of: Mapping[str, str] | None = None,
 ) -> list[Incident]:  # fmt: skip
-    """All incidents of a series, oldest first.
+    """All incidents of a series, oldest first: the definition, in one go. What a store follows instead
+    (:mod:`.follow`) is held against it.
 
     ``failing``: hours in which the target failed for those who measured it outside as well (the control vantage, other
     countries): what looks like an outage is none of anybody's doing then. ``prefix_of``: probe → a name of its public
