@@ -57,6 +57,8 @@ server=198.18.30.53
 address=/{NAME}/{SERVER}
 address=/pool.ntp.org/{SERVER}
 dhcp-range={DEVICE},{DEVICE},12h
+# A new card makes itself a new machine id, and with it another name for itself; it is the same device.
+dhcp-host={MAC},id:*,{DEVICE}
 dhcp-option=option:router,192.168.1.1
 dhcp-authoritative
 user=root
