@@ -16,7 +16,7 @@ from probe.collector.incidents.follow_outage import FollowOutage
 from probe.collector.incidents.model import Series
 
 FOLLOWED = 500_000
-"""Most hours of probes in memory, at some 200 bytes each; what was asked for longest ago goes."""
+"""Most hours of probes in memory, at some 150 bytes each; what was asked for longest ago goes."""
 _ROWS = (
     "SELECT s.country, h.hour, h.probe, max(CASE h.what WHEN 'clean' THEN 0 WHEN 'down' THEN 1 ELSE 2 END)"
     " FROM hourly h JOIN series s ON s.id = h.series WHERE {} AND h.what <> 'inconclusive' GROUP BY 1, 2, 3"

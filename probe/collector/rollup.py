@@ -31,7 +31,7 @@ from probe.model.finding import Finding, Technique
 REMEMBERED = 100_000
 """Most series in memory, at some 400 bytes each."""
 FOLLOWED = 500_000
-"""Most sights (a probe's hour in a series) in memory, at some 300 bytes each; who was used longest ago goes."""
+"""Most sights (a probe's hour in a series) in memory, at some 500 bytes each; who was used longest ago goes."""
 SHARE = 0.1
 """Most of the time that telling one series may take while others are waiting."""
 _BAD_AROUND = (

@@ -20,8 +20,8 @@ from probe.collector.incidents.homes import Stay, together
 from probe.collector.incidents.model import Series
 from probe.model.finding import Access, Technique
 
-ROOM = 2_000_000
-"""Most hours of probes in memory, at some 500 bytes each."""
+ROOM = 1_000_000
+"""Most hours of probes in memory, at some 500 bytes each (of a target: 150)."""
 _AT_ONCE = 5000  # places in a query
 _WORST = (
     "SELECT cell, hour, probe, toInt64(max(multiIf(what = 'clean', 0, what = 'down', 1, 2))) FROM hourly"

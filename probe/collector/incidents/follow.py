@@ -19,7 +19,7 @@ from probe.collector.incidents.timeline import OUTAGE_LIKE, near, read, void
 
 
 class Follow:
-    """One series. ``size``: how many sights it holds, at some 300 bytes each."""
+    """One series. ``size``: how many sights it holds, at some 500 bytes each."""
 
     def __init__(self, series: Series) -> None:
         self.series = series

@@ -19,7 +19,7 @@ Who = tuple[bool, str]
 
 class FollowOutage:
     """One target, as one country has it. ``control``: probes of the control vantage; ``size``: how many hours of
-    probes it holds, at some 200 bytes each."""
+    probes it holds, at some 150 bytes each."""
 
     def __init__(self, country: str, control: Collection[str]) -> None:
         self.size = 0
