@@ -91,15 +91,18 @@ class Watch:
         self._own, self._answers = _matchers(step)
         # Steps may spell an IPv6 address as they like; packets have one spelling.
         self._address = "" if isinstance(step, PauseStep) else address_text(address_bytes(step.address))
+        self._pause, self._stream = isinstance(step, PauseStep), isinstance(step, StreamStep)
+        self._connection = isinstance(step, _CONNECTIONS)
         self.sent: Record | None = None
         # A connection has its port for itself, from the SYN on, unless its flow had it before: then begin with the SYN.
         self._awaited = isinstance(step, TcpStep) and step.flow != ""
 
     def takes(self, record: Record) -> bool:
         """Whether the record belongs to the step."""
-        step, packet = self._step, record.packet
-        if isinstance(step, PauseStep):
+        # Most records of a flow that many steps share are others' (a sweep's own twelve, and what each elicits).
+        if self._pause or (not (self._connection or self._stream) and record.outgoing == (self.sent is not None)):
             return False
+        step, packet = self._step, record.packet
         header = packet.header
         quoted = header.quoted if isinstance(header, Icmp) else None
         far_end = quoted.destination if quoted else packet.destination if record.outgoing else packet.source
@@ -110,8 +113,8 @@ class Watch:
             if self.sent is None and self._own(packet):
                 self.sent = record
                 return True
-            return isinstance(step, _CONNECTIONS) or (isinstance(step, StreamStep) and self._own(packet))
-        if isinstance(step, _CONNECTIONS):
+            return self._connection or (self._stream and self._own(packet))
+        if self._connection:
             return not self._awaited
         if self.sent is None:
             return False
@@ -127,7 +130,7 @@ class Watch:
         if not self.takes(record) or record.outgoing or self.sent is None:
             return False
         header = record.packet.header
-        if not isinstance(self._step, _CONNECTIONS):
+        if not self._connection:
             return True
         if isinstance(header, Tcp):
             return bool(record.packet.payload) or bool(header.flags & (Flags.RST | Flags.FIN))
