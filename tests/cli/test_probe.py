@@ -90,7 +90,7 @@ def test_ways(do: Do, capsys: pytest.CaptureFixture[str]) -> None:
             assert [hop["ttl"] for hop in row["hops"]] == [1, 2, 3]
             assert row["hops"][1]["address"] == "198.18.1.2"
             assert row["hops"][2]["address"] == row["target"]
-            assert 1 < row["hops"][2]["rtt_ms"] < 1000  # 5; a busy machine holds us up while packets leave
+            assert 4 < row["hops"][2]["rtt_ms"] < 1000  # 5; on a busy machine it takes longer
 
 
 def test_what_is_inside_the_home_has_no_address(do: Do, config: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -16,6 +16,7 @@ from probe.wire.address import address_bytes
 MOST = 1024
 """Packets that the kernel takes at most with one call (UIO_MAXIOV)."""
 _STUCK = 500  # times that a full queue of this machine is waited for
+_SLOWEST = 100_000  # nanoseconds for a packet on the slowest board: for a first call, which has none to compare with
 _IOVEC = struct.Struct("@PN")  # struct iovec: base, len
 _MMSGHDR = struct.Struct("@PIPNPNi0PI0P")  # struct mmsghdr: name, namelen, iov, iovlen, control, controllen, flags, len
 _LIBC = ctypes.CDLL(None, use_errno=True)
@@ -91,10 +92,18 @@ class Patience:
             raise CannotMeasure("this machine's queue stays full", "is the cable in, and does the line work?")
 
 
-def departures(before: int, after: int, count: int) -> Iterator[int]:
-    """When each of ``count`` packets left that one call sent, in the unit of its start and end: the first with the
-    start, the others evenly up to the end, so that no answer seems older than its question. Endless."""
-    return itertools.count(before, (after - before) // (count or 1))
+class Departures:
+    """When each packet left that one call sent: the first with the call's start, each next one later by what a packet
+    takes at least, as far as the calls so far tell. A process that is held up in the midst of a call says nothing of
+    where: so no answer seems older than its question, and no round trip shorter than it was."""
+
+    def __init__(self) -> None:
+        self._each = _SLOWEST
+
+    def of(self, before: int, after: int, count: int) -> Iterator[int]:
+        """For ``count`` packets, nanoseconds of the call's start and end given. Endless."""
+        self._each = min(self._each, (after - before) // (count or 1))
+        return itertools.count(before, self._each)
 
 
 def _sockaddr(address: str) -> bytes:

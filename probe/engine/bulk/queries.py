@@ -11,7 +11,7 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 
 from probe.engine.budget import HEADERS, Row
-from probe.engine.bulk.burst import Burst, Patience, departures
+from probe.engine.bulk.burst import Burst, Departures, Patience
 from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.line import Line
 from probe.engine.bulk.replies import Memory
@@ -95,6 +95,7 @@ class _Asker:
         self._due = time.monotonic()
         self.replies: list[list[Reply]] = [[] for _ in queries]
         self.packets = 0
+        self._departures = Departures()
 
     def silent(self) -> list[int]:
         """Queries without an answer."""
@@ -142,7 +143,7 @@ class _Asker:
                 count = burst.send(at, len(row) - at)
             except OSError as error:
                 raise CannotMeasure(f"can't send queries ({explain(error)})", "is the cable in?") from None
-            for i, left in zip(row[at : at + count], departures(before, self._stamp(), count), strict=False):
+            for i, left in zip(row[at : at + count], self._departures.of(before, self._stamp(), count), strict=False):
                 self._sent[i] = left
             at += count
             self._open += count

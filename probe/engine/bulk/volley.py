@@ -14,7 +14,7 @@ from collections.abc import Callable, Generator, Sequence
 import msgspec
 
 from probe.engine.budget import HEADERS, Row
-from probe.engine.bulk.burst import Burst, Patience, departures
+from probe.engine.bulk.burst import Burst, Departures, Patience
 from probe.engine.bulk.frames import SHAPES, Kind, numbered
 from probe.engine.bulk.gate import Gate
 from probe.engine.bulk.replies import Key, Memory, Said, read
@@ -74,6 +74,7 @@ class Volley:
             for i, (key, (_, port)) in enumerate(zip(raw, ends, strict=True))
         }
         self._each = 1.0 / rate
+        self._departures = Departures()
         self._row = max(1, min(ROW, int(rate * _EVERY)))
         self._count, self._most = len(ends), most
         self._sent: list[array[int]] = []  # by attempt: nanoseconds, at TTL * count + end; 0: not sent
@@ -158,7 +159,7 @@ class Volley:
         """Remember when each left."""
         self.packets += len(row)
         sent, count, reach, first = self._sent[attempt], self._count, self.reach, not attempt
-        for (end, ttl), left in zip(row, departures(before, after, len(row)), strict=False):
+        for (end, ttl), left in zip(row, self._departures.of(before, after, len(row)), strict=False):
             sent[ttl * count + end] = left
             if first and ttl <= reach[end]:
                 self._open += 1

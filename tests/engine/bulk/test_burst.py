@@ -9,7 +9,7 @@ from itertools import islice
 import pytest
 
 from probe.engine import privilege
-from probe.engine.bulk.burst import Burst, Patience, departures
+from probe.engine.bulk.burst import Burst, Departures, Patience
 from probe.lab.lab import Lab
 from probe.model.errors import CannotMeasure
 from tests.engine.bulk.test_frames import probe
@@ -90,7 +90,14 @@ def test_patience_with_a_full_queue_ends() -> None:
     ("count", "times"), [(0, []), (1, [1000]), (3, [1000, 1300, 1600]), (4, [1000, 1225, 1450, 1675])]
 )
 def test_packets_of_a_call_left_from_its_start_on(count: int, times: list[int]) -> None:
-    assert list(islice(departures(1000, 1900, count), count)) == times
+    assert list(islice(Departures().of(1000, 1900, count), count)) == times
+
+
+def test_a_call_in_which_the_process_was_held_up_makes_no_packet_leave_late() -> None:
+    departures = Departures()
+    assert list(islice(departures.of(0, 10**9, 3), 3)) == [0, 100_000, 200_000]
+    assert list(islice(departures.of(0, 12_000, 3), 3)) == [0, 4000, 8000]
+    assert list(islice(departures.of(0, 10**7, 3), 3)) == [0, 4000, 8000]
 
 
 def test_numbers_must_agree() -> None:
