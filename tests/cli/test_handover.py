@@ -207,18 +207,21 @@ def test_a_daemon_that_goes_away_is_told(daemon: Daemon) -> None:
 def test_ctrl_c_ends_the_job_in_the_daemon(daemon: Daemon, tmp_path: Path) -> None:
     (tmp_path / "colibri.toml").write_text(f'[control]\nsocket = "{daemon.path}"\n')
     environment = os.environ | {handover.VARIABLE: str(tmp_path / "colibri.toml")}
-    client = subprocess.Popen(
-        [sys.executable, "-m", "probe", "probe", "ports", "hangs"], env=environment, stderr=subprocess.PIPE
-    )
+    argv = [sys.executable, "-m", "probe", "probe", "ports", "hangs"]
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)  # what is run in the background ignores it
     try:
-        eventually(lambda: daemon.engine.under_way)
-        client.send_signal(signal.SIGINT)
-        assert client.communicate(timeout=30)[1] == b""
-        assert client.returncode == 130
-        eventually(lambda: not daemon.engine.under_way)
+        client = subprocess.Popen(argv, env=environment, stderr=subprocess.PIPE)
     finally:
-        client.kill()
-        client.wait()
+        signal.signal(signal.SIGINT, before)
+    with client:
+        try:
+            eventually(lambda: daemon.engine.under_way)
+            client.send_signal(signal.SIGINT)
+            assert client.communicate(timeout=30)[1] == b""
+            assert client.returncode == 130
+            eventually(lambda: not daemon.engine.under_way)
+        finally:
+            client.kill()
 
 
 @pytest.mark.loopback
