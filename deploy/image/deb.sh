@@ -24,7 +24,7 @@ Package: colibri-probe
 Version: $VERSION
 Architecture: $ARCH
 Maintainer: The Colibri project <colibri@colibri.example>
-Depends: python3 (>= 3.13), python3 (<< 3.14), python3-systemd, systemd
+Depends: python3 (>= 3.13), python3 (<< 3.14), python3-systemd, libsodium23, systemd
 Section: net
 Priority: optional
 Installed-Size: $(du -sk --apparent-size "$tree/usr" | cut -f1)

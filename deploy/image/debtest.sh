@@ -19,7 +19,7 @@ amd64)
     [ "$(dpkg --print-architecture)" = amd64 ] || die "this test is for amd64 machines"
     sed "s/arch=arm64 //; /$SUITE-backports/d" "$OUT/apt/sources.list" >"$OUT/debtest.list"
     quietly as_root mmdebstrap --mode=root --variant=apt --architectures=amd64 \
-        --aptopt='Acquire::Check-Valid-Until "false"' --dpkgopt=force-unsafe-io --include=python3,python3-systemd,systemd \
+        --aptopt='Acquire::Check-Valid-Until "false"' --dpkgopt=force-unsafe-io --include=python3,python3-systemd,libsodium23,systemd \
         --format=directory "$SUITE" "$root" "$OUT/debtest.list" || die "mmdebstrap failed (see above)"
     ;;
 arm64)

@@ -22,7 +22,7 @@ if [ "${1:-}" = --uninstall ]; then
     exit
 fi
 
-install_packages "${BUILD[@]}"
+install_packages "${BUILD[@]}" libsodium23
 install_program locks/probe.txt
 install_users
 if ! [ -e "$CONFIG/colibri.toml" ]; then # the enrolment code in it is not for every user's eyes
