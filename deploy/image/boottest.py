@@ -111,7 +111,7 @@ LOOKS = (
     ("daemon's resident set", f"sudo grep -E '^(VmRSS|RssAnon|RssFile)' {DAEMON}/status", r"RssFile:\s*\d+ kB"),
     ("the largest parts of it, MB", f"sudo awk {PARTS} {DAEMON}/smaps | sort -rn | head -n 6", r"^\d+ "),
     ("imports of an idle daemon", IMPORTS, r"^\d+$"),
-    ("start of the system", "systemd-analyze | head -n 1", "Startup finished"),
+    ("start of the system", "systemctl is-system-running --wait; systemd-analyze | head -n 1", "Startup finished"),
     ("bytes written since the start", "awk '{print $7 * 512}' /sys/class/block/vda/stat", r"^\d+$"),
 )
 """What is asked, a command, and what its output has to be like."""
